@@ -1,1 +1,3 @@
+//! Countersign: prove a key, get a token that only that key can use.
 
+pub mod model;

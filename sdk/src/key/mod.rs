@@ -6,17 +6,19 @@
 
 mod did_key;
 mod ed25519;
-mod jwk;
+pub(crate) mod jwk;
 mod p256;
 mod public;
 pub mod secp256k1;
 
+mod signer;
 mod thumbprint;
 
 pub use public::{KeyError, PublicKey, SignatureError};
 pub use secp256k1::recover as recover_secp256k1;
 
 pub use jwk::PublicJwk;
+pub use signer::{InMemorySigner, SecretKeyError, Signer, SignerError};
 pub use thumbprint::{Thumbprint, ThumbprintError};
 
 /// A curve that a key of this project can be on.
