@@ -15,7 +15,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use ed25519_dalek::pkcs8::{DecodePrivateKey, EncodePrivateKey};
 use ed25519_dalek::{Signer as _, SigningKey as Ed25519Key};
 use k256::ecdsa::{Signature as EcdsaSignature, SigningKey as Secp256k1Key};
-use k256::pkcs8::LineEnding;
+use k256::pkcs8::{LineEnding, SecretDocument};
 use serde::Deserialize;
 use zeroize::{Zeroize, Zeroizing};
 
@@ -182,7 +182,7 @@ impl InMemorySigner {
         let refused = SecretKeyError::Encoding(
             "a PKCS#8 PEM of an Ed25519, secp256k1 or P-256 key is needed",
         );
-        let (_, document) = k256::pkcs8::SecretDocument::from_pem(pem).map_err(|_| refused)?;
+        let (_, document) = SecretDocument::from_pem(pem).map_err(|_| refused)?;
         let pair = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, document.as_bytes())
             .map_err(|_| refused)?;
         let scalar: EcPrivateKeyBin<'_> = pair.private_key().as_be_bytes().map_err(|_| refused)?;
@@ -190,22 +190,32 @@ impl InMemorySigner {
         Self::from_bytes(Curve::P256, &bytes)
     }
 
+    /// The key as PKCS#8 DER (RFC 5958).
+    ///
+    /// # Errors
+    /// [`SecretKeyError::Encoding`] when the encoder fails.
+    pub fn to_pkcs8_der(&self) -> Result<Zeroizing<Vec<u8>>, SecretKeyError> {
+        Ok(Zeroizing::new(self.to_document()?.as_bytes().to_vec()))
+    }
+
     /// The key as PKCS#8 PEM, to be written where only its owner reads.
     ///
     /// # Errors
     /// [`SecretKeyError::Encoding`] when the encoder fails.
     pub fn to_pkcs8_pem(&self) -> Result<Zeroizing<String>, SecretKeyError> {
+        self.to_document()?
+            .to_pem("PRIVATE KEY", LineEnding::LF)
+            .map_err(|_| SecretKeyError::Encoding("the key could not be encoded"))
+    }
+
+    fn to_document(&self) -> Result<SecretDocument, SecretKeyError> {
         let failed = SecretKeyError::Encoding("the key could not be encoded");
         match &self.secret {
-            Secret::Ed25519(key) => key.to_pkcs8_pem(LineEnding::LF).map_err(|_| failed),
-            Secret::Secp256k1(key) => key.to_pkcs8_pem(LineEnding::LF).map_err(|_| failed),
+            Secret::Ed25519(key) => key.to_pkcs8_der().map_err(|_| failed),
+            Secret::Secp256k1(key) => key.to_pkcs8_der().map_err(|_| failed),
             Secret::P256 { pair, .. } => {
                 let der = pair.to_pkcs8v1().map_err(|_| failed)?;
-                let document =
-                    k256::pkcs8::SecretDocument::try_from(der.as_ref()).map_err(|_| failed)?;
-                document
-                    .to_pem("PRIVATE KEY", LineEnding::LF)
-                    .map_err(|_| failed)
+                SecretDocument::try_from(der.as_ref()).map_err(|_| failed)
             }
         }
     }

@@ -1,0 +1,191 @@
+//! What the tokens of a resource may be: its scopes, lifetime, binding, and who may have them.
+
+use std::borrow::Cow;
+use std::collections::HashSet;
+
+use url::Url;
+
+use super::domain::is_loopback;
+use super::reason::{Reason, Refusal};
+use super::scope::ScopeSet;
+
+/// Whether tokens must be bound to a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Binding {
+    /// Every token is bound by a DPoP proof.
+    Required,
+    /// A client that sends no proof, and whose message names no session key, gets a bearer token.
+    Optional,
+}
+
+/// Which scopes a resource knows.
+#[derive(Clone, Debug)]
+pub enum KnownScopes {
+    /// Any that fits the grammar: development.
+    Any,
+    /// These.
+    Listed(ScopeSet),
+}
+
+/// The rules of one resource.
+#[derive(Clone, Debug)]
+pub struct ResourceRules {
+    /// The scopes that exist.
+    pub scopes: KnownScopes,
+    /// What a sign-in gets that asks for none.
+    pub default_scopes: ScopeSet,
+    /// Lifetime of an access token in seconds.
+    pub token_ttl: u64,
+    /// Whether a token may be without a key.
+    pub binding: Binding,
+    /// The message formats that open it; `None` means each.
+    pub formats: Option<Vec<String>>,
+    /// The subjects (`did:pkh`, `did:key`) that may sign in; empty means everyone.
+    pub allow: HashSet<String>,
+    /// The subjects that may not, whatever `allow` says.
+    pub deny: HashSet<String>,
+}
+
+impl ResourceRules {
+    /// The scopes for a request: those asked for, or the defaults when none is.
+    ///
+    /// # Errors
+    /// [`Reason::ScopeUnknown`] naming the first that the resource does not know.
+    pub fn scopes_for(&self, asked: Option<&str>) -> Result<ScopeSet, Refusal> {
+        let Some(asked) = asked.filter(|text| !text.is_empty()) else {
+            return Ok(self.default_scopes.clone());
+        };
+        let asked: ScopeSet = asked.parse()?;
+        self.check_known(&asked)?;
+        Ok(asked)
+    }
+
+    /// Whether every scope of `set` exists here.
+    ///
+    /// # Errors
+    /// [`Reason::ScopeUnknown`] naming the first that does not.
+    pub fn check_known(&self, set: &ScopeSet) -> Result<(), Refusal> {
+        let KnownScopes::Listed(known) = &self.scopes else { return Ok(()) };
+        match set.first_outside(known) {
+            None => Ok(()),
+            Some(scope) => Err(Refusal::new(
+                Reason::ScopeUnknown,
+                format!("the scope {scope} is none of this resource's: {known}"),
+            )),
+        }
+    }
+
+    /// Whether messages of `format` open this resource.
+    ///
+    /// # Errors
+    /// [`Reason::FormatUnsupported`].
+    pub fn check_format(&self, format: &str) -> Result<(), Refusal> {
+        match &self.formats {
+            Some(formats) if !formats.iter().any(|name| name == format) => Err(Refusal::new(
+                Reason::FormatUnsupported,
+                format!("this resource takes the formats {}", formats.join(", ")),
+            )),
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    /// Whether `subject` may have tokens here.
+    ///
+    /// # Errors
+    /// [`Reason::AccountNotAllowed`].
+    pub fn check_subject(&self, subject: &str) -> Result<(), Refusal> {
+        let admitted = self.allow.is_empty() || self.allow.contains(subject);
+        if admitted && !self.deny.contains(subject) {
+            return Ok(());
+        }
+        Err(Refusal::new(Reason::AccountNotAllowed, "this account may not use this resource"))
+    }
+}
+
+/// A configured resource.
+#[derive(Clone, Debug)]
+pub struct Resource {
+    /// Its identifier (RFC 8707 §2), the `aud` of its tokens.
+    pub uri: String,
+    /// Its rules.
+    pub rules: ResourceRules,
+}
+
+/// Every resource that tokens are issued for.
+#[derive(Clone, Debug)]
+pub enum Resources {
+    /// Any on this machine, all under the same rules: development.
+    AnyLoopback(ResourceRules),
+    /// These.
+    Listed(Vec<Resource>),
+}
+
+/// The resource that a request is about.
+#[derive(Clone, Debug)]
+pub struct Target<'a> {
+    /// Its identifier.
+    pub uri: Cow<'a, str>,
+    /// Its rules.
+    pub rules: &'a ResourceRules,
+}
+
+impl Resources {
+    /// The resource of that identifier, compared exactly; without one, the only one there is.
+    ///
+    /// # Errors
+    /// [`Reason::ResourceRequired`] or [`Reason::ResourceNotAllowed`].
+    pub fn find<'a>(&'a self, uri: Option<&str>) -> Result<Target<'a>, Refusal> {
+        match (self, uri) {
+            (Self::Listed(list), Some(uri)) => list
+                .iter()
+                .find(|resource| resource.uri == uri)
+                .map(Resource::target)
+                .ok_or_else(|| unknown("no resource of this issuer has that URI")),
+            (Self::Listed(list), None) => match list.as_slice() {
+                [only] => Ok(only.target()),
+                _ => Err(required()),
+            },
+            (Self::AnyLoopback(rules), Some(uri)) => {
+                check_loopback(uri)?;
+                Ok(Target { uri: Cow::Owned(uri.to_owned()), rules })
+            }
+            (Self::AnyLoopback(_), None) => Err(required()),
+        }
+    }
+}
+
+impl Resource {
+    fn target(&self) -> Target<'_> {
+        Target { uri: Cow::Borrowed(&self.uri), rules: &self.rules }
+    }
+}
+
+fn required() -> Refusal {
+    Refusal::new(
+        Reason::ResourceRequired,
+        "say with `resource` which API the token is for: its URI, such as https://escrow.example",
+    )
+}
+
+fn unknown(detail: &'static str) -> Refusal {
+    Refusal::new(Reason::ResourceNotAllowed, detail)
+}
+
+/// What a resource may be in development: an absolute `http(s)` URI on this machine (RFC 8707 §2).
+fn check_loopback(uri: &str) -> Result<(), Refusal> {
+    let plain = |b: u8| b.is_ascii_graphic() && !b"\"'<>\\^`{|}%#".contains(&b);
+    let fits = uri.len() <= 256
+        && uri.bytes().all(plain)
+        && Url::parse(uri).is_ok_and(|url| {
+            matches!(url.scheme(), "http" | "https")
+                && uri.contains("://")
+                && url.username().is_empty()
+                && is_loopback(&url)
+        });
+    if fits {
+        return Ok(());
+    }
+    Err(unknown(
+        "in development a resource is an http or https URI on this machine, such as http://127.0.0.1:8800",
+    ))
+}
