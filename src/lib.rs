@@ -1,5 +1,26 @@
 //! Countersign: prove a key, get a token that only that key can use.
+//!
+//! A request falls through the floors in this order, and no arrow points up:
+//!
+//! | floor | decides |
+//! |---|---|
+//! | [`app`], [`cli`] | what is put together, and what a person types |
+//! | [`http`] | where a request goes ([`http::router`] is the table), and what an error looks like |
+//! | [`service`] | the use cases, step by step |
+//! | [`store`], [`limit`] | what outlives a request, and how much is taken |
+//! | [`wallet`], [`token`], [`keyring`] | what was signed, what is handed out, what signs it |
+//! | [`model`] | reasons, scopes, resources |
+//!
+//! Keys, proofs and time stand in `countersign-sdk`, which clients and resource servers use too.
 
+pub mod app;
+pub mod config;
+pub mod http;
 pub mod keyring;
+pub mod limit;
 pub mod model;
+pub mod service;
 pub mod store;
+pub mod telemetry;
+pub mod token;
+pub mod wallet;

@@ -5,12 +5,11 @@
 
 use std::sync::Arc;
 
-use countersign_sdk::entropy::OsEntropy;
-use countersign_sdk::proof::nonce::{NonceKind, NonceMint, OpenedNonce};
 use countersign_sdk::proof::replay::{ClaimError, ReplayKey};
 use countersign_sdk::time::Timestamp;
 
 use super::{Store, StoreError};
+use crate::wallet::policy::{NonceOrigin, OpenedNonce};
 
 const NOW: Timestamp = Timestamp::from_unix(1_000_000);
 
@@ -22,14 +21,16 @@ pub(crate) async fn check(make: &dyn Fn(usize) -> Arc<dyn Store>) {
     nonces_and_proofs_do_not_crowd_each_other(make(1)).await;
 }
 
-fn nonce(expires_at: Timestamp) -> OpenedNonce {
-    let mint = NonceMint::generate(&OsEntropy).unwrap();
-    let text = mint.mint(NonceKind::Bare, expires_at, &[], &OsEntropy).unwrap();
-    mint.open(NonceKind::Bare, &text, &[], NOW).unwrap()
+fn nonce(name: &[u8], until: Timestamp) -> OpenedNonce {
+    OpenedNonce {
+        origin: NonceOrigin::Bare,
+        spend_key: ReplayKey::of_bytes("contract", name),
+        until,
+    }
 }
 
 async fn one_spend_wins(store: Arc<dyn Store>) {
-    let nonce = nonce(NOW.plus(300));
+    let nonce = nonce(b"one", NOW.plus(300));
     let tasks: Vec<_> = (0..64)
         .map(|_| {
             let store = Arc::clone(&store);
@@ -63,7 +64,7 @@ async fn one_claim_wins(store: Arc<dyn Store>) {
 
 async fn expiry_frees_and_fullness_refuses(store: Arc<dyn Store>) {
     let (first, second, third) =
-        (nonce(NOW.plus(10)), nonce(NOW.plus(300)), nonce(NOW.plus(300)));
+        (nonce(b"1", NOW.plus(10)), nonce(b"2", NOW.plus(300)), nonce(b"3", NOW.plus(300)));
     assert!(store.spend(&first, NOW).await.is_ok());
     assert!(store.spend(&second, NOW).await.is_ok());
     assert_eq!(store.spend(&third, NOW).await.err(), Some(StoreError::Full));
@@ -77,5 +78,5 @@ async fn nonces_and_proofs_do_not_crowd_each_other(store: Arc<dyn Store>) {
     assert!(store.claim(ReplayKey::of_bytes("contract", b"a"), NOW.plus(60), NOW).await.is_ok());
     let full = store.claim(ReplayKey::of_bytes("contract", b"b"), NOW.plus(60), NOW).await;
     assert_eq!(full.err(), Some(ClaimError::Full));
-    assert!(store.spend(&nonce(NOW.plus(300)), NOW).await.is_ok());
+    assert!(store.spend(&nonce(b"1", NOW.plus(300)), NOW).await.is_ok());
 }

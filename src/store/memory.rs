@@ -5,13 +5,13 @@
 //! go with them.
 
 use async_trait::async_trait;
-use countersign_sdk::proof::nonce::OpenedNonce;
 use countersign_sdk::proof::replay::{
     ClaimError, Claimed, MemoryReplayStore, ReplayKey, ReplayStore,
 };
 use countersign_sdk::time::Timestamp;
 
-use super::{SpentNonce, Store, StoreError, entry_of};
+use super::{SpentNonce, Store, StoreError};
+use crate::wallet::policy::OpenedNonce;
 
 /// Spent nonces and used proofs in two bounded maps, so that a flood of one leaves room for the other.
 #[derive(Debug)]
@@ -42,8 +42,7 @@ impl ReplayStore for MemoryStore {
 #[async_trait]
 impl Store for MemoryStore {
     async fn spend(&self, nonce: &OpenedNonce, now: Timestamp) -> Result<SpentNonce, StoreError> {
-        let (key, until) = entry_of(nonce);
-        match self.nonces.claim_now(key, until, now) {
+        match self.nonces.claim_now(nonce.spend_key, nonce.until, now) {
             Ok(_claimed) => Ok(SpentNonce::assertion()),
             Err(ClaimError::Replayed) => Err(StoreError::Used),
             Err(ClaimError::Full) => Err(StoreError::Full),

@@ -8,9 +8,10 @@
 use std::fmt;
 
 use async_trait::async_trait;
-use countersign_sdk::proof::nonce::OpenedNonce;
-use countersign_sdk::proof::replay::{ReplayKey, ReplayStore};
+use countersign_sdk::proof::replay::ReplayStore;
 use countersign_sdk::time::Timestamp;
+
+use crate::wallet::policy::OpenedNonce;
 
 pub mod contract;
 pub mod memory;
@@ -55,9 +56,4 @@ pub trait Store: ReplayStore + fmt::Debug {
 
     /// Forgets what has expired. Called from the background, never from a request.
     async fn sweep(&self, now: Timestamp);
-}
-
-/// What the store keeps of a nonce, and until when.
-pub(in crate::store) fn entry_of(nonce: &OpenedNonce) -> (ReplayKey, Timestamp) {
-    (nonce.replay_key(), nonce.expires_at())
 }

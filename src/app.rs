@@ -1,0 +1,284 @@
+//! The composition root: from settings to a running server, and down again.
+//!
+//! Nothing below this file knows how the configuration was written, which store was chosen, or what
+//! time it is.
+
+use std::io;
+use std::net::SocketAddr;
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use countersign_sdk::account::{Account, AccountError};
+use countersign_sdk::entropy::{Entropy, EntropyError, OsEntropy};
+use countersign_sdk::key::{Algorithm, SecretKeyError};
+use countersign_sdk::proof::dpop::Window;
+use countersign_sdk::proof::nonce::NonceMint;
+use countersign_sdk::proof::target_uri::{TargetUri, TargetUriError};
+use countersign_sdk::time::{Clock, SystemClock};
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+
+use crate::config::{self, DomainPolicy, ResourcePolicy, ScopeRule, Settings, SigningAlgorithm};
+use crate::http::extract::BodyLimits;
+use crate::http::health::Health;
+use crate::http::layers::Gate;
+use crate::http::metadata::Documents;
+use crate::http::router::{self, AppState};
+use crate::http::serve::{ConnectionBounds, serve};
+use crate::keyring::{Keyring, SigningKey};
+use crate::limit::RequestLimit;
+use crate::model::domain::Domains;
+use crate::model::reason::{Reason, Refusal};
+use crate::model::resource::{Binding, KnownScopes, Resource, ResourceRules, Resources};
+use crate::model::scope::ScopeSet;
+use crate::service::context::{Chains, Context, Issuer, Rules};
+use crate::store::Store;
+use crate::store::memory::MemoryStore;
+use crate::token::nonce::Nonces;
+use crate::wallet::registry;
+
+/// How often expired entries are cleared away, off every request's path.
+const SWEEP_EVERY: Duration = Duration::from_secs(15);
+
+/// Why a server did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// An address could not be bound.
+    #[error("cannot listen on {0}: {1}")]
+    Bind(SocketAddr, io::Error),
+    /// No randomness for keys.
+    #[error(transparent)]
+    Entropy(#[from] EntropyError),
+    /// No signing key.
+    #[error("no signing key could be made: {0}")]
+    Key(#[from] SecretKeyError),
+    /// The settings hold a scope or account that is none; the configuration's check lets none through.
+    #[error("the settings do not fit: {0}")]
+    Settings(#[from] Refusal),
+    /// The issuer is no URL under which requests can arrive.
+    #[error("the issuer: {0}")]
+    Issuer(#[from] TargetUriError),
+    /// A document could not be written as JSON.
+    #[error("a document could not be written: {0}")]
+    Document(#[from] serde_json::Error),
+}
+
+/// The clock and the randomness of a server; tests bring their own.
+#[derive(Clone, Debug)]
+pub struct Surroundings {
+    /// The clock.
+    pub clock: Arc<dyn Clock>,
+    /// The randomness.
+    pub entropy: Arc<dyn Entropy>,
+}
+
+impl Default for Surroundings {
+    /// The machine's own.
+    fn default() -> Self {
+        Self { clock: Arc::new(SystemClock), entropy: Arc::new(OsEntropy) }
+    }
+}
+
+/// A server whose addresses are bound and which takes no request yet.
+#[derive(Debug)]
+pub struct App {
+    settings: Settings,
+    public: TcpListener,
+    operations: Option<TcpListener>,
+    state: AppState,
+}
+
+impl App {
+    /// Makes the keys, builds the rules and binds the addresses.
+    ///
+    /// # Errors
+    /// [`StartError`].
+    pub async fn bind(settings: Settings, surroundings: Surroundings) -> Result<Self, StartError> {
+        let public = listen(settings.listen).await?;
+        let operations = match settings.operations_listen {
+            Some(address) => Some(listen(address).await?),
+            None => None,
+        };
+        let address = public.local_addr().map_err(|e| StartError::Bind(settings.listen, e))?;
+        let settings = settings.with_bound_address(address);
+        let state = state(&settings, surroundings)?;
+        Ok(Self { settings, public, operations, state })
+    }
+
+    /// The settings, with the address that was bound.
+    pub const fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// The address of the operations listener, if there is one.
+    pub fn operations_address(&self) -> Option<SocketAddr> {
+        self.operations.as_ref().and_then(|listener| listener.local_addr().ok())
+    }
+
+    /// The public routes, for tests that need no socket.
+    pub fn routes(&self) -> Router {
+        router::public(self.state.clone())
+    }
+
+    /// Serves until `stop` turns true, then drains.
+    pub async fn run(self, stop: watch::Receiver<bool>) {
+        let limits = &self.settings.limits;
+        let bounds = ConnectionBounds {
+            max_connections: limits.max_connections,
+            header_timeout: Duration::from_secs(limits.header_timeout),
+            grace: Duration::from_secs(limits.shutdown_grace),
+        };
+        let health = Arc::new(Health::default());
+        let sweeper = tokio::spawn(sweep(self.state.clone()));
+        // The operations listener outlives the public one, so that draining can be watched.
+        let (drained, wait_for_drain) = watch::channel(false);
+        let operations = self.operations.map(|listener| {
+            let routes = router::operations(Arc::clone(&health));
+            tokio::spawn(serve(listener, routes, bounds, wait_for_drain))
+        });
+        health.set_ready(true);
+        let routes = router::public(self.state);
+        let draining = mark_draining(stop.clone(), Arc::clone(&health));
+        let ((), ()) = tokio::join!(serve(self.public, routes, bounds, stop), draining);
+        drained.send_replace(true);
+        sweeper.abort();
+        if let Some(operations) = operations
+            && let Err(error) = operations.await
+        {
+            tracing::error!(%error, "the operations listener ended badly");
+        }
+    }
+}
+
+async fn mark_draining(mut stop: watch::Receiver<bool>, health: Arc<Health>) {
+    // A sender that is gone means the same as one that says stop.
+    let _ = stop.wait_for(|stop| *stop).await;
+    health.set_ready(false);
+}
+
+async fn listen(address: SocketAddr) -> Result<TcpListener, StartError> {
+    TcpListener::bind(address).await.map_err(|error| StartError::Bind(address, error))
+}
+
+/// Clears away what has expired.
+async fn sweep(state: AppState) {
+    let mut ticks = tokio::time::interval(SWEEP_EVERY);
+    loop {
+        ticks.tick().await;
+        state.context.store.sweep(state.context.now()).await;
+        state.gate.requests.sweep();
+    }
+}
+
+fn state(settings: &Settings, surroundings: Surroundings) -> Result<AppState, StartError> {
+    let Surroundings { clock, entropy } = surroundings;
+    let limits = &settings.limits;
+    let algorithm = match settings.signing_algorithm {
+        SigningAlgorithm::EdDsa => Algorithm::EdDsa,
+        SigningAlgorithm::Es256 => Algorithm::Es256,
+    };
+    let store: Arc<dyn Store> = Arc::new(MemoryStore::new(limits.spent_nonces, limits.proofs));
+    let context = Context {
+        issuer: issuer(&settings.issuer)?,
+        rules: rules(settings)?,
+        keyring: Keyring::of(SigningKey::generate(algorithm, &*entropy)?),
+        nonces: Nonces::new(NonceMint::generate(&*entropy)?),
+        store,
+        clock,
+        entropy,
+    };
+    let gate = Gate {
+        body: BodyLimits {
+            max_bytes: limits.max_body_bytes,
+            timeout: Duration::from_secs(limits.body_timeout),
+        },
+        requests: RequestLimit::new(
+            limits.requests_per_minute.and_then(NonZeroU32::new),
+            NonZeroU32::new(limits.burst).unwrap_or(NonZeroU32::MIN),
+            limits.trusted_proxies.clone(),
+        ),
+    };
+    let documents = Arc::new(Documents::of(&context)?);
+    Ok(AppState { context: Arc::new(context), documents, gate: Arc::new(gate) })
+}
+
+fn issuer(issuer: &config::Issuer) -> Result<Issuer, StartError> {
+    let url = issuer.issuer().to_owned();
+    let token_endpoint = TargetUri::parse(&format!("{url}/token"))?;
+    Ok(Issuer {
+        host: issuer.host().to_owned(),
+        path: issuer.path().to_owned(),
+        token_endpoint,
+        url,
+    })
+}
+
+fn rules(settings: &Settings) -> Result<Rules, StartError> {
+    let domains = match &settings.domains {
+        DomainPolicy::Loopback => Domains::Loopback,
+        DomainPolicy::Listed(list) => Domains::Listed(list.clone()),
+    };
+    let resources = match &settings.resources {
+        ResourcePolicy::AnyLoopback(rules) => Resources::AnyLoopback(resource_rules(rules)?),
+        ResourcePolicy::Listed(list) => Resources::Listed(
+            list.iter()
+                .map(|entry| Ok(Resource { uri: entry.uri.clone(), rules: resource_rules(&entry.rules)? }))
+                .collect::<Result<_, Refusal>>()?,
+        ),
+    };
+    let chains = match &settings.chains {
+        None => Chains::Any,
+        Some(list) => Chains::Listed(
+            list.iter()
+                .map(|chain| chain.parse().map_err(|error| not_an_account(&error)))
+                .collect::<Result<_, _>>()?,
+        ),
+    };
+    Ok(Rules {
+        domains,
+        resources,
+        chains,
+        challenge_lifetime: settings.challenge_lifetime,
+        session_lifetime: settings.session_lifetime,
+        window: Window {
+            max_age: settings.dpop.max_age,
+            max_future_skew: settings.dpop.max_future_skew,
+        },
+        require_nonce: settings.dpop.require_nonce,
+    })
+}
+
+fn resource_rules(rules: &config::ResourceRules) -> Result<ResourceRules, Refusal> {
+    let scopes = |list: &[String]| list.iter().map(|scope| scope.parse()).collect::<Result<ScopeSet, _>>();
+    let subjects = |list: &[String]| list.iter().map(|account| subject_of(account)).collect::<Result<_, _>>();
+    Ok(ResourceRules {
+        scopes: match &rules.scopes {
+            ScopeRule::Any => KnownScopes::Any,
+            ScopeRule::Listed(list) => KnownScopes::Listed(scopes(list)?),
+        },
+        default_scopes: scopes(&rules.default_scopes)?,
+        token_ttl: rules.token_ttl,
+        binding: match rules.binding {
+            config::Binding::Required => Binding::Required,
+            config::Binding::Optional => Binding::Optional,
+        },
+        formats: rules.formats.clone(),
+        allow: subjects(&rules.allow)?,
+        deny: subjects(&rules.deny)?,
+    })
+}
+
+/// The subject of an account in the configuration: the same key on every chain.
+fn subject_of(text: &str) -> Result<String, Refusal> {
+    let account: Account = text.parse().map_err(|error| not_an_account(&error))?;
+    match registry::by_account(&account) {
+        Some(format) => format.subject_of(&format.canonical_account(&account)?),
+        None => Ok(account.to_did()),
+    }
+}
+
+fn not_an_account(error: &AccountError) -> Refusal {
+    Refusal::new(Reason::AccountInvalid, error.to_string())
+}

@@ -1,0 +1,139 @@
+//! Status and OAuth error of each reason: the only place with status codes.
+//!
+//! The map has no wildcard arm, so a new reason does not compile until somebody has said what a
+//! client sees of it. Errors are logged in the layer around all handlers and not here.
+
+use axum::Json;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+
+use crate::model::reason::{Reason, Refusal};
+
+/// The one shape of an error answer (protocol.md §2).
+#[derive(Serialize)]
+struct ErrorBody<'a> {
+    error: &'static str,
+    error_description: &'a str,
+    reason: &'static str,
+}
+
+/// A refusal on its way to the client.
+#[derive(Debug)]
+pub struct ErrorAnswer {
+    refusal: Refusal,
+    /// A fresh DPoP nonce, where the client is told to use one.
+    dpop_nonce: Option<String>,
+}
+
+impl From<Refusal> for ErrorAnswer {
+    fn from(refusal: Refusal) -> Self {
+        Self { refusal, dpop_nonce: None }
+    }
+}
+
+impl ErrorAnswer {
+    /// The refusal with the nonce that the client is to use next (RFC 9449 §8).
+    pub fn with_nonce(refusal: Refusal, nonce: Option<String>) -> Self {
+        Self { refusal, dpop_nonce: nonce }
+    }
+
+    /// The reason.
+    pub const fn reason(&self) -> Reason {
+        self.refusal.reason()
+    }
+}
+
+/// A reason in an answer's extensions, for the layer that logs.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Answered(pub(crate) Reason);
+
+impl IntoResponse for ErrorAnswer {
+    fn into_response(self) -> Response {
+        let reason = self.refusal.reason();
+        let (status, error) = wire(reason);
+        let body = ErrorBody {
+            error,
+            error_description: self.refusal.detail(),
+            reason: reason.code(),
+        };
+        let mut response = (status, Json(body)).into_response();
+        let headers = response.headers_mut();
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        if status == StatusCode::SERVICE_UNAVAILABLE {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from_static("2"));
+        }
+        if let Some(Ok(nonce)) = self.dpop_nonce.map(HeaderValue::try_from) {
+            headers.insert("dpop-nonce", nonce);
+        }
+        response.extensions_mut().insert(Answered(reason));
+        response
+    }
+}
+
+/// What a client sees of a reason: the status and the registered OAuth error.
+pub const fn wire(reason: Reason) -> (StatusCode, &'static str) {
+    const BAD: StatusCode = StatusCode::BAD_REQUEST;
+    match reason {
+        Reason::MalformedRequest
+        | Reason::ParameterMissing
+        | Reason::ParameterRepeated
+        | Reason::ParameterUnknown
+        | Reason::PrivateKeyReceived
+        | Reason::AccountInvalid
+        | Reason::DomainNotAllowed
+        | Reason::ChainNotAllowed
+        | Reason::FormatUnsupported
+        | Reason::SessionKeyInvalid
+        | Reason::PublicKeyInvalid => (BAD, "invalid_request"),
+        Reason::ContentType => (StatusCode::UNSUPPORTED_MEDIA_TYPE, "invalid_request"),
+        Reason::BodyTooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "invalid_request"),
+        Reason::BodyTimeout => (StatusCode::REQUEST_TIMEOUT, "invalid_request"),
+        Reason::NotFound => (StatusCode::NOT_FOUND, "invalid_request"),
+        Reason::MethodNotAllowed => (StatusCode::METHOD_NOT_ALLOWED, "invalid_request"),
+        Reason::RateLimited => (StatusCode::TOO_MANY_REQUESTS, "temporarily_unavailable"),
+        Reason::MalformedMessage
+        | Reason::MessageTooLarge
+        | Reason::AccountNotAllowed
+        | Reason::NonceUnknown
+        | Reason::NonceUsed
+        | Reason::ChallengeExpired
+        | Reason::MessageMismatch
+        | Reason::UriNotAllowed
+        | Reason::VersionUnsupported
+        | Reason::MessageExpired
+        | Reason::MessageNotYetValid
+        | Reason::IssuedAtOutOfRange
+        | Reason::RecapInvalid
+        | Reason::StatementMismatch
+        | Reason::SignatureMalformed
+        | Reason::SignatureMismatch
+        | Reason::MalleableSignature
+        | Reason::AssertionInvalid
+        | Reason::AssertionExpired
+        | Reason::AssertionReplayed => (BAD, "invalid_grant"),
+        Reason::ProofRequired
+        | Reason::ProofInvalid
+        | Reason::ProofExpired
+        | Reason::ProofReplayed
+        | Reason::ProofKeyMismatch => (BAD, "invalid_dpop_proof"),
+        Reason::ProofNonceRequired => (BAD, "use_dpop_nonce"),
+        Reason::GrantUnsupported => (BAD, "unsupported_grant_type"),
+        Reason::ResourceRequired | Reason::ResourceNotAllowed => (BAD, "invalid_target"),
+        Reason::ScopeUnknown | Reason::ScopeNotGranted => (BAD, "invalid_scope"),
+        Reason::StoreUnavailable => (StatusCode::SERVICE_UNAVAILABLE, "temporarily_unavailable"),
+        Reason::ServerError => (StatusCode::INTERNAL_SERVER_ERROR, "server_error"),
+    }
+}
+
+/// For paths that lead nowhere.
+pub(crate) async fn not_found() -> ErrorAnswer {
+    let detail = "no endpoint is here; /.well-known/oauth-authorization-server lists them";
+    Refusal::new(Reason::NotFound, detail).into()
+}
+
+/// For methods that an endpoint does not take.
+pub(crate) async fn method_not_allowed() -> ErrorAnswer {
+    let detail = "this endpoint takes another method; see the Allow header";
+    Refusal::new(Reason::MethodNotAllowed, detail).into()
+}

@@ -1,0 +1,103 @@
+//! What stands around every endpoint: CORS, the request limit, the log line of a refusal.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::{HeaderName, HeaderValue, Method, Request, StatusCode, header};
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::{IntoResponse, Response};
+use tower_http::cors::{AllowOrigin, CorsLayer};
+
+use super::error::{Answered, ErrorAnswer};
+use super::extract::BodyLimits;
+use super::router::AppState;
+use crate::limit::{OverLimit, RequestLimit};
+use crate::model::reason::{Reason, Refusal};
+
+/// The bounds that requests pass.
+#[derive(Debug)]
+pub struct Gate {
+    /// How much body is read, and for how long.
+    pub body: BodyLimits,
+    /// How many requests one address may make.
+    pub requests: RequestLimit,
+}
+
+/// The other end of the connection, put into each request's extensions by `serve`.
+#[derive(Clone, Copy, Debug)]
+pub struct Peer(pub SocketAddr);
+
+/// Seconds for which browsers may keep a preflight's answer.
+const PREFLIGHT_MAX_AGE: Duration = Duration::from_secs(600);
+
+/// Puts the layers around `routes`; CORS outermost, so that errors carry its headers too.
+pub(crate) fn wrap(routes: Router<AppState>, state: &AppState) -> Router<AppState> {
+    let domains = state.context.rules.domains.clone();
+    let dpop = HeaderName::from_static("dpop");
+    let dpop_nonce = HeaderName::from_static("dpop-nonce");
+    let cors = CorsLayer::new()
+        .allow_origin(AllowOrigin::predicate(move |origin: &HeaderValue, _| {
+            origin.to_str().is_ok_and(|origin| domains.allows_origin(origin))
+        }))
+        .allow_methods([Method::GET, Method::POST])
+        .allow_headers([header::CONTENT_TYPE, header::AUTHORIZATION, dpop])
+        .expose_headers([dpop_nonce, header::WWW_AUTHENTICATE, header::RETRY_AFTER])
+        .max_age(PREFLIGHT_MAX_AGE);
+    routes.layer(from_fn_with_state(state.clone(), pass)).layer(cors)
+}
+
+/// Lets a request through the limit, and logs what became of it where it failed.
+async fn pass(State(state): State<AppState>, request: Request<Body>, next: Next) -> Response {
+    if let Err(over) = count(&state.gate.requests, &request) {
+        return too_many(over);
+    }
+    let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+    let response = next.run(request).await;
+    if let Some(Answered(reason)) = response.extensions().get() {
+        let (status, reason) = (response.status().as_u16(), reason.code());
+        if response.status().is_server_error() {
+            tracing::error!(%method, path, status, reason, "request failed");
+        } else {
+            tracing::debug!(%method, path, status, reason, "request refused");
+        }
+    }
+    response
+}
+
+fn count(limit: &RequestLimit, request: &Request<Body>) -> Result<(), OverLimit> {
+    if !limit.is_on() {
+        return Ok(());
+    }
+    // Without a peer – which `serve` always gives – everyone shares one bucket: too strict, not open.
+    let peer = request.extensions().get::<Peer>();
+    let peer = peer.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.0.ip());
+    let forwarded: Vec<&str> = request
+        .headers()
+        .get_all("x-forwarded-for")
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .collect();
+    limit.count(limit.client_of(peer, &forwarded))
+}
+
+fn too_many(over: OverLimit) -> Response {
+    let detail = format!("too many requests; try again in {} seconds", over.retry_after);
+    let mut response = ErrorAnswer::from(Refusal::new(Reason::RateLimited, detail)).into_response();
+    debug_assert_eq!(response.status(), StatusCode::TOO_MANY_REQUESTS);
+    response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(over.retry_after));
+    response
+}
+
+/// An answer that nobody may keep: it carries a nonce, a message or a token.
+pub(crate) fn no_store<T: IntoResponse>(answer: T) -> impl IntoResponse {
+    (
+        [
+            (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
+            (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
+        ],
+        answer,
+    )
+}

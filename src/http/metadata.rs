@@ -1,0 +1,120 @@
+//! The documents that do not change while the server runs: metadata (RFC 8414) and JWKS (RFC 7517).
+
+use axum::extract::State;
+use axum::http::{HeaderValue, header};
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use countersign_sdk::key::Algorithm;
+use serde::Serialize;
+
+use super::router::AppState;
+use super::token::GRANTS;
+use crate::model::resource::{KnownScopes, Resources};
+use crate::service::context::Context;
+use crate::wallet::registry;
+
+/// Seconds for which clients may keep the JWKS.
+const JWKS_MAX_AGE: u64 = 300;
+
+/// The documents, written once at the start.
+#[derive(Debug)]
+pub struct Documents {
+    metadata: Bytes,
+    jwks: Bytes,
+}
+
+#[derive(Serialize)]
+struct MessageFormat {
+    name: &'static str,
+    namespaces: &'static [&'static str],
+    curves: Vec<&'static str>,
+}
+
+#[derive(Serialize)]
+struct Metadata<'a> {
+    issuer: &'a str,
+    jwks_uri: String,
+    token_endpoint: String,
+    challenge_endpoint: String,
+    nonce_endpoint: String,
+    grant_types_supported: [&'static str; 2],
+    response_types_supported: [&'static str; 0],
+    token_endpoint_auth_methods_supported: [&'static str; 1],
+    dpop_signing_alg_values_supported: [&'static str; 4],
+    message_formats_supported: Vec<MessageFormat>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    scopes_supported: Vec<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    protected_resources: Vec<&'a str>,
+}
+
+impl Documents {
+    /// Writes the documents of an issuer.
+    ///
+    /// # Errors
+    /// Of the JSON encoder.
+    pub fn of(context: &Context) -> Result<Self, serde_json::Error> {
+        let issuer = &context.issuer.url;
+        let at = |path: &str| format!("{issuer}{path}");
+        let (scopes_supported, protected_resources) = listed(&context.rules.resources);
+        let message_formats_supported = registry::FORMATS
+            .iter()
+            .map(|format| MessageFormat {
+                name: format.name(),
+                namespaces: format.namespaces(),
+                curves: format.curves().iter().map(|curve| curve.name()).collect(),
+            })
+            .collect();
+        let metadata = Metadata {
+            issuer,
+            jwks_uri: at("/.well-known/jwks.json"),
+            token_endpoint: at("/token"),
+            challenge_endpoint: at("/challenge"),
+            nonce_endpoint: at("/nonce"),
+            grant_types_supported: GRANTS,
+            response_types_supported: [],
+            token_endpoint_auth_methods_supported: ["none"],
+            dpop_signing_alg_values_supported: Algorithm::ALL.map(Algorithm::name),
+            message_formats_supported,
+            scopes_supported,
+            protected_resources,
+        };
+        Ok(Self {
+            metadata: serde_json::to_vec(&metadata)?.into(),
+            jwks: context.keyring.to_jwks()?.into_bytes().into(),
+        })
+    }
+}
+
+/// Scopes and URIs of the configured resources; none in development, where any will do.
+fn listed(resources: &Resources) -> (Vec<String>, Vec<&str>) {
+    let Resources::Listed(list) = resources else { return (Vec::new(), Vec::new()) };
+    let mut scopes: Vec<String> = list
+        .iter()
+        .filter_map(|resource| match &resource.rules.scopes {
+            KnownScopes::Listed(scopes) => Some(scopes),
+            KnownScopes::Any => None,
+        })
+        .flat_map(|scopes| scopes.iter().map(ToString::to_string))
+        .collect();
+    scopes.sort();
+    scopes.dedup();
+    (scopes, list.iter().map(|resource| resource.uri.as_str()).collect())
+}
+
+/// `GET /.well-known/oauth-authorization-server`.
+pub(crate) async fn metadata(State(state): State<AppState>) -> Response {
+    document(state.documents.metadata.clone(), "application/json")
+}
+
+/// `GET /.well-known/jwks.json`.
+pub(crate) async fn jwks(State(state): State<AppState>) -> Response {
+    document(state.documents.jwks.clone(), "application/jwk-set+json")
+}
+
+fn document(body: Bytes, media_type: &'static str) -> Response {
+    let cache = HeaderValue::try_from(format!("public, max-age={JWKS_MAX_AGE}"));
+    let cache = cache.unwrap_or(HeaderValue::from_static("no-store"));
+    ([(header::CONTENT_TYPE, HeaderValue::from_static(media_type)), (header::CACHE_CONTROL, cache)], body)
+        .into_response()
+}

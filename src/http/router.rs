@@ -1,0 +1,58 @@
+//! The table: which path leads where.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::routing::{get, post};
+
+use super::layers::Gate;
+use super::metadata::Documents;
+use super::{challenge, error, health, layers, metadata, nonce, token};
+use crate::service::context::Context;
+
+/// What every handler is given.
+#[derive(Clone, Debug)]
+pub struct AppState {
+    /// The use cases' context.
+    pub context: Arc<Context>,
+    /// The documents that do not change.
+    pub documents: Arc<Documents>,
+    /// The bounds on requests.
+    pub gate: Arc<Gate>,
+}
+
+/// The public listener.
+pub fn public(state: AppState) -> Router {
+    let issuer_path = state.context.issuer.path.clone();
+    let endpoints = Router::new()
+        .route("/.well-known/jwks.json", get(metadata::jwks))
+        .route("/.well-known/oauth-authorization-server", get(metadata::metadata))
+        .route("/nonce", get(nonce::get))
+        .route("/challenge", post(challenge::post))
+        .route("/token", post(token::post));
+    let well_known = "/.well-known/oauth-authorization-server";
+    let routes = if issuer_path.is_empty() {
+        endpoints
+    } else {
+        // RFC 8414 §3.1: the well-known path stands between host and the issuer's own path.
+        Router::new()
+            .route(&format!("{well_known}{issuer_path}"), get(metadata::metadata))
+            .nest(&issuer_path, endpoints)
+    };
+    layers::wrap(
+        routes
+            .method_not_allowed_fallback(error::method_not_allowed)
+            .fallback(error::not_found),
+        &state,
+    )
+    .with_state(state)
+}
+
+/// The operations listener.
+pub fn operations(health: Arc<health::Health>) -> Router {
+    Router::new()
+        .route("/health/live", get(health::live))
+        .route("/health/ready", get(health::ready))
+        .fallback(error::not_found)
+        .with_state(health)
+}

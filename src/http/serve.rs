@@ -1,0 +1,97 @@
+//! Connections: accepted within a bound, timed while they say nothing, drained at the end.
+//!
+//! HTTP/1.1 alone; TLS and newer versions end at the proxy in front. A client that opens a
+//! connection and does not finish a request head is cut off; one that reads slowly holds one slot
+//! of a fixed number and no memory beyond its own answer.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::http::Request;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::server::graceful::GracefulShutdown;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Semaphore, watch};
+use tower::ServiceExt;
+
+use super::layers::Peer;
+
+/// The largest request head, in bytes; a larger one is answered 431.
+const MAX_HEAD_BYTES: usize = 32 * 1024;
+/// How long accepting pauses when the process has no descriptors left.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// The bounds on connections.
+#[derive(Clone, Copy, Debug)]
+pub struct ConnectionBounds {
+    /// Connections open at once; more wait to be accepted.
+    pub max_connections: usize,
+    /// How long a request's head may take, from the moment at which one may begin.
+    pub header_timeout: Duration,
+    /// How long open requests are given when the server stops.
+    pub grace: Duration,
+}
+
+/// Serves `routes` until `stop` turns true, then lets open requests finish within the grace time.
+pub async fn serve(
+    listener: TcpListener,
+    routes: Router,
+    bounds: ConnectionBounds,
+    mut stop: watch::Receiver<bool>,
+) {
+    let slots = Arc::new(Semaphore::new(bounds.max_connections));
+    let graceful = GracefulShutdown::new();
+    let mut http = http1::Builder::new();
+    http.timer(TokioTimer::new())
+        .header_read_timeout(bounds.header_timeout)
+        .max_buf_size(MAX_HEAD_BYTES);
+    loop {
+        let accepted = async {
+            let slot = Arc::clone(&slots).acquire_owned().await;
+            (slot, listener.accept().await)
+        };
+        let (slot, accepted) = tokio::select! {
+            accepted = accepted => accepted,
+            _ = stop.wait_for(|stop| *stop) => break,
+        };
+        let (Ok(slot), Ok((stream, peer))) = (slot, accepted) else {
+            tokio::time::sleep(ACCEPT_PAUSE).await;
+            continue;
+        };
+        let connection = graceful.watch(connection(&http, stream, peer, routes.clone()));
+        tokio::spawn(async move {
+            if let Err(error) = connection.await {
+                tracing::debug!(%peer, %error, "connection ended early");
+            }
+            drop(slot);
+        });
+    }
+    drop(listener);
+    if tokio::time::timeout(bounds.grace, graceful.shutdown()).await.is_err() {
+        tracing::warn!("some requests were still open when the grace time ended");
+    }
+}
+
+/// One connection, each of its requests marked with the peer.
+fn connection(
+    http: &http1::Builder,
+    stream: TcpStream,
+    peer: SocketAddr,
+    routes: Router,
+) -> impl hyper_util::server::graceful::GracefulConnection<Error = hyper::Error> + use<> {
+    // Answers are small; waiting to fill a segment would only delay them.
+    if let Err(error) = stream.set_nodelay(true) {
+        tracing::debug!(%peer, %error, "TCP_NODELAY was not set");
+    }
+    let service = hyper::service::service_fn(move |request: Request<Incoming>| {
+        let mut request = request.map(Body::new);
+        request.extensions_mut().insert(Peer(peer));
+        routes.clone().oneshot(request)
+    });
+    http.serve_connection(TokioIo::new(stream), service)
+}

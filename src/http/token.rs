@@ -1,0 +1,94 @@
+//! `POST /token`: one arm for each grant (RFC 6749 §3.2, protocol.md §4).
+
+use axum::Json;
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::{HeaderName, HeaderValue, Request};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+
+use super::error::ErrorAnswer;
+use super::extract::{Form, check_content_type, read_body, single};
+use super::layers::no_store;
+use super::router::AppState;
+use crate::model::reason::{Reason, Refusal};
+use crate::service::agent::{self, Assertion};
+use crate::service::sign_in::{self, SignedMessage};
+use crate::service::IssuedToken;
+
+/// The grant of a signed message.
+pub const SIGNED_MESSAGE: &str = "urn:countersign:params:oauth:grant-type:signed-message";
+/// The grant of RFC 7523.
+pub const JWT_BEARER: &str = "urn:ietf:params:oauth:grant-type:jwt-bearer";
+/// The grants, as metadata lists them.
+pub const GRANTS: [&str; 2] = [SIGNED_MESSAGE, JWT_BEARER];
+
+#[derive(Serialize)]
+struct TokenAnswer {
+    access_token: String,
+    token_type: &'static str,
+    expires_in: u64,
+    scope: String,
+    sub: String,
+}
+
+/// Handles the endpoint. A client that is told to use a nonce gets a fresh one with the refusal,
+/// and where nonces are required, the next one with the token (RFC 9449 §8).
+pub(crate) async fn post(
+    State(state): State<AppState>,
+    request: Request<Body>,
+) -> Result<Response, ErrorAnswer> {
+    let answered = grant(&state, request).await;
+    let context = &state.context;
+    let told = matches!(&answered, Err(refusal) if refusal.reason() == Reason::ProofNonceRequired);
+    let nonce = (told || context.rules.require_nonce)
+        .then(|| context.nonces.proof(context.now(), &*context.entropy))
+        .transpose()?;
+    let issued = answered.map_err(|refusal| ErrorAnswer::with_nonce(refusal, nonce.clone()))?;
+    let mut response = no_store(Json(TokenAnswer {
+        access_token: issued.access_token,
+        token_type: issued.token_type,
+        expires_in: issued.expires_in,
+        scope: issued.scope,
+        sub: issued.sub,
+    }))
+    .into_response();
+    if let Some(Ok(nonce)) = nonce.map(HeaderValue::try_from) {
+        response.headers_mut().insert("dpop-nonce", nonce);
+    }
+    Ok(response)
+}
+
+async fn grant(state: &AppState, request: Request<Body>) -> Result<IssuedToken, Refusal> {
+    check_content_type(request.headers(), "application/x-www-form-urlencoded")?;
+    let proof = single(request.headers(), &HeaderName::from_static("dpop"))?.map(str::to_owned);
+    let body = read_body(request, state.gate.body).await?;
+    let form = Form::parse(&body)?;
+    match form.require("grant_type")? {
+        SIGNED_MESSAGE => {
+            let request = SignedMessage {
+                message: form.require("message")?,
+                signature: form.require("signature")?,
+                format: form.get("format"),
+                public_key: form.get("public_key"),
+                resource: form.get("resource"),
+                scope: form.get("scope"),
+                proof: proof.as_deref(),
+            };
+            sign_in::sign_in(&state.context, &request).await
+        }
+        JWT_BEARER => {
+            let request = Assertion {
+                assertion: form.require("assertion")?,
+                resource: form.get("resource"),
+                scope: form.get("scope"),
+                proof: proof.as_deref(),
+            };
+            agent::sign_in(&state.context, &request).await
+        }
+        _ => Err(Refusal::new(
+            Reason::GrantUnsupported,
+            format!("grant_type is one of: {}", GRANTS.join(", ")),
+        )),
+    }
+}

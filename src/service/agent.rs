@@ -1,0 +1,81 @@
+//! An assertion by a raw key becomes a token: one round trip for agents (RFC 7523, protocol.md §4).
+
+use countersign_sdk::key::KeyError;
+use countersign_sdk::proof::jwt_assertion::{self, AssertionError, Expected};
+
+use super::context::{Context, store_refusal};
+use super::sign_in::{Access, mint, narrowed};
+use super::{IssuedToken, possession};
+use crate::model::reason::{Reason, Refusal};
+use crate::token::access::Authenticated;
+use crate::wallet::registry;
+
+/// What a client sends with the grant `jwt-bearer`.
+#[derive(Clone, Copy, Debug)]
+pub struct Assertion<'a> {
+    /// The assertion, a compact JWS.
+    pub assertion: &'a str,
+    /// The resource (RFC 8707); must be the assertion's if it names one.
+    pub resource: Option<&'a str>,
+    /// Fewer scopes than the assertion's, or any of the resource's if it names none.
+    pub scope: Option<&'a str>,
+    /// The `DPoP` header.
+    pub proof: Option<&'a str>,
+}
+
+/// Verifies the assertion and the proof, claims both, and mints the token.
+///
+/// # Errors
+/// The [`Refusal`] of the first check that failed.
+pub async fn sign_in(context: &Context, request: &Assertion<'_>) -> Result<IssuedToken, Refusal> {
+    let now = context.now();
+    let expected =
+        Expected { issuer: &context.issuer.url, skew: context.rules.window.max_future_skew, now };
+    let proof = possession::check(context, request.proof, now)?;
+    let assertion = jwt_assertion::check(request.assertion, &expected).map_err(|e| refusal(&e))?;
+    let resource = match (assertion.resource(), request.resource) {
+        (Some(signed), Some(asked)) if signed != asked => {
+            let detail = "the assertion was signed for another resource";
+            return Err(Refusal::new(Reason::ResourceNotAllowed, detail));
+        }
+        (signed, asked) => signed.or(asked),
+    };
+    let target = context.rules.resources.find(resource)?;
+    // An assertion proves what a message of the raw-key format proves, and is admitted like one.
+    if let Some(format) = registry::by_account(assertion.account()) {
+        target.rules.check_format(format.name())?;
+    }
+    target.rules.check_subject(&assertion.account().to_did())?;
+    let scope = match assertion.scope() {
+        Some(signed) => narrowed(target.rules.scopes_for(Some(signed))?, request.scope)?,
+        None => target.rules.scopes_for(request.scope)?,
+    };
+    possession::match_key(proof.as_ref(), None, assertion.key().thumbprint())?;
+    let possession = possession::claim(context, proof.as_ref(), target.rules, now).await?;
+    let claimed = context
+        .store
+        .claim(assertion.replay_key(), assertion.retain_until(), now)
+        .await
+        .map_err(|error| {
+            let detail = "this assertion was used before; make a new one";
+            let used = Refusal::new(Reason::AssertionReplayed, detail);
+            store_refusal(possession::store_error(error), used)
+        })?;
+    let who = Authenticated::by_assertion(&assertion, claimed);
+    mint(context, &who, &possession, &Access { target, scope, until: None }, now)
+}
+
+fn refusal(error: &AssertionError) -> Refusal {
+    let reason = match error {
+        AssertionError::Key(KeyError::PrivateKey) => Reason::PrivateKeyReceived,
+        AssertionError::Time => Reason::AssertionExpired,
+        AssertionError::Malformed(_)
+        | AssertionError::Type
+        | AssertionError::Key(_)
+        | AssertionError::Subject
+        | AssertionError::Audience
+        | AssertionError::Jti
+        | AssertionError::Signature => Reason::AssertionInvalid,
+    };
+    Refusal::new(reason, format!("the assertion was refused: {error}"))
+}

@@ -1,0 +1,197 @@
+//! Writes the message that a wallet signs, and hands out bare nonces for those who write their own.
+//!
+//! Neither takes memory: what was issued is carried by the nonce itself (protocol.md §3).
+
+use countersign_sdk::account::Account;
+use countersign_sdk::key::Thumbprint;
+use countersign_sdk::time::Timestamp;
+
+use super::context::Context;
+use crate::model::domain::authority_of_origin;
+use crate::model::reason::{Reason, Refusal};
+use crate::wallet::caip122::{self, Fields};
+use crate::wallet::format::WalletFormat;
+use crate::wallet::policy;
+use crate::wallet::recap;
+use crate::wallet::registry;
+
+/// What a client asks a challenge for.
+#[derive(Clone, Copy, Debug)]
+pub struct ChallengeRequest<'a> {
+    /// CAIP-10, or a `did:key`.
+    pub account: &'a str,
+    /// The resource (RFC 8707).
+    pub resource: Option<&'a str>,
+    /// Scopes with spaces between them; the resource's defaults when absent.
+    pub scope: Option<&'a str>,
+    /// Thumbprint of the session key, absent when the account's own key signs requests.
+    pub dpop_jkt: Option<&'a str>,
+    /// The message format; the namespace's own when absent.
+    pub format: Option<&'a str>,
+    /// The wallet application's domain; the issuer's host when absent.
+    pub domain: Option<&'a str>,
+    /// Seconds that the signature shall open at most, where there is a session key.
+    pub session_expires_in: Option<u64>,
+    /// The `Origin` header, which browsers send.
+    pub origin: Option<&'a str>,
+}
+
+/// A message to sign.
+#[derive(Debug)]
+pub struct Challenge {
+    /// The format's name.
+    pub format: &'static str,
+    /// The text to sign.
+    pub message: String,
+    /// The nonce in it.
+    pub nonce: String,
+    /// When it was written.
+    pub issued_at: Timestamp,
+    /// Until when it must be redeemed.
+    pub expires_at: Timestamp,
+}
+
+/// A bare nonce.
+#[derive(Debug)]
+pub struct BareNonce {
+    /// The nonce.
+    pub nonce: String,
+    /// Seconds until it expires.
+    pub expires_in: u64,
+}
+
+/// Hands out a nonce for a message that the client writes itself.
+///
+/// # Errors
+/// [`Reason::ServerError`] without randomness.
+pub fn nonce(context: &Context) -> Result<BareNonce, Refusal> {
+    let expires_in = context.rules.challenge_lifetime;
+    let nonce = context.nonces.bare(context.now().plus(expires_in), &*context.entropy)?;
+    Ok(BareNonce { nonce, expires_in })
+}
+
+/// Writes a message.
+///
+/// # Errors
+/// The [`Refusal`] of the member of the request that does not fit.
+pub fn challenge(context: &Context, request: &ChallengeRequest<'_>) -> Result<Challenge, Refusal> {
+    let now = context.now();
+    let (format, account) = format_and_account(context, request)?;
+    let domain = domain_of(context, request)?;
+    let target = context.rules.resources.find(request.resource)?;
+    target.rules.check_format(format.name())?;
+    target.rules.check_subject(&format.subject_of(&account)?)?;
+    let scopes = target.rules.scopes_for(request.scope)?;
+    let session_key = request.dpop_jkt.map(session_key).transpose()?;
+
+    let grant = (!scopes.is_empty())
+        .then(|| recap::Grant::new(&target.uri, scopes.iter().map(|scope| scope.as_str())))
+        .transpose()
+        .map_err(|error| Refusal::new(Reason::ResourceNotAllowed, error.to_string()))?;
+    let statement = match &grant {
+        Some(grant) => format!("Sign in to {}. {}", target.uri, grant.sentence()),
+        None => format!("Sign in to {}.", target.uri),
+    };
+    let resources: Vec<String> = session_key
+        .map(|jkt| jkt.to_uri())
+        .into_iter()
+        .chain(grant.map(|grant| grant.to_uri()))
+        .collect();
+    let expires_at = now.plus(context.rules.challenge_lifetime);
+    let signed_until = if session_key.is_some() {
+        let longest = context.rules.session_lifetime;
+        now.plus(request.session_expires_in.map_or(longest, |asked| asked.clamp(1, longest)))
+    } else {
+        expires_at
+    };
+    let spelling = format
+        .spelling(&account)
+        .ok_or_else(|| Refusal::new(Reason::AccountInvalid, "the account is not of this format"))?;
+    let (issued, expires) = (now.to_string(), signed_until.to_string());
+    let fields = Fields {
+        domain: &domain,
+        address: spelling.address,
+        statement: Some(&statement),
+        uri: Some(&context.issuer.url),
+        version: Some("1"),
+        chain_id: spelling.chain_id,
+        nonce: Some(PLACEHOLDER),
+        issued_at: Some(&issued),
+        expiration_time: Some(&expires),
+        resources: (!resources.is_empty()).then(|| resources.iter().map(String::as_str).collect()),
+        ..Fields::default()
+    };
+    let (message, nonce) = sealed(context, format, &fields, expires_at)?;
+    Ok(Challenge { format: format.name(), message, nonce, issued_at: now, expires_at })
+}
+
+/// As long as a nonce, and in its place until the rest of the text is known.
+const PLACEHOLDER: &str = "0000000000000000000000000000000000000000000000000000000000000000";
+
+/// Renders the text, mints a nonce whose MAC covers all of it, and puts the nonce in its place.
+fn sealed(
+    context: &Context,
+    format: &dyn WalletFormat,
+    fields: &Fields<'_>,
+    expires_at: Timestamp,
+) -> Result<(String, String), Refusal> {
+    let text = caip122::render(format.profile(), fields).map_err(|error| {
+        Refusal::new(Reason::MalformedRequest, format!("no message can be written with these values: {error}"))
+    })?;
+    // The nonce's line is the first that begins so: what stands above it – domain, address and the
+    // one-line statement that this file writes – begins otherwise.
+    let (before, after) = text
+        .split_once(PLACEHOLDER)
+        .filter(|(before, _)| before.ends_with("\nNonce: "))
+        .ok_or_else(|| Refusal::new(Reason::ServerError, "the message has no place for its nonce"))?;
+    let nonce =
+        context.nonces.challenge(expires_at, format.name(), (before, after), &*context.entropy)?;
+    Ok((format!("{before}{nonce}{after}"), nonce))
+}
+
+fn format_and_account(
+    context: &Context,
+    request: &ChallengeRequest<'_>,
+) -> Result<(&'static dyn WalletFormat, Account), Refusal> {
+    let account: Account = request
+        .account
+        .parse()
+        .map_err(|error| Refusal::new(Reason::AccountInvalid, format!("`account`: {error}")))?;
+    let format = match request.format {
+        Some(name) => registry::by_name(name),
+        None => registry::by_account(&account),
+    };
+    let format = format.ok_or_else(|| {
+        Refusal::new(
+            Reason::FormatUnsupported,
+            "no message format fits; see message_formats_supported in the metadata",
+        )
+    })?;
+    let account = format.canonical_account(&account)?;
+    policy::check_chain(&account, &context.rules.chains)?;
+    Ok((format, account))
+}
+
+/// The domain of the message: as asked, allowed, and the page's own where a browser asks.
+fn domain_of<'a>(
+    context: &'a Context,
+    request: &ChallengeRequest<'a>,
+) -> Result<&'a str, Refusal> {
+    let domain = request.domain.unwrap_or(&context.issuer.host);
+    let refused = |detail| Err(Refusal::new(Reason::DomainNotAllowed, detail));
+    if !context.rules.domains.allows(domain) {
+        return refused("`domain` is not one of this issuer's allowed domains");
+    }
+    match request.origin {
+        Some(origin) if authority_of_origin(origin) != Some(domain) => {
+            refused("a page may only ask for a message of its own domain")
+        }
+        Some(_) | None => Ok(domain),
+    }
+}
+
+fn session_key(text: &str) -> Result<Thumbprint, Refusal> {
+    text.parse().map_err(|error| {
+        Refusal::new(Reason::SessionKeyInvalid, format!("`dpop_jkt`: {error}"))
+    })
+}

@@ -1,0 +1,132 @@
+//! What every use case works with: the issuer's name and rules, its keys, its store, its clock.
+//!
+//! Nothing but the store outlives a request; a use case gets one of these and values, nothing else.
+
+use std::sync::Arc;
+
+use countersign_sdk::account::ChainId;
+use countersign_sdk::entropy::Entropy;
+use countersign_sdk::proof::dpop::Window;
+use countersign_sdk::proof::target_uri::TargetUri;
+use countersign_sdk::time::{Clock, Timestamp};
+
+use crate::keyring::Keyring;
+use crate::model::domain::Domains;
+use crate::model::reason::{Reason, Refusal};
+use crate::model::resource::Resources;
+use crate::store::{Store, StoreError};
+use crate::token::nonce::Nonces;
+use crate::wallet::policy::{AllowedChains, AllowedDomains, Expected};
+
+/// The issuer as clients name it.
+#[derive(Clone, Debug)]
+pub struct Issuer {
+    /// The issuer identifier (RFC 8414), compared byte by byte.
+    pub url: String,
+    /// Host, and port when it is not the scheme's own: the default domain of messages.
+    pub host: String,
+    /// Path of the identifier: empty, or with a leading slash.
+    pub path: String,
+    /// The token endpoint, which `htu` names.
+    pub token_endpoint: TargetUri,
+}
+
+/// Seconds that the clock of whoever wrote a message may differ from ours.
+const CLOCK_SKEW: u64 = 60;
+
+/// The chains whose accounts are accepted.
+#[derive(Clone, Debug)]
+pub enum Chains {
+    /// Each chain of the supported namespaces.
+    Any,
+    /// These.
+    Listed(Vec<ChainId>),
+}
+
+impl AllowedChains for Chains {
+    fn allows(&self, chain: &ChainId) -> bool {
+        match self {
+            Self::Any => true,
+            Self::Listed(list) => list.contains(chain),
+        }
+    }
+}
+
+impl AllowedDomains for Domains {
+    fn allows(&self, domain: &str) -> bool {
+        Domains::allows(self, domain)
+    }
+}
+
+/// The issuer's rules for messages and proofs.
+#[derive(Clone, Debug)]
+pub struct Rules {
+    /// Whose pages and wallets may ask for signatures.
+    pub domains: Domains,
+    /// What tokens are issued for.
+    pub resources: Resources,
+    /// The chains whose accounts are accepted.
+    pub chains: Chains,
+    /// Seconds in which a challenge must be redeemed.
+    pub challenge_lifetime: u64,
+    /// Seconds that a signature with a session key opens at most.
+    pub session_lifetime: u64,
+    /// How old a DPoP proof may be.
+    pub window: Window,
+    /// Whether a DPoP proof must carry a nonce of ours.
+    pub require_nonce: bool,
+}
+
+/// Everything a use case needs.
+#[derive(Debug)]
+pub struct Context {
+    /// The issuer.
+    pub issuer: Issuer,
+    /// Its rules.
+    pub rules: Rules,
+    /// Its signing keys.
+    pub keyring: Keyring,
+    /// Its nonces.
+    pub nonces: Nonces,
+    /// What outlives a request.
+    pub store: Arc<dyn Store>,
+    /// The clock.
+    pub clock: Arc<dyn Clock>,
+    /// The randomness.
+    pub entropy: Arc<dyn Entropy>,
+}
+
+impl Context {
+    /// Now.
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// What this issuer expects of a message that is redeemed now.
+    pub fn expected(&self, now: Timestamp) -> Expected<'_> {
+        Expected {
+            issuer: &self.issuer.url,
+            domains: &self.rules.domains,
+            chains: &self.rules.chains,
+            nonces: &self.nonces,
+            now,
+            max_age: self.rules.challenge_lifetime.saturating_add(CLOCK_SKEW),
+            clock_skew: CLOCK_SKEW,
+            max_session: self.rules.session_lifetime,
+        }
+    }
+}
+
+/// The refusal for a store that is full or silent; `used` is what a used entry means here.
+pub(crate) fn store_refusal(error: StoreError, used: Refusal) -> Refusal {
+    match error {
+        StoreError::Used => used,
+        StoreError::Full => Refusal::new(
+            Reason::StoreUnavailable,
+            "this server holds as many used proofs as it may; try again shortly",
+        ),
+        StoreError::Unavailable => {
+            Refusal::new(Reason::StoreUnavailable, "the store does not answer; try again shortly")
+        }
+    }
+}

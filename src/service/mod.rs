@@ -1,0 +1,30 @@
+//! The use cases: what the issuer does for a client, step by step, without a word of HTTP.
+//!
+//! | file | use case |
+//! |---|---|
+//! | [`context`] | what every use case works with |
+//! | [`challenge`] | write the message that a wallet signs; hand out a bare nonce |
+//! | [`sign_in`] | a signed message becomes a token |
+//! | [`agent`] | an assertion by a raw key becomes a token |
+//! | [`possession`] | the DPoP proof of a token request: checked first, claimed last |
+
+pub mod agent;
+pub mod challenge;
+pub mod context;
+pub mod possession;
+pub mod sign_in;
+
+/// A token answer (RFC 6749 §5.1), before it is written as JSON.
+#[derive(Debug)]
+pub struct IssuedToken {
+    /// The access token.
+    pub access_token: String,
+    /// `DPoP` or `Bearer`.
+    pub token_type: &'static str,
+    /// Seconds until it expires.
+    pub expires_in: u64,
+    /// Its scopes.
+    pub scope: String,
+    /// Its subject.
+    pub sub: String,
+}

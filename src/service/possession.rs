@@ -1,0 +1,103 @@
+//! The DPoP proof of a token request: checked first and purely, claimed near the end.
+
+use countersign_sdk::key::{KeyError, Thumbprint};
+use countersign_sdk::proof::dpop::{self, DpopError, Expected, TokenBinding, VerifiedProof};
+use countersign_sdk::proof::replay::{ClaimError, Claimed};
+use countersign_sdk::time::Timestamp;
+
+use super::context::{Context, store_refusal};
+use crate::model::reason::{Reason, Refusal};
+use crate::model::resource::ResourceRules;
+use crate::store::StoreError;
+use crate::token::access::{Possession, proof_required};
+
+/// Checks the proof of a request to the token endpoint, if there is one. Uses nothing up.
+///
+/// # Errors
+/// The refusal that names the check (RFC 9449 §4.3).
+pub fn check(
+    context: &Context,
+    proof: Option<&str>,
+    now: Timestamp,
+) -> Result<Option<VerifiedProof>, Refusal> {
+    let Some(proof) = proof else { return Ok(None) };
+    let expected = Expected {
+        method: "POST",
+        target_uri: &context.issuer.token_endpoint,
+        token: TokenBinding::NoToken,
+        nonce: &context.nonces.for_proofs(context.rules.require_nonce),
+        window: context.rules.window,
+        now,
+    };
+    dpop::check(proof, &expected).map(Some).map_err(|error| refusal(&error))
+}
+
+/// Whether the proof is by the key that the token is to be bound to. `signed_for` is the session
+/// key that the wallet signed for, if it signed for one; `proven` is the wallet's own key.
+///
+/// # Errors
+/// [`Reason::ProofKeyMismatch`]; [`Reason::ProofRequired`] without a proof where one is needed: a
+/// message that names a session key opens nothing for anybody who does not hold that key.
+pub fn match_key(
+    proof: Option<&VerifiedProof>,
+    signed_for: Option<Thumbprint>,
+    proven: Thumbprint,
+) -> Result<(), Refusal> {
+    match (proof, signed_for) {
+        (Some(proof), _) if proof.thumbprint() == signed_for.unwrap_or(proven) => Ok(()),
+        (Some(_), _) => Err(Refusal::new(
+            Reason::ProofKeyMismatch,
+            "the DPoP proof must be by the session key that the message names, or, where it names \
+             none, by the key that signed it",
+        )),
+        (None, Some(_)) => Err(proof_required()),
+        (None, None) => Ok(()),
+    }
+}
+
+/// Claims the proof, so that it is used once; without one, asks the resource's rules.
+///
+/// # Errors
+/// [`Reason::ProofReplayed`], [`Reason::ProofRequired`] or [`Reason::StoreUnavailable`].
+pub async fn claim(
+    context: &Context,
+    proof: Option<&VerifiedProof>,
+    rules: &ResourceRules,
+    now: Timestamp,
+) -> Result<Possession, Refusal> {
+    let Some(proof) = proof else { return Possession::bearer(rules) };
+    let claimed: Result<Claimed, ClaimError> =
+        context.store.claim(proof.replay_key(), proof.retain_until(), now).await;
+    let replayed = || Refusal::new(Reason::ProofReplayed, "this DPoP proof was used before; make a new one");
+    match claimed {
+        Ok(claimed) => Ok(Possession::bound(proof, &claimed)),
+        Err(error) => Err(store_refusal(store_error(error), replayed())),
+    }
+}
+
+/// A claim's error in the words of the store.
+pub(crate) const fn store_error(error: ClaimError) -> StoreError {
+    match error {
+        ClaimError::Replayed => StoreError::Used,
+        ClaimError::Full => StoreError::Full,
+        ClaimError::Unavailable => StoreError::Unavailable,
+    }
+}
+
+fn refusal(error: &DpopError) -> Refusal {
+    let reason = match error {
+        DpopError::Key(KeyError::PrivateKey) => Reason::PrivateKeyReceived,
+        DpopError::TooOld(_) | DpopError::InFuture(_) => Reason::ProofExpired,
+        DpopError::Nonce => Reason::ProofNonceRequired,
+        DpopError::KeyMismatch => Reason::ProofKeyMismatch,
+        DpopError::Malformed(_)
+        | DpopError::Type
+        | DpopError::Key(_)
+        | DpopError::Signature
+        | DpopError::Jti
+        | DpopError::Method { .. }
+        | DpopError::Target { .. }
+        | DpopError::TokenHash => Reason::ProofInvalid,
+    };
+    Refusal::new(reason, format!("the DPoP proof was refused: {error}"))
+}

@@ -1,0 +1,158 @@
+//! A signed message becomes a token: the walk of protocol.md §4, one line a step.
+//!
+//! Whatever fails before the last two steps has used nothing up: a stranger who copies a message,
+//! alters it or signs it with another key burns nobody's nonce.
+
+use std::borrow::Cow;
+
+use countersign_sdk::time::Timestamp;
+
+use super::context::{Context, store_refusal};
+use super::{IssuedToken, possession};
+use crate::model::reason::{Reason, Refusal};
+use crate::model::resource::Target;
+use crate::model::scope::{Scope, ScopeSet};
+use crate::token::access::{self, Authenticated, Grant};
+use crate::wallet::format::{Evidence, WalletFormat};
+use crate::wallet::policy::{self, BoundMessage};
+use crate::wallet::registry;
+
+/// What a client sends with the grant `signed-message`.
+#[derive(Clone, Copy, Debug)]
+pub struct SignedMessage<'a> {
+    /// The message, exactly as it was signed.
+    pub message: &'a str,
+    /// The signature, in an encoding of the format.
+    pub signature: &'a str,
+    /// The format, where the text's first line does not tell.
+    pub format: Option<&'a str>,
+    /// The public key, for formats whose address is not enough.
+    pub public_key: Option<&'a str>,
+    /// The resource (RFC 8707); must be the signed one if the message names one.
+    pub resource: Option<&'a str>,
+    /// Fewer scopes than were signed for.
+    pub scope: Option<&'a str>,
+    /// The `DPoP` header.
+    pub proof: Option<&'a str>,
+}
+
+/// Verifies the message, its signature and the proof, spends the nonce, and mints the token.
+///
+/// # Errors
+/// The [`Refusal`] of the first check that failed.
+pub async fn sign_in(context: &Context, request: &SignedMessage<'_>) -> Result<IssuedToken, Refusal> {
+    let now = context.now();
+    let format = format_of(request)?;
+    let message = format.read(request.message)?;
+    let proof = possession::check(context, request.proof, now)?;
+    let bound = policy::bind(message, format, &context.expected(now))?;
+    let evidence = Evidence { signature: request.signature, public_key: request.public_key };
+    let signer = bound.verify(&evidence)?;
+    let access = access_for(context, request, &bound, format)?;
+    access.target.rules.check_subject(signer.subject())?;
+    possession::match_key(proof.as_ref(), bound.session_key().copied(), signer.key().thumbprint())?;
+    let possession = possession::claim(context, proof.as_ref(), access.target.rules, now).await?;
+    let used = || Refusal::new(Reason::NonceUsed, "this message was used before; ask for a new challenge");
+    let spent = context
+        .store
+        .spend(bound.nonce(), now)
+        .await
+        .map_err(|error| store_refusal(error, used()))?;
+    let who = Authenticated::by_message(&bound, &signer, spent);
+    mint(context, &who, &possession, &access, now)
+}
+
+/// What the token will be for.
+pub(crate) struct Access<'a> {
+    pub(crate) target: Target<'a>,
+    pub(crate) scope: ScopeSet,
+    /// The last second at which what was signed still holds, where it ends before a token would.
+    pub(crate) until: Option<Timestamp>,
+}
+
+/// Signs the token and writes the answer.
+pub(crate) fn mint(
+    context: &Context,
+    who: &Authenticated,
+    possession: &access::Possession,
+    access: &Access<'_>,
+    now: Timestamp,
+) -> Result<IssuedToken, Refusal> {
+    let ttl = access.target.rules.token_ttl;
+    let lifetime = access.until.map_or(ttl, |until| ttl.min(until.since(now)));
+    let grant = Grant {
+        issuer: &context.issuer.url,
+        audience: &access.target.uri,
+        scope: &access.scope,
+        lifetime,
+        now,
+    };
+    let key = context.keyring.active();
+    let access_token = access::issue(key, who, possession, &grant, &*context.entropy)?;
+    Ok(IssuedToken {
+        access_token,
+        token_type: possession.token_type(),
+        expires_in: lifetime,
+        scope: access.scope.to_string(),
+        sub: who.subject().to_owned(),
+    })
+}
+
+fn format_of(request: &SignedMessage<'_>) -> Result<&'static dyn WalletFormat, Refusal> {
+    let found = match request.format {
+        Some(name) => registry::by_name(name),
+        None => registry::by_text(request.message),
+    };
+    found.ok_or_else(|| {
+        let names: Vec<_> = registry::FORMATS.iter().map(|format| format.name()).collect();
+        let known = names.join(", ");
+        Refusal::new(Reason::FormatUnsupported, format!("the message formats are {known}"))
+    })
+}
+
+/// Resource and scopes: what was signed for, narrowed by the request and never widened. A message
+/// without a ReCap gets the resource's default scopes.
+fn access_for<'a>(
+    context: &'a Context,
+    request: &SignedMessage<'_>,
+    bound: &BoundMessage<'_>,
+    format: &dyn WalletFormat,
+) -> Result<Access<'a>, Refusal> {
+    let signed = bound.grant();
+    let uri: Option<Cow<'_, str>> = match (signed.map(|grant| grant.resource()), request.resource) {
+        (Some(signed), Some(asked)) if signed != asked => {
+            return Err(Refusal::new(
+                Reason::ResourceNotAllowed,
+                "the message was signed for another resource",
+            ));
+        }
+        (Some(signed), _) => Some(Cow::Borrowed(signed)),
+        (None, asked) => asked.map(Cow::Borrowed),
+    };
+    let target = context.rules.resources.find(uri.as_deref())?;
+    target.rules.check_format(format.name())?;
+    let granted = match signed {
+        Some(grant) => {
+            let scopes: ScopeSet =
+                grant.scopes().map(|scope| scope.parse::<Scope>()).collect::<Result<_, _>>()?;
+            target.rules.check_known(&scopes)?;
+            scopes
+        }
+        None => target.rules.default_scopes.clone(),
+    };
+    let scope = narrowed(granted, request.scope)?;
+    Ok(Access { target, scope, until: bound.session_end() })
+}
+
+/// The scopes asked for out of those that were granted.
+pub(crate) fn narrowed(granted: ScopeSet, asked: Option<&str>) -> Result<ScopeSet, Refusal> {
+    let Some(asked) = asked.filter(|text| !text.is_empty()) else { return Ok(granted) };
+    let asked: ScopeSet = asked.parse()?;
+    match asked.first_outside(&granted) {
+        None => Ok(asked),
+        Some(scope) => Err(Refusal::new(
+            Reason::ScopeNotGranted,
+            format!("the scope {scope} was not signed for"),
+        )),
+    }
+}

@@ -1,0 +1,120 @@
+//! The issuer's nonces: for messages that it writes, for messages that clients write, and for proofs.
+
+use countersign_sdk::entropy::{Entropy, EntropyError};
+use countersign_sdk::proof::dpop::NonceCheck;
+use countersign_sdk::proof::nonce::{NonceError, NonceKind, NonceMint};
+use countersign_sdk::time::Timestamp;
+
+use crate::model::reason::{Reason, Refusal};
+use crate::wallet::caip122::UnverifiedMessage;
+use crate::wallet::policy::{NonceAuthority, NonceOrigin, OpenedNonce};
+
+/// Seconds for which a nonce for proofs is taken.
+const PROOF_NONCE_LIFETIME: u64 = 300;
+
+/// The issuer's nonces, under one secret key.
+#[derive(Debug)]
+pub struct Nonces(NonceMint);
+
+fn no_entropy(_: EntropyError) -> Refusal {
+    Refusal::new(Reason::ServerError, "no random bytes to be had")
+}
+
+impl Nonces {
+    /// Nonces under the key of `mint`.
+    pub const fn new(mint: NonceMint) -> Self {
+        Self(mint)
+    }
+
+    /// A nonce for a message that a client writes: it covers time and randomness alone.
+    ///
+    /// # Errors
+    /// [`Reason::ServerError`] without randomness.
+    pub fn bare(&self, expires_at: Timestamp, entropy: &dyn Entropy) -> Result<String, Refusal> {
+        self.0.mint(NonceKind::Bare, expires_at, &[], entropy).map_err(no_entropy)
+    }
+
+    /// A nonce for a message that the issuer wrote: it covers the format and every byte around it.
+    ///
+    /// # Errors
+    /// [`Reason::ServerError`] without randomness.
+    pub fn challenge(
+        &self,
+        expires_at: Timestamp,
+        format: &str,
+        (before, after): (&str, &str),
+        entropy: &dyn Entropy,
+    ) -> Result<String, Refusal> {
+        let context = [format.as_bytes(), before.as_bytes(), after.as_bytes()];
+        self.0.mint(NonceKind::Challenge, expires_at, &context, entropy).map_err(no_entropy)
+    }
+
+    /// A nonce for DPoP proofs (RFC 9449 §8).
+    ///
+    /// # Errors
+    /// [`Reason::ServerError`] without randomness.
+    pub fn proof(&self, now: Timestamp, entropy: &dyn Entropy) -> Result<String, Refusal> {
+        self.0
+            .mint(NonceKind::Dpop, now.plus(PROOF_NONCE_LIFETIME), &[], entropy)
+            .map_err(no_entropy)
+    }
+
+    /// Judges the nonces of DPoP proofs.
+    pub const fn for_proofs(&self, required: bool) -> ProofNonces<'_> {
+        ProofNonces { mint: &self.0, required }
+    }
+}
+
+impl NonceAuthority for Nonces {
+    fn open(
+        &self,
+        format: &str,
+        message: &UnverifiedMessage<'_>,
+        now: Timestamp,
+    ) -> Result<OpenedNonce, Refusal> {
+        let nonce = message.fields().nonce.unwrap_or_default();
+        let (before, after) = message.around_nonce().unwrap_or_default();
+        let whole = [format.as_bytes(), before.as_bytes(), after.as_bytes()];
+        let (kind, origin, context): (_, _, &[&[u8]]) = match NonceMint::claimed_kind(nonce) {
+            Some(NonceKind::Challenge) => (NonceKind::Challenge, NonceOrigin::Challenge, &whole),
+            Some(NonceKind::Bare) => (NonceKind::Bare, NonceOrigin::Bare, &[]),
+            // A nonce for proofs is none for messages.
+            Some(NonceKind::Dpop) | None => return Err(refusal(NonceError::Unknown)),
+        };
+        let opened = self.0.open(kind, nonce, context, now).map_err(refusal)?;
+        Ok(OpenedNonce { origin, spend_key: opened.replay_key(), until: opened.expires_at() })
+    }
+}
+
+fn refusal(error: NonceError) -> Refusal {
+    match error {
+        NonceError::Unknown => {
+            Refusal::new(Reason::NonceUnknown, "the message's nonce is not one of this issuer's")
+        }
+        NonceError::ContextChanged => Refusal::new(
+            Reason::MessageMismatch,
+            "the message differs from the one that the issuer wrote for this nonce",
+        ),
+        NonceError::Expired => Refusal::new(
+            Reason::ChallengeExpired,
+            "the challenge's time to be redeemed has passed; ask for a new one",
+        ),
+    }
+}
+
+/// The judgement of a DPoP proof's nonce.
+#[derive(Clone, Copy, Debug)]
+pub struct ProofNonces<'a> {
+    mint: &'a NonceMint,
+    required: bool,
+}
+
+impl NonceCheck for ProofNonces<'_> {
+    fn required(&self) -> bool {
+        self.required
+    }
+
+    fn accepts(&self, nonce: &str, now: Timestamp) -> bool {
+        self.mint.open(NonceKind::Dpop, nonce, &[], now).is_ok()
+    }
+}
