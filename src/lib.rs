@@ -3,3 +3,4 @@
 pub mod keyring;
 pub mod model;
 pub mod store;
+pub mod wallet;
