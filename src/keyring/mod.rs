@@ -30,11 +30,18 @@ impl SigningKey {
             Curve::Ed25519 => EncodingKey::from_ed_der(&der),
             Curve::P256 => EncodingKey::from_ec_der(&der),
             Curve::Secp256k1 => {
-                return Err(SecretKeyError::Encoding("tokens are not signed with ES256K"));
+                return Err(SecretKeyError::Encoding(
+                    "tokens are not signed with ES256K",
+                ));
             }
         };
         let public = signer.public_key().clone();
-        Ok(Self { kid: public.thumbprint().to_string(), algorithm, public, encoding })
+        Ok(Self {
+            kid: public.thumbprint().to_string(),
+            algorithm,
+            public,
+            encoding,
+        })
     }
 
     /// The key's name in token headers and in the JWKS: its RFC 7638 thumbprint.
@@ -104,6 +111,8 @@ impl Keyring {
             alg: key.algorithm.name(),
             usage: "sig",
         };
-        serde_json::to_string(&KeySet { keys: vec![published] })
+        serde_json::to_string(&KeySet {
+            keys: vec![published],
+        })
     }
 }

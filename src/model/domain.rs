@@ -16,7 +16,9 @@ impl Domains {
     pub fn allows(&self, domain: &str) -> bool {
         match self {
             Self::Loopback => is_loopback_authority(domain),
-            Self::Listed(list) => list.iter().any(|listed| listed.eq_ignore_ascii_case(domain)),
+            Self::Listed(list) => list
+                .iter()
+                .any(|listed| listed.eq_ignore_ascii_case(domain)),
         }
     }
 
@@ -60,10 +62,24 @@ mod tests {
 
     #[test]
     fn loopback_is_this_machine_and_nothing_that_looks_like_it() {
-        for near in ["localhost", "localhost:3000", "127.0.0.1:8700", "[::1]:9", "app.localhost"] {
+        for near in [
+            "localhost",
+            "localhost:3000",
+            "127.0.0.1:8700",
+            "[::1]:9",
+            "app.localhost",
+        ] {
             assert!(is_loopback_authority(near), "{near}");
         }
-        for far in ["localhost.example", "127.0.0.1.example", "a@localhost", "localhost/x", "10.0.0.1", "", "example"] {
+        for far in [
+            "localhost.example",
+            "127.0.0.1.example",
+            "a@localhost",
+            "localhost/x",
+            "10.0.0.1",
+            "",
+            "example",
+        ] {
             assert!(!is_loopback_authority(far), "{far}");
         }
     }
@@ -72,7 +88,13 @@ mod tests {
     fn an_origin_is_its_domain_over_https() {
         let listed = Domains::Listed(vec!["app.example".to_owned()]);
         assert!(listed.allows("app.example") && listed.allows_origin("https://app.example"));
-        for other in ["http://app.example", "https://app.example.evil", "null", "https://app.example:8443", "https://x@app.example"] {
+        for other in [
+            "http://app.example",
+            "https://app.example.evil",
+            "null",
+            "https://app.example:8443",
+            "https://x@app.example",
+        ] {
             assert!(!listed.allows_origin(other), "{other}");
         }
     }

@@ -65,7 +65,9 @@ impl ResourceRules {
     /// # Errors
     /// [`Reason::ScopeUnknown`] naming the first that does not.
     pub fn check_known(&self, set: &ScopeSet) -> Result<(), Refusal> {
-        let KnownScopes::Listed(known) = &self.scopes else { return Ok(()) };
+        let KnownScopes::Listed(known) = &self.scopes else {
+            return Ok(());
+        };
         match set.first_outside(known) {
             None => Ok(()),
             Some(scope) => Err(Refusal::new(
@@ -98,7 +100,10 @@ impl ResourceRules {
         if admitted && !self.deny.contains(subject) {
             return Ok(());
         }
-        Err(Refusal::new(Reason::AccountNotAllowed, "this account may not use this resource"))
+        Err(Refusal::new(
+            Reason::AccountNotAllowed,
+            "this account may not use this resource",
+        ))
     }
 }
 
@@ -147,7 +152,10 @@ impl Resources {
             },
             (Self::AnyLoopback(rules), Some(uri)) => {
                 check_loopback(uri)?;
-                Ok(Target { uri: Cow::Owned(uri.to_owned()), rules })
+                Ok(Target {
+                    uri: Cow::Owned(uri.to_owned()),
+                    rules,
+                })
             }
             (Self::AnyLoopback(_), None) => Err(required()),
         }
@@ -156,7 +164,10 @@ impl Resources {
 
 impl Resource {
     fn target(&self) -> Target<'_> {
-        Target { uri: Cow::Borrowed(&self.uri), rules: &self.rules }
+        Target {
+            uri: Cow::Borrowed(&self.uri),
+            rules: &self.rules,
+        }
     }
 }
 

@@ -1,0 +1,174 @@
+//! What every message format answers, and the proof that a key signed a text.
+//!
+//! A format knows its namespace's addresses, hashes and signature encodings and nothing of nonces,
+//! domains or clocks. [`VerifiedSigner`] has private fields and is made by the formats alone, after
+//! a signature was verified over the bytes that were received.
+//!
+//! Specs: protocol.md §1 and §4, formats.md.
+
+use std::fmt::Debug;
+
+use countersign_sdk::account::Account;
+use countersign_sdk::key::{Curve, PublicKey, SignatureError};
+
+use super::caip122::{self, Fault, ParseError, Profile, UnverifiedMessage};
+use crate::model::reason::{Reason, Refusal};
+
+/// The longest signature text that is read, in characters.
+pub const MAX_SIGNATURE: usize = 1024;
+
+/// What came with the text to prove who signed it.
+#[derive(Clone, Copy, Debug)]
+pub struct Evidence<'a> {
+    /// The signature, in an encoding of the format.
+    pub signature: &'a str,
+    /// The public key, for formats whose address is not enough to check a signature.
+    pub public_key: Option<&'a str>,
+}
+
+/// How an account stands in a text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Spelling<'a> {
+    /// The address line.
+    pub address: &'a str,
+    /// The value of `Chain ID`, for formats that have one.
+    pub chain_id: Option<&'a str>,
+}
+
+/// One kind of message that wallets or keys sign.
+pub trait WalletFormat: Send + Sync + Debug {
+    /// The name on the wire, such as `siwe`.
+    fn name(&self) -> &'static str;
+
+    /// The account namespaces it is for; the first format of a namespace is its default.
+    fn namespaces(&self) -> &'static [&'static str];
+
+    /// The curves whose keys it can prove.
+    fn curves(&self) -> &'static [Curve];
+
+    /// The grammar of its text.
+    fn profile(&self) -> &'static Profile;
+
+    /// Reads a text of this format.
+    ///
+    /// # Errors
+    /// `malformed_message`, `message_too_large` or `version_unsupported`.
+    fn read<'a>(&self, text: &'a str) -> Result<UnverifiedMessage<'a>, Refusal> {
+        caip122::parse(self.profile(), text).map_err(Refusal::from)
+    }
+
+    /// The canonical form of an account that was asked for, such as its EIP-55 spelling.
+    ///
+    /// # Errors
+    /// `format_unsupported` for another namespace, `account_invalid` for an address or chain that
+    /// is not a right one.
+    fn canonical_account(&self, account: &Account) -> Result<Account, Refusal>;
+
+    /// How a canonical account is written in the text; `None` for an account of another format.
+    fn spelling<'a>(&self, account: &'a Account) -> Option<Spelling<'a>>;
+
+    /// The account that a text names by its address and chain.
+    ///
+    /// # Errors
+    /// `account_invalid` or `chain_not_allowed`.
+    fn account_of(&self, message: &UnverifiedMessage<'_>) -> Result<Account, Refusal>;
+
+    /// Verifies a signature over the received bytes.
+    ///
+    /// # Errors
+    /// `signature_malformed` before any curve is touched, then `malleable_signature`,
+    /// `signature_mismatch`, or what [`account_of`](Self::account_of) gives.
+    fn verify(
+        &self,
+        message: &UnverifiedMessage<'_>,
+        evidence: &Evidence<'_>,
+    ) -> Result<VerifiedSigner, Refusal>;
+}
+
+/// A key that is proven to have signed a text, and the account that the text named.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct VerifiedSigner {
+    key: PublicKey,
+    format: &'static str,
+    account: Account,
+    subject: String,
+}
+
+impl VerifiedSigner {
+    /// For the formats, at the end of their `verify`.
+    pub(in crate::wallet) const fn proven(
+        key: PublicKey,
+        format: &'static str,
+        account: Account,
+        subject: String,
+    ) -> Self {
+        Self {
+            key,
+            format,
+            account,
+            subject,
+        }
+    }
+
+    /// The key that signed.
+    pub const fn key(&self) -> &PublicKey {
+        &self.key
+    }
+
+    /// The name of the format that proved it.
+    pub const fn format(&self) -> &'static str {
+        self.format
+    }
+
+    /// The account that the text named, on the chain that it named.
+    pub const fn account(&self) -> &Account {
+        &self.account
+    }
+
+    /// Who that is on every chain: `did:pkh` on the namespace's canonical chain, or the `did:key`.
+    pub fn subject(&self) -> &str {
+        &self.subject
+    }
+}
+
+impl From<ParseError> for Refusal {
+    fn from(error: ParseError) -> Self {
+        let reason = match error.fault {
+            Fault::TooLarge => Reason::MessageTooLarge,
+            Fault::Grammar => Reason::MalformedMessage,
+            Fault::Version => Reason::VersionUnsupported,
+        };
+        Self::new(reason, format!("the message is not readable: {error}"))
+    }
+}
+
+/// The refusal for a signature that a curve did not take.
+pub(in crate::wallet) fn refused_signature(error: SignatureError) -> Refusal {
+    match error {
+        SignatureError::HighS => Refusal::new(
+            Reason::MalleableSignature,
+            "the signature has a high S; send the form with the low S",
+        ),
+        SignatureError::Malformed(why) => Refusal::new(Reason::SignatureMalformed, why),
+        SignatureError::Mismatch | SignatureError::WrongAlgorithm => Refusal::new(
+            Reason::SignatureMismatch,
+            "the signature was not made by the message's account over exactly this message",
+        ),
+    }
+}
+
+/// The refusal for a signature text that does not decode.
+pub(in crate::wallet) fn malformed_signature(expected: &'static str) -> Refusal {
+    Refusal::new(Reason::SignatureMalformed, expected)
+}
+
+/// The refusal for an account of a namespace that the format does not know.
+pub(in crate::wallet) fn other_namespace(format: &'static str, account: &Account) -> Refusal {
+    Refusal::new(
+        Reason::FormatUnsupported,
+        format!(
+            "accounts of {} do not sign messages of the format {format}",
+            account.namespace()
+        ),
+    )
+}

@@ -1,0 +1,179 @@
+//! A raw key that signs the sign-in text: the key is the account, and nothing stands between them.
+//!
+//! For agents and command lines. The text names the key's `did:key`; the signature is Ed25519 over
+//! its bytes, or ECDSA over their SHA-256 as 64 bytes r‖s with the low S. It travels as base64url
+//! without padding, or as hex with `0x`.
+//!
+//! Specs: protocol.md §1 and §4, the did:key method, RFC 8032, SEC 1.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use countersign_sdk::account::Account;
+use countersign_sdk::key::{Curve, PublicKey};
+
+use super::caip122::{self, Profile, UnverifiedMessage};
+use super::format::{
+    Evidence, Spelling, VerifiedSigner, WalletFormat, malformed_signature, other_namespace,
+    refused_signature,
+};
+use crate::model::reason::{Reason, Refusal};
+
+/// The format `key`.
+#[derive(Clone, Copy, Debug)]
+pub struct RawKey;
+
+impl WalletFormat for RawKey {
+    fn name(&self) -> &'static str {
+        "key"
+    }
+
+    fn namespaces(&self) -> &'static [&'static str] {
+        &["did:key"]
+    }
+
+    fn curves(&self) -> &'static [Curve] {
+        &[Curve::Ed25519, Curve::Secp256k1]
+    }
+
+    fn profile(&self) -> &'static Profile {
+        &caip122::KEY
+    }
+
+    fn canonical_account(&self, account: &Account) -> Result<Account, Refusal> {
+        match account {
+            Account::Key(did) => provable(did).map(|_| account.clone()),
+            Account::Chain(_) => Err(other_namespace(self.name(), account)),
+        }
+    }
+
+    fn spelling<'a>(&self, account: &'a Account) -> Option<Spelling<'a>> {
+        match account {
+            Account::Key(did) => Some(Spelling {
+                address: did,
+                chain_id: None,
+            }),
+            Account::Chain(_) => None,
+        }
+    }
+
+    fn account_of(&self, message: &UnverifiedMessage<'_>) -> Result<Account, Refusal> {
+        let did = message.fields().address;
+        provable(did).map(|_| Account::Key(did.to_owned()))
+    }
+
+    fn verify(
+        &self,
+        message: &UnverifiedMessage<'_>,
+        evidence: &Evidence<'_>,
+    ) -> Result<VerifiedSigner, Refusal> {
+        let signature = decode_signature(evidence.signature)
+            .ok_or_else(|| malformed_signature("a signature is 64 bytes in base64url or 0x hex"))?;
+        let did = message.fields().address;
+        let key = provable(did)?;
+        key.verify_wallet(message.text().as_bytes(), &signature)
+            .map_err(refused_signature)?;
+        let account = Account::Key(did.to_owned());
+        Ok(VerifiedSigner::proven(
+            key,
+            self.name(),
+            account,
+            did.to_owned(),
+        ))
+    }
+}
+
+/// The key of a `did:key` that may prove itself: not P-256, and in its one spelling.
+fn provable(did: &str) -> Result<PublicKey, Refusal> {
+    let invalid = || {
+        Refusal::new(
+            Reason::AccountInvalid,
+            "an account of the format key is the did:key of an Ed25519 or secp256k1 key",
+        )
+    };
+    let key = PublicKey::from_did_key(did).map_err(|_| invalid())?;
+    // `to_did_key` knows the provable curves alone, and writes the canonical text.
+    match key.to_did_key() {
+        Some(canonical) if canonical == did => Ok(key),
+        Some(_) | None => Err(invalid()),
+    }
+}
+
+/// The 64 bytes of a signature; the two encodings cannot be mistaken for each other by length.
+fn decode_signature(text: &str) -> Option<[u8; 64]> {
+    let mut bytes = [0; 64];
+    if let Some(digits) = text.strip_prefix("0x").filter(|digits| digits.len() == 128) {
+        hex::decode_to_slice(digits, &mut bytes).ok()?;
+        return Some(bytes);
+    }
+    if text.len() != 86 {
+        return None;
+    }
+    URL_SAFE_NO_PAD.decode(text).ok()?.try_into().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use countersign_sdk::key::{InMemorySigner, Signer as _};
+
+    use super::*;
+
+    fn text_for(did: &str) -> String {
+        format!(
+            "app.example wants you to sign in with your key:\n{did}\n\n\nURI: https://id.example\n\
+             Version: 1\nNonce: 0123456789abcdef\nIssued At: 2025-06-01T12:00:00Z"
+        )
+    }
+
+    #[test]
+    fn both_curves_prove_themselves() {
+        for curve in [Curve::Ed25519, Curve::Secp256k1] {
+            let signer = InMemorySigner::from_bytes(curve, &[9; 32]).unwrap();
+            let did = signer.public_key().to_did_key().unwrap();
+            let text = text_for(&did);
+            let signature = signer.sign_now(text.as_bytes()).unwrap();
+            let message = RawKey.read(&text).unwrap();
+            for encoded in [
+                URL_SAFE_NO_PAD.encode(&signature),
+                format!("0x{}", hex::encode(&signature)),
+            ] {
+                let evidence = Evidence {
+                    signature: &encoded,
+                    public_key: None,
+                };
+                assert_eq!(RawKey.verify(&message, &evidence).unwrap().subject(), did);
+            }
+            for encoded in [
+                String::new(),
+                hex::encode(&signature),
+                URL_SAFE_NO_PAD.encode(&signature[..63]),
+                format!("{}==", URL_SAFE_NO_PAD.encode(&signature)),
+            ] {
+                let evidence = Evidence {
+                    signature: &encoded,
+                    public_key: None,
+                };
+                let refusal = RawKey.verify(&message, &evidence).unwrap_err();
+                assert_eq!(refusal.reason(), Reason::SignatureMalformed);
+            }
+            let mut flipped = signature.clone();
+            flipped[40] ^= 1;
+            let encoded = URL_SAFE_NO_PAD.encode(&flipped);
+            let evidence = Evidence {
+                signature: &encoded,
+                public_key: None,
+            };
+            let refusal = RawKey.verify(&message, &evidence).unwrap_err();
+            assert_eq!(refusal.reason(), Reason::SignatureMismatch);
+        }
+    }
+
+    #[test]
+    fn only_provable_keys_are_accounts() {
+        let p256 = "did:key:zDnaeeqqDdCSrWVPJeHA2P7eR4hgFZof75V5fj4Udpgsx7g2Q";
+        for did in ["did:key:z6Mk", p256, "did:web:a.example"] {
+            let text = text_for(did);
+            let refusal = RawKey.account_of(&RawKey.read(&text).unwrap()).unwrap_err();
+            assert_eq!(refusal.reason(), Reason::AccountInvalid, "{did}");
+        }
+    }
+}

@@ -1,0 +1,23 @@
+//! How a wallet or a raw key proves itself: the texts it signs, and the one place that judges them.
+//!
+//! | file | decides |
+//! |---|---|
+//! | [`caip122`] | whether bytes are a sign-in text, and what it says |
+//! | [`recap`] | what a text grants, and whether the person could read it |
+//! | [`format`](mod@format) | what a message format has to answer; the proof that a key signed |
+//! | [`siwe`], [`siws`], [`key`] | one format each: accounts, hashes, signatures |
+//! | [`envelope`] | the off-chain envelopes that Solana hardware wallets sign |
+//! | [`registry`] | which formats there are |
+//! | [`policy`] | whether a text is one that this issuer expects, now |
+//!
+//! To add a format, write one file with a `WalletFormat` and add a line to [`registry::FORMATS`].
+
+pub mod caip122;
+pub mod envelope;
+pub mod format;
+pub mod key;
+pub mod policy;
+pub mod recap;
+pub mod registry;
+pub mod siwe;
+pub mod siws;

@@ -1,0 +1,379 @@
+//! Sign in with Ethereum: an externally owned account, its EIP-55 address, its `personal_sign`.
+//!
+//! The signer is recovered from the signature over the received bytes, and its address compared
+//! with the one that the text names: 20 bytes with 20 bytes. Recovery alone proves nothing, since
+//! every signature recovers to some key. The text is read twice, by our grammar and by the `siwe`
+//! crate, and refused where the two differ, so that no difference between parsers can be used. That
+//! crate's own `verify` is never called: it hashes its own rendering.
+//!
+//! The address must be in EIP-55 form, as EIP-4361 and its reference parsers demand; `/challenge`
+//! takes every uniform case and writes that form.
+//!
+//! Specs: EIP-4361, EIP-191, EIP-55, ERC-2098, EIP-2 (low S).
+
+use countersign_sdk::account::{Account, ChainAccount, ChainId};
+use countersign_sdk::key::{Curve, PublicKey, recover_secp256k1};
+use sha3::{Digest, Keccak256};
+
+use super::caip122::{self, Profile, UnverifiedMessage};
+use super::format::{
+    Evidence, MAX_SIGNATURE, Spelling, VerifiedSigner, WalletFormat, malformed_signature,
+    other_namespace, refused_signature,
+};
+use crate::model::reason::{Reason, Refusal};
+
+/// The canonical chain of the namespace, under which a subject stands.
+const CANONICAL_CHAIN: &str = "1";
+
+const NAMESPACE: &str = "eip155";
+
+const SIGNATURE_SHAPE: &str =
+    "a signature is 0x and 130 hex digits (r, s, v with v 0, 1, 27 or 28), or 128 (ERC-2098)";
+
+/// The format `siwe`.
+#[derive(Clone, Copy, Debug)]
+pub struct Siwe;
+
+impl WalletFormat for Siwe {
+    fn name(&self) -> &'static str {
+        "siwe"
+    }
+
+    fn namespaces(&self) -> &'static [&'static str] {
+        &[NAMESPACE]
+    }
+
+    fn curves(&self) -> &'static [Curve] {
+        &[Curve::Secp256k1]
+    }
+
+    fn profile(&self) -> &'static Profile {
+        &caip122::SIWE
+    }
+
+    fn read<'a>(&self, text: &'a str) -> Result<UnverifiedMessage<'a>, Refusal> {
+        let message = caip122::parse(self.profile(), text)?;
+        if second_reading_agrees(&message) {
+            return Ok(message);
+        }
+        Err(Refusal::new(
+            Reason::MalformedMessage,
+            "the message is not one that EIP-4361 parsers agree on; is its address in EIP-55 form?",
+        ))
+    }
+
+    fn canonical_account(&self, account: &Account) -> Result<Account, Refusal> {
+        let Account::Chain(chain_account) = account else {
+            return Err(other_namespace(self.name(), account));
+        };
+        if account.namespace() != NAMESPACE {
+            return Err(other_namespace(self.name(), account));
+        }
+        let address = chain_account.address();
+        let bytes = address_bytes(address).ok_or_else(invalid_address)?;
+        let canonical = checksummed(&bytes);
+        let digits = address.get(2..).unwrap_or_default();
+        let uniform = !digits.bytes().any(|b| b.is_ascii_lowercase())
+            || !digits.bytes().any(|b| b.is_ascii_uppercase());
+        if canonical != address && !uniform {
+            return Err(invalid_address());
+        }
+        named(chain_account.chain().reference(), &canonical)
+    }
+
+    fn spelling<'a>(&self, account: &'a Account) -> Option<Spelling<'a>> {
+        match account {
+            Account::Chain(account) if account.chain().namespace() == NAMESPACE => Some(Spelling {
+                address: account.address(),
+                chain_id: Some(account.chain().reference()),
+            }),
+            Account::Chain(_) | Account::Key(_) => None,
+        }
+    }
+
+    fn account_of(&self, message: &UnverifiedMessage<'_>) -> Result<Account, Refusal> {
+        let address = message.fields().address;
+        let bytes = address_bytes(address).ok_or_else(invalid_address)?;
+        if checksummed(&bytes) != address {
+            return Err(invalid_address());
+        }
+        named(message.fields().chain_id.unwrap_or_default(), address)
+    }
+
+    fn verify(
+        &self,
+        message: &UnverifiedMessage<'_>,
+        evidence: &Evidence<'_>,
+    ) -> Result<VerifiedSigner, Refusal> {
+        let account = self.account_of(message)?;
+        let key = recover(message.text(), evidence.signature)?;
+        let address = message.fields().address;
+        if address_bytes(address) != Some(address_of(&key)) {
+            return Err(Refusal::new(
+                Reason::SignatureMismatch,
+                "the signature was not made by the message's account over exactly this message",
+            ));
+        }
+        let subject = named(CANONICAL_CHAIN, address)?.to_did();
+        Ok(VerifiedSigner::proven(key, self.name(), account, subject))
+    }
+}
+
+/// The key that made a `personal_sign` signature over `text` (EIP-191 version `E`).
+///
+/// # Errors
+/// `signature_malformed`, `malleable_signature`, or `signature_mismatch` where no key fits.
+pub fn recover(text: &str, signature: &str) -> Result<PublicKey, Refusal> {
+    let (rs, recovery_id) = decode_signature(signature)?;
+    let digest = Keccak256::new()
+        .chain_update(b"\x19Ethereum Signed Message:\n")
+        .chain_update(text.len().to_string())
+        .chain_update(text)
+        .finalize();
+    recover_secp256k1(&digest.into(), &rs, recovery_id).map_err(refused_signature)
+}
+
+/// The address of a secp256k1 key: the last 20 bytes of the Keccak-256 of its point.
+pub fn address_of(key: &PublicKey) -> [u8; 20] {
+    // Without the leading 0x04 of the SEC 1 encoding.
+    let point = key.as_bytes().get(1..).unwrap_or_default();
+    let hash: [u8; 32] = Keccak256::digest(point).into();
+    let mut address = [0; 20];
+    address.copy_from_slice(hash.split_at(12).1);
+    address
+}
+
+/// The 20 bytes of `0x` and 40 hex digits of any case.
+pub fn address_bytes(address: &str) -> Option<[u8; 20]> {
+    let mut bytes = [0; 20];
+    hex::decode_to_slice(address.strip_prefix("0x")?, &mut bytes).ok()?;
+    Some(bytes)
+}
+
+/// The EIP-55 spelling of an address.
+pub fn checksummed(address: &[u8; 20]) -> String {
+    let mut digits = [0; 40];
+    // Never fails: 40 digits hold 20 bytes.
+    let _ = hex::encode_to_slice(address, &mut digits);
+    let hash: [u8; 32] = Keccak256::digest(digits).into();
+    let nibbles = hash.iter().flat_map(|byte| [byte >> 4, byte & 15]);
+    let mut text = String::with_capacity(42);
+    text.push_str("0x");
+    for (digit, nibble) in digits.iter().zip(nibbles) {
+        let upper = if nibble >= 8 {
+            digit.to_ascii_uppercase()
+        } else {
+            *digit
+        };
+        text.push(char::from(upper));
+    }
+    text
+}
+
+fn decode_signature(text: &str) -> Result<([u8; 64], u8), Refusal> {
+    let malformed = || malformed_signature(SIGNATURE_SHAPE);
+    if text.len() > MAX_SIGNATURE {
+        return Err(malformed());
+    }
+    let digits = text.strip_prefix("0x").ok_or_else(malformed)?;
+    let mut bytes = [0; 65];
+    let used = bytes.get_mut(..digits.len() / 2).ok_or_else(malformed)?;
+    hex::decode_to_slice(digits, used).map_err(|_| malformed())?;
+    let length = used.len();
+    let [rs @ .., v] = bytes;
+    match (length, v) {
+        (65, 0 | 27) => Ok((rs, 0)),
+        (65, 1 | 28) => Ok((rs, 1)),
+        (64, _) => {
+            // ERC-2098: the parity stands in the top bit of s, which low S leaves free.
+            let mut rs = rs;
+            let parity = rs.get_mut(32).map_or(0, |top| {
+                let parity = *top >> 7;
+                *top &= 0x7f;
+                parity
+            });
+            Ok((rs, parity))
+        }
+        _ => Err(malformed()),
+    }
+}
+
+fn named(chain: &str, address: &str) -> Result<Account, Refusal> {
+    let decimal = chain.bytes().all(|b| b.is_ascii_digit()) && !chain.starts_with('0');
+    if !decimal || chain.parse::<u64>().is_err() {
+        return Err(Refusal::new(
+            Reason::AccountInvalid,
+            "a chain of eip155 is a decimal number without leading zeros",
+        ));
+    }
+    let chain = ChainId::new(NAMESPACE, chain);
+    chain
+        .and_then(|chain| ChainAccount::new(chain, address))
+        .map(Account::Chain)
+        .map_err(|_| invalid_address())
+}
+
+fn invalid_address() -> Refusal {
+    Refusal::new(
+        Reason::AccountInvalid,
+        "an Ethereum address is 0x and 40 hex digits in the case of its EIP-55 checksum",
+    )
+}
+
+/// Whether the `siwe` crate reads every value as we do.
+fn second_reading_agrees(message: &UnverifiedMessage<'_>) -> bool {
+    let fields = message.fields();
+    // That parser knows no scheme before the domain.
+    let skipped = fields.scheme.map_or(0, |scheme| scheme.len() + "://".len());
+    let Some(text) = message.text().get(skipped..) else {
+        return false;
+    };
+    let Ok(second) = text.parse::<::siwe::Message>() else {
+        return false;
+    };
+    let same_time =
+        |ours: Option<caip122::Moment>, theirs: Option<&::siwe::TimeStamp>| match (ours, theirs) {
+            (Some(ours), Some(theirs)) => ours.is(*theirs.as_ref()),
+            (None, None) => true,
+            (Some(_), None) | (None, Some(_)) => false,
+        };
+    second.domain.as_str() == fields.domain
+        && Some(second.address) == address_bytes(fields.address)
+        && second.statement.as_deref() == fields.statement
+        && Some(second.uri.as_str()) == fields.uri
+        && fields
+            .chain_id
+            .is_some_and(|id| id.parse() == Ok(second.chain_id))
+        && Some(second.nonce.as_str()) == fields.nonce
+        && same_time(message.issued_at(), Some(&second.issued_at))
+        && same_time(message.expiration_time(), second.expiration_time.as_ref())
+        && same_time(message.not_before(), second.not_before.as_ref())
+        && second.request_id.as_deref() == fields.request_id
+        && second.resources.len() == message.resources().len()
+        && second
+            .resources
+            .iter()
+            .zip(message.resources())
+            .all(|(theirs, ours)| theirs.as_str() == *ours)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TEXT: &str = "app.example.com wants you to sign in with your Ethereum account:\n0xF3F4F90b63eb726Bf2778B99c98Cb9a8227518Ed\n\nSign in to the example service.\n\nURI: https://app.example.com/login\nVersion: 1\nChain ID: 1\nNonce: FOQ4nq6HJYt8DijY\nIssued At: 2025-06-01T12:00:00.000Z\nExpiration Time: 2025-06-01T12:10:00.000Z";
+    const SIGNATURE: &str = "0x7821a17268cfaf80b89bd5a9a6b5167768e0b8795fe42122f0bc2e09461c08041949d060a7f536783886e81c6ca16203a546da5fcffb6bbfc0fcf9bd7bcd26ae1b";
+
+    fn reason(text: &str, signature: &str) -> Result<(), Reason> {
+        let evidence = Evidence {
+            signature,
+            public_key: None,
+        };
+        Siwe.read(text)
+            .and_then(|message| Siwe.verify(&message, &evidence))
+            .map(|_| ())
+            .map_err(|refusal| refusal.reason())
+    }
+
+    #[test]
+    fn takes_every_encoding_of_the_right_signature_and_no_other() {
+        let rs = SIGNATURE.strip_suffix("1b").unwrap();
+        for signature in [
+            SIGNATURE,
+            &format!("{rs}00"),
+            rs,
+            &SIGNATURE.replace('f', "F"),
+        ] {
+            assert_eq!(reason(TEXT, signature), Ok(()), "{signature}");
+        }
+        for (signature, expected) in [
+            ("", Reason::SignatureMalformed),
+            ("0x", Reason::SignatureMalformed),
+            (&SIGNATURE[2..], Reason::SignatureMalformed),
+            (&format!("{rs}1d"), Reason::SignatureMalformed),
+            (&format!("{rs}1b00"), Reason::SignatureMalformed),
+            (
+                &format!("0x{}", &SIGNATURE[..130]),
+                Reason::SignatureMalformed,
+            ),
+            (
+                &format!("0x{}", "00".repeat(65)),
+                Reason::SignatureMalformed,
+            ),
+            (&format!("{rs}1c"), Reason::SignatureMismatch),
+            (
+                "0x7821a17268cfaf80b89bd5a9a6b5167768e0b8795fe42122f0bc2e09461c0804e6b62f9f580ac987c77917e3935e9dfb15680286df4d347bfed564cf54691a931c",
+                Reason::MalleableSignature,
+            ),
+        ] {
+            assert_eq!(reason(TEXT, signature), Err(expected), "{signature}");
+        }
+        let changed = TEXT.replace("example service", "exemple service");
+        assert_eq!(reason(&changed, SIGNATURE), Err(Reason::SignatureMismatch));
+    }
+
+    #[test]
+    fn a_subject_is_the_same_on_every_chain() {
+        let message = Siwe.read(TEXT).unwrap();
+        let evidence = Evidence {
+            signature: SIGNATURE,
+            public_key: None,
+        };
+        let signer = Siwe.verify(&message, &evidence).unwrap();
+        assert_eq!(
+            signer.subject(),
+            "did:pkh:eip155:1:0xF3F4F90b63eb726Bf2778B99c98Cb9a8227518Ed"
+        );
+        let chained = TEXT.replace("Chain ID: 1", "Chain ID: 137");
+        let account = Siwe.account_of(&Siwe.read(&chained).unwrap()).unwrap();
+        assert_eq!(
+            account.to_string(),
+            "eip155:137:0xF3F4F90b63eb726Bf2778B99c98Cb9a8227518Ed"
+        );
+    }
+
+    #[test]
+    fn addresses_and_chains_have_one_spelling_in_a_text() {
+        let lower = TEXT.replace(
+            "0xF3F4F90b63eb726Bf2778B99c98Cb9a8227518Ed",
+            "0xf3f4f90b63eb726bf2778b99c98cb9a8227518ed",
+        );
+        for text in [
+            lower,
+            TEXT.replace("518Ed", "518ed"),
+            TEXT.replace("Chain ID: 1", "Chain ID: 01"),
+            TEXT.replace("Chain ID: 1", "Chain ID: eip155"),
+            TEXT.replace("Chain ID: 1", "Chain ID: 99999999999999999999"),
+        ] {
+            let account = Siwe
+                .read(&text)
+                .and_then(|message| Siwe.account_of(&message));
+            assert!(account.is_err(), "{text}");
+        }
+        let with_scheme = format!("https://{TEXT}");
+        assert!(Siwe.read(&with_scheme).is_ok());
+    }
+
+    #[test]
+    fn asked_accounts_become_eip55() {
+        let canonical = |text: &str| {
+            let account: Account = text.parse().unwrap();
+            Siwe.canonical_account(&account)
+                .map(|account| account.to_string())
+        };
+        let right = "eip155:1:0xF3F4F90b63eb726Bf2778B99c98Cb9a8227518Ed";
+        assert_eq!(canonical(right).unwrap(), right);
+        assert_eq!(
+            canonical("eip155:1:0xf3f4f90b63eb726bf2778b99c98cb9a8227518ed").unwrap(),
+            right
+        );
+        for wrong in [
+            "eip155:1:0xF3f4F90b63eb726Bf2778B99c98Cb9a8227518Ed",
+            "eip155:1:0xF3F4",
+            "eip155:01:0xF3F4F90b63eb726Bf2778B99c98Cb9a8227518Ed",
+            "solana:1:0xF3F4F90b63eb726Bf2778B99c98Cb9a8227518Ed",
+        ] {
+            assert!(canonical(wrong).is_err(), "{wrong}");
+        }
+    }
+}
