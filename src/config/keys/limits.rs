@@ -1,0 +1,116 @@
+//! The keys of the bounds that keep a server standing.
+
+use super::super::shape::{ListOf, Network, Whole, WholeOrOff};
+use super::{Absent, Key, SECOND};
+
+pub(crate) static LIMITS_MAX_BODY_BYTES: Key<Whole<usize>> = Key {
+    name: "limits.max_body_bytes",
+    shape: Whole {
+        min: 1024,
+        max: 1_048_576,
+        unit: "bytes",
+    },
+    absent: Absent::Default("16384"),
+    meaning: "The largest request body; a larger one is refused with 413.",
+};
+
+pub(crate) static LIMITS_REQUESTS_PER_MINUTE: Key<WholeOrOff<u32>> = Key {
+    name: "limits.requests_per_minute",
+    shape: WholeOrOff(Whole {
+        min: 1,
+        max: 1_000_000,
+        unit: "requests",
+    }),
+    absent: Absent::Default("600"),
+    meaning: "The lasting rate of one client address; beyond it requests get 429 with `Retry-After`. Off in \
+              development mode.",
+};
+
+pub(crate) static LIMITS_BURST: Key<Whole<u32>> = Key {
+    name: "limits.burst",
+    shape: Whole {
+        min: 1,
+        max: 100_000,
+        unit: "requests",
+    },
+    absent: Absent::Default("60"),
+    meaning: "How many requests of one address may come at once before that rate applies.",
+};
+
+pub(crate) static LIMITS_MAX_CONNECTIONS: Key<Whole<usize>> = Key {
+    name: "limits.max_connections",
+    shape: Whole {
+        min: 1,
+        max: 1_000_000,
+        unit: "connections",
+    },
+    absent: Absent::Default("10000"),
+    meaning: "How many connections may be open at the same time.",
+};
+
+pub(crate) static LIMITS_HEADER_TIMEOUT: Key<Whole<u64>> = Key {
+    name: "limits.header_timeout",
+    shape: Whole {
+        min: 1,
+        max: 120,
+        unit: SECOND,
+    },
+    absent: Absent::Default("10"),
+    meaning: "Within what time a request's head must have arrived.",
+};
+
+pub(crate) static LIMITS_BODY_TIMEOUT: Key<Whole<u64>> = Key {
+    name: "limits.body_timeout",
+    shape: Whole {
+        min: 1,
+        max: 120,
+        unit: SECOND,
+    },
+    absent: Absent::Default("10"),
+    meaning: "Within what time its body must have arrived.",
+};
+
+pub(crate) static LIMITS_SPENT_NONCES: Key<Whole<usize>> = Key {
+    name: "limits.spent_nonces",
+    shape: Whole {
+        min: 1000,
+        max: 1_000_000_000,
+        unit: "nonces",
+    },
+    absent: Absent::Default("10000000"),
+    meaning: "How many spent nonces the memory store holds. None is dropped before its time: at the bound, sign-ins \
+              are answered 503.",
+};
+
+pub(crate) static LIMITS_PROOFS: Key<Whole<usize>> = Key {
+    name: "limits.proofs",
+    shape: Whole {
+        min: 1000,
+        max: 1_000_000_000,
+        unit: "proofs",
+    },
+    absent: Absent::Default("10000000"),
+    meaning: "How many used proofs the memory store holds. None is dropped before its time: at the bound, requests \
+              with a proof are answered 503.",
+};
+
+pub(crate) static LIMITS_SHUTDOWN_GRACE: Key<Whole<u64>> = Key {
+    name: "limits.shutdown_grace",
+    shape: Whole {
+        min: 0,
+        max: 600,
+        unit: SECOND,
+    },
+    absent: Absent::Default("20"),
+    meaning: "How long open requests may take to finish once the server is told to stop.",
+};
+
+pub(crate) static LIMITS_TRUSTED_PROXIES: Key<ListOf<Network>> = Key {
+    name: "limits.trusted_proxies",
+    shape: ListOf {
+        item: Network,
+        empty: None,
+    },
+    absent: Absent::Default(""),
+    meaning: "The proxies whose `X-Forwarded-For` is believed when client addresses are counted.",
+};

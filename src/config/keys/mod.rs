@@ -1,0 +1,139 @@
+//! The table of keys decides what can be configured, its bounds and its default, once for the reader and for docs/CONFIG.md.
+//!
+//! A default is written as a person would write it and read the same way, so that what the page promises is what the
+//! server does. Bounds follow protocol.md: tokens live 15 minutes at most (§5), challenges 5 by default (§3), a DPoP
+//! proof is fresh for a minute.
+
+mod limits;
+mod resource;
+mod server;
+
+pub(crate) use limits::*;
+pub(crate) use resource::*;
+pub(crate) use server::*;
+
+use super::shape::Shape;
+
+/// The message formats that a resource can be restricted to.
+pub(crate) const FORMATS: &[&str] = &["siwe", "siws", "key"];
+
+/// The CAIP-2 namespaces that those formats sign for.
+pub(crate) const NAMESPACES: &[&str] = &["eip155", "solana"];
+
+/// The name of the list of resource tables.
+pub(crate) const RESOURCES: &str = "resources";
+
+/// What holds when a key is left out.
+pub(crate) enum Absent {
+    /// It must not be.
+    Required,
+    /// This, as a person would write it in the environment.
+    Default(&'static str),
+    /// This, in words.
+    Means(&'static str),
+}
+
+/// One key.
+pub(crate) struct Key<S> {
+    /// The name within its table of keys, with its section: `challenge.lifetime`.
+    pub(crate) name: &'static str,
+    /// What the value must look like.
+    pub(crate) shape: S,
+    /// What holds without it.
+    pub(crate) absent: Absent,
+    /// What it decides, in a sentence or two.
+    pub(crate) meaning: &'static str,
+}
+
+/// A key without its type, for the walk over names and for the page.
+pub(crate) trait AnyKey: Sync {
+    /// The name within its table of keys.
+    fn name(&self) -> &'static str;
+    /// The accepted form.
+    fn accepted(&self) -> String;
+    /// What holds without it.
+    fn absent(&self) -> &Absent;
+    /// What it decides.
+    fn meaning(&self) -> &'static str;
+}
+
+impl<S: Shape> AnyKey for Key<S> {
+    fn name(&self) -> &'static str {
+        self.name
+    }
+
+    fn accepted(&self) -> String {
+        self.shape.accepted()
+    }
+
+    fn absent(&self) -> &Absent {
+        &self.absent
+    }
+
+    fn meaning(&self) -> &'static str {
+        self.meaning
+    }
+}
+
+/// The names of `keys`.
+pub(crate) fn names(keys: &'static [&'static dyn AnyKey]) -> impl Iterator<Item = &'static str> {
+    keys.iter().map(|key| key.name())
+}
+
+/// The sections of the file, each once.
+pub(crate) fn sections() -> impl Iterator<Item = &'static str> {
+    let mut last = "";
+    names(KEYS)
+        .filter_map(|name| name.split_once('.'))
+        .filter_map(move |(section, _)| {
+            let fresh = section != last;
+            last = section;
+            fresh.then_some(section)
+        })
+}
+
+/// Every key outside the resources, section by section, as the page lists them.
+pub(crate) const KEYS: &[&dyn AnyKey] = &[
+    &ISSUER,
+    &LISTEN,
+    &OPERATIONS_LISTEN,
+    &DOMAINS,
+    &CHAINS,
+    &CHALLENGE_LIFETIME,
+    &SESSION_LIFETIME,
+    &SIGNING_ALGORITHM,
+    &DPOP_REQUIRE_NONCE,
+    &DPOP_MAX_AGE,
+    &DPOP_MAX_FUTURE_SKEW,
+    &LIMITS_MAX_BODY_BYTES,
+    &LIMITS_REQUESTS_PER_MINUTE,
+    &LIMITS_BURST,
+    &LIMITS_MAX_CONNECTIONS,
+    &LIMITS_HEADER_TIMEOUT,
+    &LIMITS_BODY_TIMEOUT,
+    &LIMITS_SPENT_NONCES,
+    &LIMITS_PROOFS,
+    &LIMITS_SHUTDOWN_GRACE,
+    &LIMITS_TRUSTED_PROXIES,
+    &LOG_FORMAT,
+    &LOG_LEVEL,
+];
+
+/// Every key of a resource.
+pub(crate) const RESOURCE_KEYS: &[&dyn AnyKey] = &[
+    &RESOURCE_URI,
+    &RESOURCE_SCOPES,
+    &RESOURCE_DEFAULT_SCOPES,
+    &RESOURCE_TOKEN_TTL,
+    &RESOURCE_BINDING,
+    &RESOURCE_FORMATS,
+    &RESOURCE_ALLOW,
+    &RESOURCE_DENY,
+];
+
+/// The keys that development mode takes, all others needing a file.
+pub(crate) const DEVELOPMENT_KEYS: &[&dyn AnyKey] =
+    &[&LISTEN, &OPERATIONS_LISTEN, &LOG_FORMAT, &LOG_LEVEL];
+
+/// The unit of every lifetime.
+const SECOND: &str = "seconds";

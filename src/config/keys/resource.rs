@@ -1,0 +1,87 @@
+//! The keys of one resource.
+
+use super::super::settings::Binding;
+use super::super::shape::{AccountName, Choice, FormatName, ListOf, ResourceUri, ScopeName, Whole};
+use super::{Absent, Key, SECOND};
+
+pub(crate) static RESOURCE_URI: Key<ResourceUri> = Key {
+    name: "uri",
+    shape: ResourceUri,
+    absent: Absent::Required,
+    meaning: "The identifier of the API (RFC 8707): the `resource` that clients ask for and the `aud` of the token, \
+              compared byte by byte.",
+};
+
+pub(crate) static RESOURCE_SCOPES: Key<ListOf<ScopeName>> = Key {
+    name: "scopes",
+    shape: ListOf {
+        item: ScopeName,
+        empty: Some("leaves nothing to ask for: name at least one scope"),
+    },
+    absent: Absent::Required,
+    meaning: "The scopes that exist there.",
+};
+
+pub(crate) static RESOURCE_DEFAULT_SCOPES: Key<ListOf<ScopeName>> = Key {
+    name: "default_scopes",
+    shape: ListOf {
+        item: ScopeName,
+        empty: None,
+    },
+    absent: Absent::Default(""),
+    meaning: "The scopes of a sign-in that asks for none, and all that a message without a ReCap can get. Each must \
+              be one of `scopes`; without any, such a sign-in is refused.",
+};
+
+pub(crate) static RESOURCE_TOKEN_TTL: Key<Whole<u64>> = Key {
+    name: "token_ttl",
+    shape: Whole {
+        min: 30,
+        max: 900,
+        unit: SECOND,
+    },
+    absent: Absent::Default("300"),
+    meaning: "The lifetime of an access token.",
+};
+
+pub(crate) static RESOURCE_BINDING: Key<Choice<Binding>> = Key {
+    name: "binding",
+    shape: Choice(&[
+        ("required", Binding::Required),
+        ("optional", Binding::Optional),
+    ]),
+    absent: Absent::Default("required"),
+    meaning: "Whether every token must be bound to a key. With `optional`, a client that sends no proof gets a \
+              bearer token, which whoever steals it can use.",
+};
+
+pub(crate) static RESOURCE_FORMATS: Key<ListOf<FormatName>> = Key {
+    name: "formats",
+    shape: ListOf {
+        item: FormatName,
+        empty: Some("accepts no format at all: leave it out to accept every one"),
+    },
+    absent: Absent::Means("every registered format"),
+    meaning: "The message formats that open this resource: `siwe` for Ethereum wallets, `siws` for Solana wallets, \
+              `key` for raw keys of agents.",
+};
+
+pub(crate) static RESOURCE_ALLOW: Key<ListOf<AccountName>> = Key {
+    name: "allow",
+    shape: ListOf {
+        item: AccountName,
+        empty: Some("would let nobody in: leave it out to let everyone in"),
+    },
+    absent: Absent::Means("everyone"),
+    meaning: "The only accounts that may sign in.",
+};
+
+pub(crate) static RESOURCE_DENY: Key<ListOf<AccountName>> = Key {
+    name: "deny",
+    shape: ListOf {
+        item: AccountName,
+        empty: None,
+    },
+    absent: Absent::Default(""),
+    meaning: "Accounts that may not sign in, even where everyone may.",
+};

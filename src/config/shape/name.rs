@@ -1,0 +1,156 @@
+//! Names are the short identifiers of the house: scopes, message formats and log levels.
+
+use super::super::keys::FORMATS;
+use super::super::suggest::nearest;
+use super::TextShape;
+
+/// A scope: `name` or `namespace:name`.
+pub(crate) struct ScopeName;
+
+/// The longest scope in bytes.
+const LONGEST_SCOPE: usize = 128;
+
+impl TextShape for ScopeName {
+    type Value = String;
+
+    fn accepted(&self) -> String {
+        "a scope such as read or escrow:release, of letters, digits and . _ * + -".to_owned()
+    }
+
+    fn parse(&self, text: &str) -> Result<String, String> {
+        if text.len() > LONGEST_SCOPE {
+            return Err(format!("must be at most {LONGEST_SCOPE} bytes"));
+        }
+        let (namespace, name) = text.split_once(':').unwrap_or(("escrow", text));
+        let part = |part: &str| {
+            !part.is_empty()
+                && part
+                    .bytes()
+                    .all(|b| b.is_ascii_alphanumeric() || b"._*+-".contains(&b))
+        };
+        if !part(namespace) || !part(name) {
+            return Err("is not a scope".to_owned());
+        }
+        // A scope without a namespace is signed as the ability `oauth/<scope>`: the two must not meet.
+        if namespace == "oauth" {
+            return Err(format!("must be written without its namespace: {name}"));
+        }
+        Ok(text.to_owned())
+    }
+}
+
+/// The name of a registered message format.
+pub(crate) struct FormatName;
+
+impl TextShape for FormatName {
+    type Value = String;
+
+    fn accepted(&self) -> String {
+        format!("one of {}", FORMATS.join(", "))
+    }
+
+    fn parse(&self, text: &str) -> Result<String, String> {
+        if FORMATS.contains(&text) {
+            return Ok(text.to_owned());
+        }
+        let meant = nearest(text, FORMATS.iter().copied());
+        let suggestion = meant.map(|name| format!("; did you mean \"{name}\"?"));
+        Err(format!(
+            "is not a registered format{}",
+            suggestion.unwrap_or_default()
+        ))
+    }
+}
+
+/// What is logged: a level, or several with targets.
+pub(crate) struct LogFilter;
+
+/// The levels, from least to most.
+const LEVELS: &[&str] = &["off", "error", "warn", "info", "debug", "trace"];
+
+impl TextShape for LogFilter {
+    type Value = String;
+
+    fn accepted(&self) -> String {
+        format!(
+            "{}, or several with targets such as info,countersign=debug",
+            LEVELS.join(", ")
+        )
+    }
+
+    fn parse(&self, text: &str) -> Result<String, String> {
+        for directive in text.split(',') {
+            let (target, level) = directive
+                .split_once('=')
+                .unwrap_or(("countersign", directive));
+            let plain = |b: u8| b.is_ascii_alphanumeric() || b"_:".contains(&b);
+            if target.is_empty() || !target.bytes().all(plain) {
+                return Err(format!(
+                    "names no target in \"{}\"",
+                    directive.escape_debug()
+                ));
+            }
+            if !LEVELS.contains(&level) {
+                return Err(format!(
+                    "names no level in \"{}\"",
+                    directive.escape_debug()
+                ));
+            }
+        }
+        Ok(text.to_owned())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn scopes_fit_the_grammar() {
+        for written in ["read", "escrow:release", "admin:*", "a.b_c+d-e"] {
+            assert_eq!(ScopeName.parse(written).as_deref(), Ok(written));
+        }
+        for (written, problem) in [
+            ("escrow:", "is not a scope"),
+            (":read", "is not a scope"),
+            ("a:b:c", "is not a scope"),
+            ("two words", "is not a scope"),
+            ("escrow/release", "is not a scope"),
+            ("oauth:read", "must be written without its namespace: read"),
+        ] {
+            assert_eq!(ScopeName.parse(written).unwrap_err(), problem, "{written}");
+        }
+        assert!(ScopeName.parse(&"a".repeat(129)).is_err());
+    }
+
+    #[test]
+    fn formats_are_registered_ones() {
+        assert!(FormatName.parse("siwe").is_ok());
+        assert_eq!(
+            FormatName.parse("siwx").unwrap_err(),
+            "is not a registered format; did you mean \"siwe\"?"
+        );
+    }
+
+    #[test]
+    fn log_filters_name_levels() {
+        for written in [
+            "info",
+            "off",
+            "warn,countersign=debug",
+            "info,countersign::http=trace",
+        ] {
+            assert!(LogFilter.parse(written).is_ok(), "{written}");
+        }
+        for written in [
+            "verbose",
+            "INFO",
+            "info,",
+            "=debug",
+            "countersign=",
+            "a b=info",
+        ] {
+            assert!(LogFilter.parse(written).is_err(), "{written}");
+        }
+    }
+}

@@ -1,0 +1,286 @@
+//! Whole configurations, good and bad, through the one door that the server uses.
+
+use std::io::Write;
+use std::path::PathBuf;
+
+use tempfile::NamedTempFile;
+
+use super::*;
+
+mod faults;
+
+/// The least that a configured server needs.
+const LEAST: &str = "\
+issuer = \"https://auth.example\"
+[[resources]]
+uri = \"https://escrow.example\"
+scopes = [\"read\", \"escrow:release\"]
+";
+
+fn file(text: &str) -> NamedTempFile {
+    let mut file = NamedTempFile::new().unwrap();
+    file.write_all(text.as_bytes()).unwrap();
+    file
+}
+
+fn pairs(variables: &[(&str, &str)]) -> Vec<(String, String)> {
+    variables
+        .iter()
+        .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+        .collect()
+}
+
+/// Loads `text` as a file; the faults come back as lines in which the file is called `FILE`.
+fn loaded(text: &str, variables: &[(&str, &str)], flags: Flags) -> Result<Settings, Vec<String>> {
+    let file = file(text);
+    let path = file.path().display().to_string();
+    let flags = Flags {
+        config: Some(file.path().to_owned()),
+        ..flags
+    };
+    load(&flags, &pairs(variables)).map_err(|faults| {
+        faults
+            .0
+            .iter()
+            .map(|fault| fault.to_string().replace(&path, "FILE"))
+            .collect()
+    })
+}
+
+fn development(variables: &[(&str, &str)], flags: &Flags) -> Result<Settings, Vec<String>> {
+    load(flags, &pairs(variables))
+        .map_err(|faults| faults.0.iter().map(ToString::to_string).collect())
+}
+
+fn listening(address: &str) -> Flags {
+    Flags {
+        listen: Some(address.to_owned()),
+        ..Flags::default()
+    }
+}
+
+#[test]
+fn the_least_configuration_takes_the_defaults_of_the_page() {
+    let settings = loaded(LEAST, &[], Flags::default()).unwrap();
+    let rules = ResourceRules {
+        scopes: ScopeRule::Listed(vec!["read".to_owned(), "escrow:release".to_owned()]),
+        default_scopes: Vec::new(),
+        token_ttl: 300,
+        binding: Binding::Required,
+        formats: None,
+        allow: Vec::new(),
+        deny: Vec::new(),
+    };
+    let expected = Settings {
+        mode: Mode::Configured,
+        issuer: Issuer {
+            url: "https://auth.example".to_owned(),
+            host: "auth.example".to_owned(),
+        },
+        listen: "127.0.0.1:8700".parse().unwrap(),
+        operations_listen: Some("127.0.0.1:8701".parse().unwrap()),
+        domains: DomainPolicy::Listed(vec!["auth.example".to_owned()]),
+        resources: ResourcePolicy::Listed(vec![Resource {
+            uri: "https://escrow.example".to_owned(),
+            rules,
+        }]),
+        chains: None,
+        challenge_lifetime: 300,
+        session_lifetime: 2_592_000,
+        signing_algorithm: SigningAlgorithm::EdDsa,
+        dpop: DpopSettings {
+            require_nonce: false,
+            max_age: 60,
+            max_future_skew: 5,
+        },
+        limits: Limits {
+            max_body_bytes: 16_384,
+            requests_per_minute: Some(600),
+            burst: 60,
+            max_connections: 10_000,
+            header_timeout: 10,
+            body_timeout: 10,
+            spent_nonces: 10_000_000,
+            proofs: 10_000_000,
+            shutdown_grace: 20,
+            trusted_proxies: Vec::new(),
+        },
+        log: LogSettings {
+            format: LogFormat::Text,
+            level: "info".to_owned(),
+        },
+    };
+    assert_eq!(settings, expected);
+}
+
+#[test]
+fn the_example_is_accepted_as_it_stands() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/countersign.toml");
+    let flags = Flags {
+        config: Some(PathBuf::from(path)),
+        ..Flags::default()
+    };
+    let settings = load(&flags, &[]).unwrap_or_else(|faults| panic!("{faults}"));
+    let ResourcePolicy::Listed(resources) = settings.resources else {
+        panic!("no resources")
+    };
+    assert_eq!(resources.len(), 2);
+    assert_eq!(resources[1].rules.allow.len(), 2);
+    let domains = ["auth.example", "app.example", "shop.example:8443"].map(str::to_owned);
+    assert_eq!(settings.domains, DomainPolicy::Listed(domains.to_vec()));
+}
+
+#[test]
+fn a_flag_beats_the_environment_which_beats_the_file() {
+    let text = format!("listen = \"127.0.0.1:1001\"\nlog.level = \"warn\"\n{LEAST}");
+    let variables = [
+        ("COUNTERSIGN_LISTEN", "127.0.0.1:1002"),
+        ("COUNTERSIGN_LOG__LEVEL", "debug"),
+    ];
+    let port = |variables: &[(&str, &str)], flags| {
+        let settings = loaded(&text, variables, flags).unwrap();
+        (settings.listen.port(), settings.log.level)
+    };
+    assert_eq!(port(&[], Flags::default()), (1001, "warn".to_owned()));
+    assert_eq!(
+        port(&variables, Flags::default()),
+        (1002, "debug".to_owned())
+    );
+    assert_eq!(
+        port(&variables, listening("127.0.0.1:1003")),
+        (1003, "debug".to_owned())
+    );
+}
+
+#[test]
+fn the_environment_sets_every_type() {
+    let variables = [
+        ("COUNTERSIGN_DOMAINS", "app.example, shop.example"),
+        ("COUNTERSIGN_DPOP__REQUIRE_NONCE", "true"),
+        ("COUNTERSIGN_LIMITS__REQUESTS_PER_MINUTE", "off"),
+        ("COUNTERSIGN_LIMITS__TRUSTED_PROXIES", ""),
+        ("COUNTERSIGN_SIGNING__ALGORITHM", "ES256"),
+        ("COUNTERSIGN_OPERATIONS_LISTEN", "off"),
+        ("COUNTERSIGN_SERVICE_HOST", "10.0.0.1"),
+        ("HOME", "/root"),
+    ];
+    let settings = loaded(LEAST, &variables, Flags::default()).unwrap();
+    let domains = ["auth.example", "app.example", "shop.example"].map(str::to_owned);
+    assert_eq!(settings.domains, DomainPolicy::Listed(domains.to_vec()));
+    assert!(settings.dpop.require_nonce);
+    assert_eq!(settings.limits.requests_per_minute, None);
+    assert_eq!(settings.signing_algorithm, SigningAlgorithm::Es256);
+    assert_eq!(settings.operations_listen, None);
+
+    let faults = loaded(
+        LEAST,
+        &[("COUNTERSIGN_RESOURCES__URI", "secret")],
+        Flags::default(),
+    );
+    assert_eq!(
+        faults.unwrap_err(),
+        [
+            "COUNTERSIGN_RESOURCES__URI: sets no key: resources are written in the configuration file"
+        ]
+    );
+}
+
+#[test]
+fn the_environment_can_name_the_file() {
+    let file = file(LEAST);
+    let variables = pairs(&[("COUNTERSIGN_CONFIG", file.path().to_str().unwrap())]);
+    assert_eq!(
+        load(&Flags::default(), &variables).unwrap().mode,
+        Mode::Configured
+    );
+}
+
+#[test]
+fn development_needs_nothing() {
+    let settings = development(&[], &Flags::default()).unwrap();
+    assert_eq!(settings.mode, Mode::Development);
+    assert_eq!(settings.issuer.issuer(), "http://127.0.0.1:8700");
+    assert_eq!(
+        settings.operations_listen,
+        Some("127.0.0.1:8701".parse().unwrap())
+    );
+    assert_eq!(settings.domains, DomainPolicy::Loopback);
+    assert_eq!(settings.limits.requests_per_minute, None);
+    let ResourcePolicy::AnyLoopback(rules) = settings.resources else {
+        panic!("listed")
+    };
+    assert_eq!(rules.scopes, ScopeRule::Any);
+    assert_eq!(rules.default_scopes, ["read"]);
+    assert_eq!(rules.binding, Binding::Required);
+}
+
+#[test]
+fn development_at_port_zero_learns_its_issuer_from_the_bound_address() {
+    let settings = development(&[], &listening("127.0.0.1:0")).unwrap();
+    assert_eq!(
+        settings.operations_listen,
+        Some("127.0.0.1:0".parse().unwrap())
+    );
+    let bound = settings.with_bound_address("127.0.0.1:40123".parse().unwrap());
+    assert_eq!(bound.issuer.issuer(), "http://127.0.0.1:40123");
+    assert_eq!(bound.issuer.host(), "127.0.0.1:40123");
+    assert_eq!(bound.listen.port(), 40123);
+
+    let configured = loaded(LEAST, &[], Flags::default()).unwrap();
+    let bound = configured.with_bound_address("127.0.0.1:40123".parse().unwrap());
+    assert_eq!(bound.issuer.issuer(), "https://auth.example");
+}
+
+#[test]
+fn development_stays_on_this_machine() {
+    let problem = "must be loopback, 127.0.0.1 or [::1], in development mode; any other address needs a configuration file (--config)";
+    for address in [
+        "0.0.0.0:8700",
+        "[::]:8700",
+        "192.0.2.7:8700",
+        "[::ffff:127.0.0.1]:8700",
+    ] {
+        let faults = development(&[], &listening(address)).unwrap_err();
+        assert!(faults[0].ends_with(problem), "{faults:?}");
+    }
+    let operations = development(
+        &[("COUNTERSIGN_OPERATIONS_LISTEN", "0.0.0.0:9")],
+        &Flags::default(),
+    );
+    assert!(operations.unwrap_err()[0].ends_with(problem));
+}
+
+#[test]
+fn development_refuses_what_it_would_have_to_ignore() {
+    let variables = [
+        ("COUNTERSIGN_ISSUER", "https://auth.example"),
+        ("COUNTERSIGN_LOG__FORMAT", "json"),
+    ];
+    assert_eq!(
+        development(&variables, &Flags::default()).unwrap_err(),
+        [
+            "COUNTERSIGN_ISSUER: issuer = \"https://auth.example\": needs a configuration file (--config): \
+          without one, only listen, operations_listen, log.format, log.level are taken"
+        ]
+    );
+}
+
+#[test]
+fn an_http_issuer_is_not_served_beyond_loopback() {
+    let text = LEAST.replace("https://auth.example", "http://localhost:8700");
+    assert!(loaded(&text, &[], Flags::default()).is_ok());
+    assert_eq!(
+        loaded(&text, &[], listening("0.0.0.0:8700")).unwrap_err(),
+        [
+            "FILE:1: issuer = \"http://localhost:8700\": must be https, since listen = 0.0.0.0:8700 is not loopback"
+        ]
+    );
+}
+
+#[test]
+fn every_default_is_read_without_a_fault() {
+    let mut faults = Vec::new();
+    let raw = raw::Raw::default();
+    assert!(validate::development(&raw, &mut faults).is_some());
+    assert!(faults.is_empty());
+}

@@ -1,0 +1,292 @@
+//! Validation turns what was written into settings, and looks at every key before it gives up on any.
+//!
+//! One value alone is judged by its shape; here stands what spans several: what a mode requires and refuses, lifetimes
+//! that must nest, listeners that must not meet. A function that returns nothing has added the reason to the faults.
+
+use std::net::SocketAddr;
+
+use super::fault::{Fault, Source};
+use super::keys::{self, Key};
+use super::raw::Raw;
+use super::reader::{Reader, plain};
+use super::resource;
+use super::settings::{
+    Binding, DomainPolicy, DpopSettings, Issuer, Limits, LogSettings, Mode, Resource,
+    ResourcePolicy, ResourceRules, ScopeRule, Settings, SigningAlgorithm,
+};
+use super::shape::Shape;
+use super::written::Values;
+
+/// The settings of a server with a configuration file at `path`.
+pub(crate) fn configured(raw: &Raw, path: &str, faults: &mut Vec<Fault>) -> Option<Settings> {
+    let place = Source::File {
+        path: path.to_owned(),
+        line: None,
+        column: None,
+    };
+    let resources = resource::all(&raw.resources, &place, faults);
+    let mut reader = Reader {
+        values: &raw.values,
+        place,
+        prefix: String::new(),
+        faults,
+    };
+    let issuer = reader.read(&keys::ISSUER);
+    let domains = reader.read(&keys::DOMAINS).map(plain).unwrap_or_default();
+    let chains = reader.read(&keys::CHAINS).map(plain);
+    let listen = reader.read(&keys::LISTEN);
+    let operations_listen = reader.read(&keys::OPERATIONS_LISTEN);
+    let limits = limits(&mut reader);
+    let rest = rest(&mut reader);
+    if let (Some(issuer), Some(listen)) = (&issuer, listen) {
+        check_issuer(issuer, listen, &mut reader);
+    }
+    if let (Some(listen), Some(Some(operations))) = (listen, operations_listen) {
+        check_listeners(listen, operations, &mut reader);
+    }
+    if let (Some(rest), Some(resources)) = (&rest, &resources) {
+        check_lifetimes(rest, resources, &mut reader);
+    }
+    let issuer = issuer?;
+    Some(rest?.into_settings(Parts {
+        mode: Mode::Configured,
+        domains: DomainPolicy::Listed(with_own_host(&issuer, domains)),
+        issuer,
+        listen: listen?,
+        operations_listen: operations_listen?,
+        resources: ResourcePolicy::Listed(resources?),
+        chains,
+        limits: limits?,
+    }))
+}
+
+/// The settings of a server without one: loopback alone, and nothing to decide but where to listen and what to log.
+pub(crate) fn development(raw: &Raw, faults: &mut Vec<Fault>) -> Option<Settings> {
+    let taken: Vec<&str> = keys::DEVELOPMENT_KEYS
+        .iter()
+        .map(|key| key.name())
+        .collect();
+    for written in raw
+        .values
+        .values()
+        .filter(|written| !taken.contains(&written.key.as_str()))
+    {
+        let problem = format!(
+            "needs a configuration file (--config): without one, only {} are taken",
+            taken.join(", ")
+        );
+        faults.push(written.fault(problem, None));
+    }
+    let ours: Values = raw
+        .values
+        .iter()
+        .filter(|(key, _)| taken.contains(&key.as_str()))
+        .map(|(key, written)| (key.clone(), written.clone()))
+        .collect();
+    let mut reader = Reader {
+        values: &ours,
+        place: Source::Default,
+        prefix: String::new(),
+        faults,
+    };
+    let listen = reader.read(&keys::LISTEN);
+    let operations = reader.read(&keys::OPERATIONS_LISTEN);
+    let limits = limits(&mut reader);
+    let rest = rest(&mut reader);
+    let listen = listen?;
+    let operations = match operations? {
+        // A port that the system picks is asked for by tests, many at once: a fixed second one would clash.
+        Some(_) if listen.port() == 0 && !ours.contains_key(keys::OPERATIONS_LISTEN.name) => {
+            Some(SocketAddr::new(listen.ip(), 0))
+        }
+        written => written,
+    };
+    check_loopback(listen, &keys::LISTEN, &mut reader);
+    if let Some(operations) = operations {
+        check_loopback(operations, &keys::OPERATIONS_LISTEN, &mut reader);
+        check_listeners(listen, operations, &mut reader);
+    }
+    let settings = rest?.into_settings(Parts {
+        mode: Mode::Development,
+        issuer: Issuer::development(listen),
+        listen,
+        operations_listen: operations,
+        domains: DomainPolicy::Loopback,
+        resources: ResourcePolicy::AnyLoopback(development_rules(&mut reader)?),
+        chains: None,
+        limits: Limits {
+            requests_per_minute: None,
+            ..limits?
+        },
+    });
+    Some(settings)
+}
+
+/// The rules of any API on this machine: whatever one wants to try, but bound to a key like the real thing.
+fn development_rules(reader: &mut Reader<'_>) -> Option<ResourceRules> {
+    Some(ResourceRules {
+        scopes: ScopeRule::Any,
+        default_scopes: vec!["read".to_owned()],
+        token_ttl: reader.read(&keys::RESOURCE_TOKEN_TTL)?,
+        binding: Binding::Required,
+        formats: None,
+        allow: Vec::new(),
+        deny: Vec::new(),
+    })
+}
+
+/// What both modes read alike.
+struct Rest {
+    challenge_lifetime: u64,
+    session_lifetime: u64,
+    signing_algorithm: SigningAlgorithm,
+    dpop: DpopSettings,
+    log: LogSettings,
+}
+
+/// What differs between the modes.
+struct Parts {
+    mode: Mode,
+    issuer: Issuer,
+    listen: SocketAddr,
+    operations_listen: Option<SocketAddr>,
+    domains: DomainPolicy,
+    resources: ResourcePolicy,
+    chains: Option<Vec<String>>,
+    limits: Limits,
+}
+
+impl Rest {
+    fn into_settings(self, parts: Parts) -> Settings {
+        Settings {
+            mode: parts.mode,
+            issuer: parts.issuer,
+            listen: parts.listen,
+            operations_listen: parts.operations_listen,
+            domains: parts.domains,
+            resources: parts.resources,
+            chains: parts.chains,
+            challenge_lifetime: self.challenge_lifetime,
+            session_lifetime: self.session_lifetime,
+            signing_algorithm: self.signing_algorithm,
+            dpop: self.dpop,
+            limits: parts.limits,
+            log: self.log,
+        }
+    }
+}
+
+/// Every key is read before the first missing one ends the function.
+fn rest(reader: &mut Reader<'_>) -> Option<Rest> {
+    let challenge_lifetime = reader.read(&keys::CHALLENGE_LIFETIME);
+    let session_lifetime = reader.read(&keys::SESSION_LIFETIME);
+    let signing_algorithm = reader.read(&keys::SIGNING_ALGORITHM);
+    let require_nonce = reader.read(&keys::DPOP_REQUIRE_NONCE);
+    let max_age = reader.read(&keys::DPOP_MAX_AGE);
+    let max_future_skew = reader.read(&keys::DPOP_MAX_FUTURE_SKEW);
+    let format = reader.read(&keys::LOG_FORMAT);
+    let level = reader.read(&keys::LOG_LEVEL);
+    Some(Rest {
+        challenge_lifetime: challenge_lifetime?,
+        session_lifetime: session_lifetime?,
+        signing_algorithm: signing_algorithm?,
+        dpop: DpopSettings {
+            require_nonce: require_nonce?,
+            max_age: max_age?,
+            max_future_skew: max_future_skew?,
+        },
+        log: LogSettings {
+            format: format?,
+            level: level?,
+        },
+    })
+}
+
+fn limits(reader: &mut Reader<'_>) -> Option<Limits> {
+    let max_body_bytes = reader.read(&keys::LIMITS_MAX_BODY_BYTES);
+    let requests_per_minute = reader.read(&keys::LIMITS_REQUESTS_PER_MINUTE);
+    let burst = reader.read(&keys::LIMITS_BURST);
+    let max_connections = reader.read(&keys::LIMITS_MAX_CONNECTIONS);
+    let header_timeout = reader.read(&keys::LIMITS_HEADER_TIMEOUT);
+    let body_timeout = reader.read(&keys::LIMITS_BODY_TIMEOUT);
+    let spent_nonces = reader.read(&keys::LIMITS_SPENT_NONCES);
+    let proofs = reader.read(&keys::LIMITS_PROOFS);
+    let shutdown_grace = reader.read(&keys::LIMITS_SHUTDOWN_GRACE);
+    let trusted_proxies = reader.read(&keys::LIMITS_TRUSTED_PROXIES);
+    Some(Limits {
+        max_body_bytes: max_body_bytes?,
+        requests_per_minute: requests_per_minute?,
+        burst: burst?,
+        max_connections: max_connections?,
+        header_timeout: header_timeout?,
+        body_timeout: body_timeout?,
+        spent_nonces: spent_nonces?,
+        proofs: proofs?,
+        shutdown_grace: shutdown_grace?,
+        trusted_proxies: plain(trusted_proxies?),
+    })
+}
+
+/// The issuer's host, then the others.
+fn with_own_host(issuer: &Issuer, domains: Vec<String>) -> Vec<String> {
+    let others = domains.into_iter().filter(|domain| domain != issuer.host());
+    std::iter::once(issuer.host().to_owned())
+        .chain(others)
+        .collect()
+}
+
+/// An http issuer would send tokens in clear to whoever the listener reaches.
+fn check_issuer(issuer: &Issuer, listen: SocketAddr, reader: &mut Reader<'_>) {
+    if issuer.issuer().starts_with("http:") && !listen.ip().is_loopback() {
+        let problem = format!("must be https, since listen = {listen} is not loopback");
+        reader.fault(&keys::ISSUER, problem);
+    }
+}
+
+/// Development mode serves this machine alone: everything is allowed there.
+fn check_loopback<S: Shape>(address: SocketAddr, key: &Key<S>, reader: &mut Reader<'_>) {
+    if !address.ip().is_loopback() {
+        let problem = "must be loopback, 127.0.0.1 or [::1], in development mode; any other address needs a \
+                       configuration file (--config)";
+        reader.fault(key, problem);
+    }
+}
+
+/// Two listeners need two addresses.
+fn check_listeners(listen: SocketAddr, operations: SocketAddr, reader: &mut Reader<'_>) {
+    let meet = listen.ip() == operations.ip()
+        || listen.ip().is_unspecified()
+        || operations.ip().is_unspecified();
+    if listen.port() == 0 || listen.port() != operations.port() || !meet {
+        return;
+    }
+    if reader.values.contains_key(keys::OPERATIONS_LISTEN.name) {
+        reader.fault(
+            &keys::OPERATIONS_LISTEN,
+            format!("meets the public listener, {listen}"),
+        );
+    } else {
+        let problem = format!("meets operations_listen, which is {operations} unless set");
+        reader.fault(&keys::LISTEN, problem);
+    }
+}
+
+/// A session that ends before its first challenge or token does would promise less than it gives.
+fn check_lifetimes(rest: &Rest, resources: &[Resource], reader: &mut Reader<'_>) {
+    let challenge = (
+        keys::CHALLENGE_LIFETIME.name.to_owned(),
+        rest.challenge_lifetime,
+    );
+    let tokens = resources.iter().enumerate().map(|(index, resource)| {
+        (
+            format!("resources[{index}].token_ttl"),
+            resource.rules.token_ttl,
+        )
+    });
+    for (key, seconds) in std::iter::once(challenge).chain(tokens) {
+        if rest.session_lifetime < seconds {
+            let problem = format!("must not be shorter than {key}, {seconds} seconds");
+            reader.fault(&keys::SESSION_LIFETIME, problem);
+        }
+    }
+}
