@@ -27,10 +27,18 @@ pub struct OverLimit {
 
 impl RequestLimit {
     /// `per_minute` requests of one address with bursts of `burst`; `None` counts nothing.
-    pub fn new(per_minute: Option<NonZeroU32>, burst: NonZeroU32, trusted_proxies: Vec<IpNet>) -> Self {
-        let buckets = per_minute
-            .map(|rate| RateLimiter::keyed(Quota::per_minute(rate).allow_burst(burst)));
-        Self { buckets, trusted_proxies, clock: DefaultClock::default() }
+    pub fn new(
+        per_minute: Option<NonZeroU32>,
+        burst: NonZeroU32,
+        trusted_proxies: Vec<IpNet>,
+    ) -> Self {
+        let buckets =
+            per_minute.map(|rate| RateLimiter::keyed(Quota::per_minute(rate).allow_burst(burst)));
+        Self {
+            buckets,
+            trusted_proxies,
+            clock: DefaultClock::default(),
+        }
     }
 
     /// Whether anything is counted.
@@ -43,10 +51,14 @@ impl RequestLimit {
     /// # Errors
     /// [`OverLimit`], and the request is then not counted.
     pub fn count(&self, client: IpAddr) -> Result<(), OverLimit> {
-        let Some(buckets) = &self.buckets else { return Ok(()) };
+        let Some(buckets) = &self.buckets else {
+            return Ok(());
+        };
         buckets.check_key(&network_of(client)).map_err(|denied| {
             let wait = denied.wait_time_from(self.clock.now());
-            OverLimit { retry_after: wait.as_secs().saturating_add(1) }
+            OverLimit {
+                retry_after: wait.as_secs().saturating_add(1),
+            }
         })
     }
 
@@ -61,15 +73,24 @@ impl RequestLimit {
     /// The client's address: the connection's peer, or, where the peer is a trusted proxy, the last
     /// address of `X-Forwarded-For` that is not one.
     pub fn client_of(&self, peer: IpAddr, forwarded_for: &[&str]) -> IpAddr {
-        let trusted = |address: IpAddr| self.trusted_proxies.iter().any(|net| net.contains(&address));
+        let trusted = |address: IpAddr| {
+            self.trusted_proxies
+                .iter()
+                .any(|net| net.contains(&address))
+        };
         let mut client = peer.to_canonical();
-        let hops = forwarded_for.iter().rev().flat_map(|value| value.rsplit(','));
+        let hops = forwarded_for
+            .iter()
+            .rev()
+            .flat_map(|value| value.rsplit(','));
         for hop in hops {
             if !trusted(client) {
                 break;
             }
             // What no proxy could have written ends the walk at the last address we believe.
-            let Ok(address) = hop.trim().parse::<IpAddr>() else { break };
+            let Ok(address) = hop.trim().parse::<IpAddr>() else {
+                break;
+            };
             client = address.to_canonical();
         }
         client
@@ -93,14 +114,20 @@ mod tests {
 
     fn limit(per_minute: u32, burst: u32) -> RequestLimit {
         let proxies = vec!["10.0.0.0/8".parse().unwrap()];
-        RequestLimit::new(NonZeroU32::new(per_minute), NonZeroU32::new(burst).unwrap(), proxies)
+        RequestLimit::new(
+            NonZeroU32::new(per_minute),
+            NonZeroU32::new(burst).unwrap(),
+            proxies,
+        )
     }
 
     #[test]
     fn counts_an_address_and_its_network() {
         let limit = limit(1, 2);
-        let (one, same_net): (IpAddr, IpAddr) =
-            ("2001:db8::1".parse().unwrap(), "2001:db8::ffff".parse().unwrap());
+        let (one, same_net): (IpAddr, IpAddr) = (
+            "2001:db8::1".parse().unwrap(),
+            "2001:db8::ffff".parse().unwrap(),
+        );
         assert!(limit.count(one).is_ok() && limit.count(same_net).is_ok());
         assert!(limit.count(one).unwrap_err().retry_after >= 1);
         assert!(limit.count("2001:db8:0:1::1".parse().unwrap()).is_ok());
@@ -111,10 +138,22 @@ mod tests {
     fn believes_trusted_proxies_alone() {
         let limit = limit(1, 1);
         let ip = |text: &str| text.parse::<IpAddr>().unwrap();
-        assert_eq!(limit.client_of(ip("192.0.2.9"), &["198.51.100.1"]), ip("192.0.2.9"));
-        assert_eq!(limit.client_of(ip("10.1.1.1"), &["198.51.100.1"]), ip("198.51.100.1"));
-        assert_eq!(limit.client_of(ip("10.1.1.1"), &["203.0.113.5, 198.51.100.1, 10.2.2.2"]), ip("198.51.100.1"));
-        assert_eq!(limit.client_of(ip("10.1.1.1"), &["garbage"]), ip("10.1.1.1"));
+        assert_eq!(
+            limit.client_of(ip("192.0.2.9"), &["198.51.100.1"]),
+            ip("192.0.2.9")
+        );
+        assert_eq!(
+            limit.client_of(ip("10.1.1.1"), &["198.51.100.1"]),
+            ip("198.51.100.1")
+        );
+        assert_eq!(
+            limit.client_of(ip("10.1.1.1"), &["203.0.113.5, 198.51.100.1, 10.2.2.2"]),
+            ip("198.51.100.1")
+        );
+        assert_eq!(
+            limit.client_of(ip("10.1.1.1"), &["garbage"]),
+            ip("10.1.1.1")
+        );
         assert_eq!(limit.client_of(ip("10.1.1.1"), &[]), ip("10.1.1.1"));
     }
 }

@@ -28,14 +28,20 @@ pub struct ErrorAnswer {
 
 impl From<Refusal> for ErrorAnswer {
     fn from(refusal: Refusal) -> Self {
-        Self { refusal, dpop_nonce: None }
+        Self {
+            refusal,
+            dpop_nonce: None,
+        }
     }
 }
 
 impl ErrorAnswer {
     /// The refusal with the nonce that the client is to use next (RFC 9449 §8).
     pub fn with_nonce(refusal: Refusal, nonce: Option<String>) -> Self {
-        Self { refusal, dpop_nonce: nonce }
+        Self {
+            refusal,
+            dpop_nonce: nonce,
+        }
     }
 
     /// The reason.

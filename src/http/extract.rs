@@ -24,7 +24,14 @@ pub struct BodyLimits {
 const MAX_PARAMETERS: usize = 32;
 /// Parameters and members under which people send private keys by mistake.
 const SECRET_NAMES: [&str; 8] = [
-    "d", "private_key", "privatekey", "secret_key", "secretkey", "seed", "mnemonic", "seed_phrase",
+    "d",
+    "private_key",
+    "privatekey",
+    "secret_key",
+    "secretkey",
+    "seed",
+    "mnemonic",
+    "seed_phrase",
 ];
 
 /// Reads a body whole, within its limits.
@@ -40,8 +47,14 @@ pub async fn read_body(request: Request<Body>, limits: BodyLimits) -> Result<Byt
             Reason::BodyTooLarge,
             format!("the body may have {} bytes at most", limits.max_bytes),
         )),
-        Ok(Err(_)) => Err(Refusal::new(Reason::MalformedRequest, "the body did not arrive whole")),
-        Err(_elapsed) => Err(Refusal::new(Reason::BodyTimeout, "the body did not arrive in time")),
+        Ok(Err(_)) => Err(Refusal::new(
+            Reason::MalformedRequest,
+            "the body did not arrive whole",
+        )),
+        Err(_elapsed) => Err(Refusal::new(
+            Reason::BodyTimeout,
+            "the body did not arrive in time",
+        )),
     }
 }
 
@@ -55,7 +68,10 @@ pub fn check_content_type(headers: &HeaderMap, media_type: &'static str) -> Resu
     if essence.eq_ignore_ascii_case(media_type) {
         return Ok(());
     }
-    Err(Refusal::new(Reason::ContentType, format!("send Content-Type: {media_type}")))
+    Err(Refusal::new(
+        Reason::ContentType,
+        format!("send Content-Type: {media_type}"),
+    ))
 }
 
 /// The value of a header field that may stand once.
@@ -64,13 +80,18 @@ pub fn check_content_type(headers: &HeaderMap, media_type: &'static str) -> Resu
 /// [`Reason::ParameterRepeated`], or [`Reason::MalformedRequest`] when it is not visible ASCII.
 pub fn single<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<Option<&'a str>, Refusal> {
     let mut values = headers.get_all(name).iter();
-    let Some(first) = values.next() else { return Ok(None) };
+    let Some(first) = values.next() else {
+        return Ok(None);
+    };
     if values.next().is_some() {
         let detail = format!("the header field {name} may stand once");
         return Err(Refusal::new(Reason::ParameterRepeated, detail));
     }
     first.to_str().map(Some).map_err(|_| {
-        Refusal::new(Reason::MalformedRequest, format!("the header field {name} is not visible ASCII"))
+        Refusal::new(
+            Reason::MalformedRequest,
+            format!("the header field {name} is not visible ASCII"),
+        )
     })
 }
 
@@ -90,7 +111,10 @@ pub fn json<T: DeserializeOwned>(body: &[u8]) -> Result<T, Refusal> {
         // The parser's message names members, positions and types, never a value longer than its
         // own words; what it quotes of the input is cut.
         let text: String = text.chars().take(200).collect();
-        Refusal::new(Reason::MalformedRequest, format!("the body is not the JSON object expected: {text}"))
+        Refusal::new(
+            Reason::MalformedRequest,
+            format!("the body is not the JSON object expected: {text}"),
+        )
     })
 }
 
@@ -99,7 +123,8 @@ fn holds_private_key(body: &[u8]) -> bool {
     fn within(value: &serde_json::Value) -> bool {
         match value {
             serde_json::Value::Object(members) => members.iter().any(|(name, value)| {
-                SECRET_NAMES.contains(&&*name.to_ascii_lowercase()) && !value.is_null() || within(value)
+                SECRET_NAMES.contains(&&*name.to_ascii_lowercase()) && !value.is_null()
+                    || within(value)
             }),
             serde_json::Value::Array(items) => items.iter().any(within),
             _ => false,
@@ -128,7 +153,10 @@ impl Form {
     /// [`Reason::MalformedRequest`], [`Reason::ParameterRepeated`] or [`Reason::PrivateKeyReceived`].
     pub fn parse(body: &[u8]) -> Result<Self, Refusal> {
         let mut parameters: Vec<(String, String)> = Vec::new();
-        for pair in body.split(|byte| *byte == b'&').filter(|pair| !pair.is_empty()) {
+        for pair in body
+            .split(|byte| *byte == b'&')
+            .filter(|pair| !pair.is_empty())
+        {
             let mut halves = pair.splitn(2, |byte| *byte == b'=');
             let name = decode(halves.next().unwrap_or_default())?;
             let value = decode(halves.next().unwrap_or_default())?;
@@ -151,7 +179,9 @@ impl Form {
     /// The value of a parameter, unless absent or empty.
     pub fn get(&self, name: &str) -> Option<&str> {
         let found = self.0.iter().find(|(other, _)| other == name);
-        found.map(|(_, value)| value.as_str()).filter(|value| !value.is_empty())
+        found
+            .map(|(_, value)| value.as_str())
+            .filter(|value| !value.is_empty())
     }
 
     /// The value of a parameter that must be there.
@@ -160,21 +190,31 @@ impl Form {
     /// [`Reason::ParameterMissing`].
     pub fn require(&self, name: &'static str) -> Result<&str, Refusal> {
         self.get(name).ok_or_else(|| {
-            Refusal::new(Reason::ParameterMissing, format!("the parameter {name} is missing"))
+            Refusal::new(
+                Reason::ParameterMissing,
+                format!("the parameter {name} is missing"),
+            )
         })
     }
 }
 
 fn decode(part: &[u8]) -> Result<String, Refusal> {
-    let spaced: Vec<u8> = part.iter().map(|byte| if *byte == b'+' { b' ' } else { *byte }).collect();
-    percent_decode(&spaced).decode_utf8().map(std::borrow::Cow::into_owned).map_err(|_| {
-        Refusal::new(Reason::MalformedRequest, "the form is not UTF-8")
-    })
+    let spaced: Vec<u8> = part
+        .iter()
+        .map(|byte| if *byte == b'+' { b' ' } else { *byte })
+        .collect();
+    percent_decode(&spaced)
+        .decode_utf8()
+        .map(std::borrow::Cow::into_owned)
+        .map_err(|_| Refusal::new(Reason::MalformedRequest, "the form is not UTF-8"))
 }
 
 /// A received name, short and printable enough for an error message.
 fn shown(name: &str) -> String {
-    name.chars().take(40).filter(char::is_ascii_graphic).collect()
+    name.chars()
+        .take(40)
+        .filter(char::is_ascii_graphic)
+        .collect()
 }
 
 #[cfg(test)]
@@ -184,7 +224,10 @@ mod tests {
     #[test]
     fn reads_a_form() {
         let form = Form::parse(b"a=1&b=x+y%0A&empty=&").unwrap();
-        assert_eq!((form.get("a"), form.get("b"), form.get("empty")), (Some("1"), Some("x y\n"), None));
+        assert_eq!(
+            (form.get("a"), form.get("b"), form.get("empty")),
+            (Some("1"), Some("x y\n"), None)
+        );
     }
 
     #[test]

@@ -40,13 +40,17 @@ pub(crate) fn wrap(routes: Router<AppState>, state: &AppState) -> Router<AppStat
     let dpop_nonce = HeaderName::from_static("dpop-nonce");
     let cors = CorsLayer::new()
         .allow_origin(AllowOrigin::predicate(move |origin: &HeaderValue, _| {
-            origin.to_str().is_ok_and(|origin| domains.allows_origin(origin))
+            origin
+                .to_str()
+                .is_ok_and(|origin| domains.allows_origin(origin))
         }))
         .allow_methods([Method::GET, Method::POST])
         .allow_headers([header::CONTENT_TYPE, header::AUTHORIZATION, dpop])
         .expose_headers([dpop_nonce, header::WWW_AUTHENTICATE, header::RETRY_AFTER])
         .max_age(PREFLIGHT_MAX_AGE);
-    routes.layer(from_fn_with_state(state.clone(), pass)).layer(cors)
+    routes
+        .layer(from_fn_with_state(state.clone(), pass))
+        .layer(cors)
 }
 
 /// Lets a request through the limit, and logs what became of it where it failed.
@@ -84,10 +88,15 @@ fn count(limit: &RequestLimit, request: &Request<Body>) -> Result<(), OverLimit>
 }
 
 fn too_many(over: OverLimit) -> Response {
-    let detail = format!("too many requests; try again in {} seconds", over.retry_after);
+    let detail = format!(
+        "too many requests; try again in {} seconds",
+        over.retry_after
+    );
     let mut response = ErrorAnswer::from(Refusal::new(Reason::RateLimited, detail)).into_response();
     debug_assert_eq!(response.status(), StatusCode::TOO_MANY_REQUESTS);
-    response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(over.retry_after));
+    response
+        .headers_mut()
+        .insert(header::RETRY_AFTER, HeaderValue::from(over.retry_after));
     response
 }
 
@@ -96,7 +105,10 @@ pub(crate) fn no_store<T: IntoResponse>(answer: T) -> impl IntoResponse {
     (
         [
             (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
-            (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
+            (
+                header::X_CONTENT_TYPE_OPTIONS,
+                HeaderValue::from_static("nosniff"),
+            ),
         ],
         answer,
     )

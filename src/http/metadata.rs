@@ -88,7 +88,9 @@ impl Documents {
 
 /// Scopes and URIs of the configured resources; none in development, where any will do.
 fn listed(resources: &Resources) -> (Vec<String>, Vec<&str>) {
-    let Resources::Listed(list) = resources else { return (Vec::new(), Vec::new()) };
+    let Resources::Listed(list) = resources else {
+        return (Vec::new(), Vec::new());
+    };
     let mut scopes: Vec<String> = list
         .iter()
         .filter_map(|resource| match &resource.rules.scopes {
@@ -99,7 +101,10 @@ fn listed(resources: &Resources) -> (Vec<String>, Vec<&str>) {
         .collect();
     scopes.sort();
     scopes.dedup();
-    (scopes, list.iter().map(|resource| resource.uri.as_str()).collect())
+    (
+        scopes,
+        list.iter().map(|resource| resource.uri.as_str()).collect(),
+    )
 }
 
 /// `GET /.well-known/oauth-authorization-server`.
@@ -115,6 +120,12 @@ pub(crate) async fn jwks(State(state): State<AppState>) -> Response {
 fn document(body: Bytes, media_type: &'static str) -> Response {
     let cache = HeaderValue::try_from(format!("public, max-age={JWKS_MAX_AGE}"));
     let cache = cache.unwrap_or(HeaderValue::from_static("no-store"));
-    ([(header::CONTENT_TYPE, HeaderValue::from_static(media_type)), (header::CACHE_CONTROL, cache)], body)
+    (
+        [
+            (header::CONTENT_TYPE, HeaderValue::from_static(media_type)),
+            (header::CACHE_CONTROL, cache),
+        ],
+        body,
+    )
         .into_response()
 }

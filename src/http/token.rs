@@ -12,9 +12,9 @@ use super::extract::{Form, check_content_type, read_body, single};
 use super::layers::no_store;
 use super::router::AppState;
 use crate::model::reason::{Reason, Refusal};
+use crate::service::IssuedToken;
 use crate::service::agent::{self, Assertion};
 use crate::service::sign_in::{self, SignedMessage};
-use crate::service::IssuedToken;
 
 /// The grant of a signed message.
 pub const SIGNED_MESSAGE: &str = "urn:countersign:params:oauth:grant-type:signed-message";

@@ -29,8 +29,11 @@ pub struct Assertion<'a> {
 /// The [`Refusal`] of the first check that failed.
 pub async fn sign_in(context: &Context, request: &Assertion<'_>) -> Result<IssuedToken, Refusal> {
     let now = context.now();
-    let expected =
-        Expected { issuer: &context.issuer.url, skew: context.rules.window.max_future_skew, now };
+    let expected = Expected {
+        issuer: &context.issuer.url,
+        skew: context.rules.window.max_future_skew,
+        now,
+    };
     let proof = possession::check(context, request.proof, now)?;
     let assertion = jwt_assertion::check(request.assertion, &expected).map_err(|e| refusal(&e))?;
     let resource = match (assertion.resource(), request.resource) {
@@ -62,7 +65,17 @@ pub async fn sign_in(context: &Context, request: &Assertion<'_>) -> Result<Issue
             store_refusal(possession::store_error(error), used)
         })?;
     let who = Authenticated::by_assertion(&assertion, claimed);
-    mint(context, &who, &possession, &Access { target, scope, until: None }, now)
+    mint(
+        context,
+        &who,
+        &possession,
+        &Access {
+            target,
+            scope,
+            until: None,
+        },
+        now,
+    )
 }
 
 fn refusal(error: &AssertionError) -> Refusal {

@@ -66,7 +66,9 @@ pub struct BareNonce {
 /// [`Reason::ServerError`] without randomness.
 pub fn nonce(context: &Context) -> Result<BareNonce, Refusal> {
     let expires_in = context.rules.challenge_lifetime;
-    let nonce = context.nonces.bare(context.now().plus(expires_in), &*context.entropy)?;
+    let nonce = context
+        .nonces
+        .bare(context.now().plus(expires_in), &*context.entropy)?;
     Ok(BareNonce { nonce, expires_in })
 }
 
@@ -85,7 +87,7 @@ pub fn challenge(context: &Context, request: &ChallengeRequest<'_>) -> Result<Ch
     let session_key = request.dpop_jkt.map(session_key).transpose()?;
 
     let grant = (!scopes.is_empty())
-        .then(|| recap::Grant::new(&target.uri, scopes.iter().map(|scope| scope.as_str())))
+        .then(|| recap::Grant::new(&target.uri, &scopes))
         .transpose()
         .map_err(|error| Refusal::new(Reason::ResourceNotAllowed, error.to_string()))?;
     let statement = match &grant {
@@ -100,7 +102,11 @@ pub fn challenge(context: &Context, request: &ChallengeRequest<'_>) -> Result<Ch
     let expires_at = now.plus(context.rules.challenge_lifetime);
     let signed_until = if session_key.is_some() {
         let longest = context.rules.session_lifetime;
-        now.plus(request.session_expires_in.map_or(longest, |asked| asked.clamp(1, longest)))
+        now.plus(
+            request
+                .session_expires_in
+                .map_or(longest, |asked| asked.clamp(1, longest)),
+        )
     } else {
         expires_at
     };
@@ -122,7 +128,13 @@ pub fn challenge(context: &Context, request: &ChallengeRequest<'_>) -> Result<Ch
         ..Fields::default()
     };
     let (message, nonce) = sealed(context, format, &fields, expires_at)?;
-    Ok(Challenge { format: format.name(), message, nonce, issued_at: now, expires_at })
+    Ok(Challenge {
+        format: format.name(),
+        message,
+        nonce,
+        issued_at: now,
+        expires_at,
+    })
 }
 
 /// As long as a nonce, and in its place until the rest of the text is known.
@@ -136,16 +148,28 @@ fn sealed(
     expires_at: Timestamp,
 ) -> Result<(String, String), Refusal> {
     let text = caip122::render(format.profile(), fields).map_err(|error| {
-        Refusal::new(Reason::MalformedRequest, format!("no message can be written with these values: {error}"))
+        Refusal::new(
+            Reason::MalformedRequest,
+            format!("no message can be written with these values: {error}"),
+        )
     })?;
     // The nonce's line is the first that begins so: what stands above it – domain, address and the
     // one-line statement that this file writes – begins otherwise.
     let (before, after) = text
         .split_once(PLACEHOLDER)
         .filter(|(before, _)| before.ends_with("\nNonce: "))
-        .ok_or_else(|| Refusal::new(Reason::ServerError, "the message has no place for its nonce"))?;
-    let nonce =
-        context.nonces.challenge(expires_at, format.name(), (before, after), &*context.entropy)?;
+        .ok_or_else(|| {
+            Refusal::new(
+                Reason::ServerError,
+                "the message has no place for its nonce",
+            )
+        })?;
+    let nonce = context.nonces.challenge(
+        expires_at,
+        format.name(),
+        (before, after),
+        &*context.entropy,
+    )?;
     Ok((format!("{before}{nonce}{after}"), nonce))
 }
 
@@ -173,10 +197,7 @@ fn format_and_account(
 }
 
 /// The domain of the message: as asked, allowed, and the page's own where a browser asks.
-fn domain_of<'a>(
-    context: &'a Context,
-    request: &ChallengeRequest<'a>,
-) -> Result<&'a str, Refusal> {
+fn domain_of<'a>(context: &'a Context, request: &ChallengeRequest<'a>) -> Result<&'a str, Refusal> {
     let domain = request.domain.unwrap_or(&context.issuer.host);
     let refused = |detail| Err(Refusal::new(Reason::DomainNotAllowed, detail));
     if !context.rules.domains.allows(domain) {
@@ -191,7 +212,6 @@ fn domain_of<'a>(
 }
 
 fn session_key(text: &str) -> Result<Thumbprint, Refusal> {
-    text.parse().map_err(|error| {
-        Refusal::new(Reason::SessionKeyInvalid, format!("`dpop_jkt`: {error}"))
-    })
+    text.parse()
+        .map_err(|error| Refusal::new(Reason::SessionKeyInvalid, format!("`dpop_jkt`: {error}")))
 }

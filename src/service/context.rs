@@ -16,7 +16,7 @@ use crate::model::reason::{Reason, Refusal};
 use crate::model::resource::Resources;
 use crate::store::{Store, StoreError};
 use crate::token::nonce::Nonces;
-use crate::wallet::policy::{AllowedChains, AllowedDomains, Expected};
+use crate::wallet::policy::{AllowedChains, Expected};
 
 /// The issuer as clients name it.
 #[derive(Clone, Debug)]
@@ -49,12 +49,6 @@ impl AllowedChains for Chains {
             Self::Any => true,
             Self::Listed(list) => list.contains(chain),
         }
-    }
-}
-
-impl AllowedDomains for Domains {
-    fn allows(&self, domain: &str) -> bool {
-        Domains::allows(self, domain)
     }
 }
 
@@ -125,8 +119,9 @@ pub(crate) fn store_refusal(error: StoreError, used: Refusal) -> Refusal {
             Reason::StoreUnavailable,
             "this server holds as many used proofs as it may; try again shortly",
         ),
-        StoreError::Unavailable => {
-            Refusal::new(Reason::StoreUnavailable, "the store does not answer; try again shortly")
-        }
+        StoreError::Unavailable => Refusal::new(
+            Reason::StoreUnavailable,
+            "the store does not answer; try again shortly",
+        ),
     }
 }

@@ -11,7 +11,7 @@ use super::context::{Context, store_refusal};
 use super::{IssuedToken, possession};
 use crate::model::reason::{Reason, Refusal};
 use crate::model::resource::Target;
-use crate::model::scope::{Scope, ScopeSet};
+use crate::model::scope::ScopeSet;
 use crate::token::access::{self, Authenticated, Grant};
 use crate::wallet::format::{Evidence, WalletFormat};
 use crate::wallet::policy::{self, BoundMessage};
@@ -40,19 +40,34 @@ pub struct SignedMessage<'a> {
 ///
 /// # Errors
 /// The [`Refusal`] of the first check that failed.
-pub async fn sign_in(context: &Context, request: &SignedMessage<'_>) -> Result<IssuedToken, Refusal> {
+pub async fn sign_in(
+    context: &Context,
+    request: &SignedMessage<'_>,
+) -> Result<IssuedToken, Refusal> {
     let now = context.now();
     let format = format_of(request)?;
     let message = format.read(request.message)?;
     let proof = possession::check(context, request.proof, now)?;
     let bound = policy::bind(message, format, &context.expected(now))?;
-    let evidence = Evidence { signature: request.signature, public_key: request.public_key };
+    let evidence = Evidence {
+        signature: request.signature,
+        public_key: request.public_key,
+    };
     let signer = bound.verify(&evidence)?;
     let access = access_for(context, request, &bound, format)?;
     access.target.rules.check_subject(signer.subject())?;
-    possession::match_key(proof.as_ref(), bound.session_key().copied(), signer.key().thumbprint())?;
+    possession::match_key(
+        proof.as_ref(),
+        bound.session_key().copied(),
+        signer.key().thumbprint(),
+    )?;
     let possession = possession::claim(context, proof.as_ref(), access.target.rules, now).await?;
-    let used = || Refusal::new(Reason::NonceUsed, "this message was used before; ask for a new challenge");
+    let used = || {
+        Refusal::new(
+            Reason::NonceUsed,
+            "this message was used before; ask for a new challenge",
+        )
+    };
     let spent = context
         .store
         .spend(bound.nonce(), now)
@@ -104,9 +119,15 @@ fn format_of(request: &SignedMessage<'_>) -> Result<&'static dyn WalletFormat, R
         None => registry::by_text(request.message),
     };
     found.ok_or_else(|| {
-        let names: Vec<_> = registry::FORMATS.iter().map(|format| format.name()).collect();
+        let names: Vec<_> = registry::FORMATS
+            .iter()
+            .map(|format| format.name())
+            .collect();
         let known = names.join(", ");
-        Refusal::new(Reason::FormatUnsupported, format!("the message formats are {known}"))
+        Refusal::new(
+            Reason::FormatUnsupported,
+            format!("the message formats are {known}"),
+        )
     })
 }
 
@@ -133,20 +154,24 @@ fn access_for<'a>(
     target.rules.check_format(format.name())?;
     let granted = match signed {
         Some(grant) => {
-            let scopes: ScopeSet =
-                grant.scopes().map(|scope| scope.parse::<Scope>()).collect::<Result<_, _>>()?;
-            target.rules.check_known(&scopes)?;
-            scopes
+            target.rules.check_known(grant.scopes())?;
+            grant.scopes().clone()
         }
         None => target.rules.default_scopes.clone(),
     };
     let scope = narrowed(granted, request.scope)?;
-    Ok(Access { target, scope, until: bound.session_end() })
+    Ok(Access {
+        target,
+        scope,
+        until: bound.session_end(),
+    })
 }
 
 /// The scopes asked for out of those that were granted.
 pub(crate) fn narrowed(granted: ScopeSet, asked: Option<&str>) -> Result<ScopeSet, Refusal> {
-    let Some(asked) = asked.filter(|text| !text.is_empty()) else { return Ok(granted) };
+    let Some(asked) = asked.filter(|text| !text.is_empty()) else {
+        return Ok(granted);
+    };
     let asked: ScopeSet = asked.parse()?;
     match asked.first_outside(&granted) {
         None => Ok(asked),

@@ -47,7 +47,11 @@ pub struct Authenticated {
 
 impl Authenticated {
     /// By a message: bound to what the issuer expects, signed, and its nonce spent by this request.
-    pub fn by_message(message: &BoundMessage<'_>, signer: &VerifiedSigner, _spent: SpentNonce) -> Self {
+    pub fn by_message(
+        message: &BoundMessage<'_>,
+        signer: &VerifiedSigner,
+        _spent: SpentNonce,
+    ) -> Self {
         Self {
             subject: signer.subject().to_owned(),
             account: signer.account().clone(),
@@ -84,7 +88,9 @@ pub struct Possession {
 impl Possession {
     /// Bound to the key of a proof that this request claimed.
     pub const fn bound(proof: &VerifiedProof, _claimed: &Claimed) -> Self {
-        Self { jkt: Some(proof.thumbprint()) }
+        Self {
+            jkt: Some(proof.thumbprint()),
+        }
     }
 
     /// Bound to nothing, where the resource's rules allow that.
@@ -164,7 +170,10 @@ struct ProvenKey {
 ///
 /// # Errors
 /// [`Reason::ServerError`] when randomness or the signature fails; never for what a client sent.
-#[expect(clippy::disallowed_methods, reason = "the one place that signs access tokens")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the one place that signs access tokens"
+)]
 pub fn issue(
     key: &SigningKey,
     who: &Authenticated,
@@ -190,7 +199,10 @@ pub fn issue(
         auth_time: grant.now,
         account: who.account.to_string(),
         cnf: possession.jkt.map(|jkt| Confirmation { jkt }),
-        proven_key: ProvenKey { jkt: who.proven, method: who.method },
+        proven_key: ProvenKey {
+            jkt: who.proven,
+            method: who.method,
+        },
         // RFC 8176: proof of possession of a key.
         amr: ["pop"],
     };

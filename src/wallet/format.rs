@@ -64,6 +64,13 @@ pub trait WalletFormat: Send + Sync + Debug {
     /// is not a right one.
     fn canonical_account(&self, account: &Account) -> Result<Account, Refusal>;
 
+    /// Who a canonical account is on every chain, as `sub` has it: `did:pkh` on the namespace's
+    /// canonical chain, or the `did:key`.
+    ///
+    /// # Errors
+    /// `account_invalid` for an account of another format.
+    fn subject_of(&self, account: &Account) -> Result<String, Refusal>;
+
     /// How a canonical account is written in the text; `None` for an account of another format.
     fn spelling<'a>(&self, account: &'a Account) -> Option<Spelling<'a>>;
 

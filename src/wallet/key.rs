@@ -46,6 +46,13 @@ impl WalletFormat for RawKey {
         }
     }
 
+    fn subject_of(&self, account: &Account) -> Result<String, Refusal> {
+        match account {
+            Account::Key(did) => Ok(did.clone()),
+            Account::Chain(_) => Err(other_namespace(self.name(), account)),
+        }
+    }
+
     fn spelling<'a>(&self, account: &'a Account) -> Option<Spelling<'a>> {
         match account {
             Account::Key(did) => Some(Spelling {

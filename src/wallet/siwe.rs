@@ -81,6 +81,13 @@ impl WalletFormat for Siwe {
         named(chain_account.chain().reference(), &canonical)
     }
 
+    fn subject_of(&self, account: &Account) -> Result<String, Refusal> {
+        match account {
+            Account::Chain(account) => Ok(named(CANONICAL_CHAIN, account.address())?.to_did()),
+            Account::Key(_) => Err(other_namespace(self.name(), account)),
+        }
+    }
+
     fn spelling<'a>(&self, account: &'a Account) -> Option<Spelling<'a>> {
         match account {
             Account::Chain(account) if account.chain().namespace() == NAMESPACE => Some(Spelling {
@@ -114,7 +121,7 @@ impl WalletFormat for Siwe {
                 "the signature was not made by the message's account over exactly this message",
             ));
         }
-        let subject = named(CANONICAL_CHAIN, address)?.to_did();
+        let subject = self.subject_of(&account)?;
         Ok(VerifiedSigner::proven(key, self.name(), account, subject))
     }
 }

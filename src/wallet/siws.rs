@@ -83,6 +83,13 @@ impl WalletFormat for Siws {
         named(cluster, chain_account.address())
     }
 
+    fn subject_of(&self, account: &Account) -> Result<String, Refusal> {
+        match account {
+            Account::Chain(account) => Ok(named(canonical_cluster()?, account.address())?.to_did()),
+            Account::Key(_) => Err(other_namespace(self.name(), account)),
+        }
+    }
+
     fn spelling<'a>(&self, account: &'a Account) -> Option<Spelling<'a>> {
         let Account::Chain(account) = account else {
             return None;
@@ -125,7 +132,7 @@ impl WalletFormat for Siws {
         for signature in signatures.iter().flatten() {
             match verify_any(&key, &bytes, message, signature) {
                 Ok(()) => {
-                    let subject = named(canonical_cluster()?, address)?.to_did();
+                    let subject = self.subject_of(&account)?;
                     return Ok(VerifiedSigner::proven(key, self.name(), account, subject));
                 }
                 Err(error) => refusal = error,

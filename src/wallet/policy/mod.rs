@@ -13,8 +13,8 @@ mod times;
 
 use countersign_sdk::account::{Account, ChainId};
 use countersign_sdk::key::Thumbprint;
+use countersign_sdk::proof::replay::ReplayKey;
 use countersign_sdk::time::Timestamp;
-use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq as _;
 
 use super::caip122::{Field, UnverifiedMessage};
@@ -74,7 +74,7 @@ pub struct OpenedNonce {
     /// How it was given out.
     pub origin: NonceOrigin,
     /// What is spent: from the decoded nonce, so that no second spelling is a second nonce.
-    pub spend_key: [u8; 16],
+    pub spend_key: ReplayKey,
     /// Until when a spent one must be remembered.
     pub until: Timestamp,
 }
@@ -245,7 +245,8 @@ pub(crate) fn require(message: &UnverifiedMessage<'_>, fields: &[Field]) -> Resu
     times::check_coherent(message)
 }
 
-fn check_chain(account: &Account, chains: &dyn AllowedChains) -> Result<(), Refusal> {
+/// Refuses an account of a chain that is not taken.
+pub(crate) fn check_chain(account: &Account, chains: &dyn AllowedChains) -> Result<(), Refusal> {
     match account {
         Account::Chain(account) if !chains.allows(account.chain()) => Err(Refusal::new(
             Reason::ChainNotAllowed,
@@ -287,12 +288,9 @@ impl NonceAuthority for GivenNonce<'_> {
                 "the nonce's time is over",
             ));
         }
-        let hash: [u8; 32] = Sha256::digest(nonce).into();
-        let mut spend_key = [0; 16];
-        spend_key.copy_from_slice(hash.split_at(16).0);
         Ok(OpenedNonce {
             origin: NonceOrigin::Bare,
-            spend_key,
+            spend_key: ReplayKey::of_bytes("given nonce", nonce.as_bytes()),
             until: self.until,
         })
     }
