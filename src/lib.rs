@@ -14,6 +14,7 @@
 //! Keys, proofs and time stand in `countersign-sdk`, which clients and resource servers use too.
 
 pub mod app;
+pub mod cli;
 pub mod config;
 pub mod http;
 pub mod keyring;
