@@ -1,5 +1,7 @@
 //! The log: where it goes and in what form. It carries reasons and never a credential.
 
+use std::io::IsTerminal;
+
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt;
 use tracing_subscriber::util::{SubscriberInitExt, TryInitError};
@@ -11,7 +13,11 @@ use tracing_subscriber::util::{SubscriberInitExt, TryInitError};
 /// A sentence, when the filter is malformed or a log has been set up before.
 pub fn init(json: bool, level: &str) -> Result<(), String> {
     let filter = EnvFilter::try_new(level).map_err(|error| format!("log.level: {error}"))?;
-    let builder = fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let terminal = std::io::stderr().is_terminal();
+    let builder = fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(terminal);
     let set = |result: Result<(), TryInitError>| result.map_err(|error| error.to_string());
     if json {
         set(builder.json().finish().try_init())
