@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use countersign_sdk::account::{Account, AccountError};
+use countersign_sdk::account::AccountError;
 use countersign_sdk::entropy::{Entropy, EntropyError, OsEntropy};
 use countersign_sdk::key::{Algorithm, SecretKeyError};
 use countersign_sdk::proof::dpop::Window;
@@ -37,7 +37,6 @@ use crate::service::context::{Chains, Context, Issuer, Rules};
 use crate::store::Store;
 use crate::store::memory::MemoryStore;
 use crate::token::nonce::Nonces;
-use crate::wallet::registry;
 
 /// How often expired entries are cleared away, off every request's path.
 const SWEEP_EVERY: Duration = Duration::from_secs(15);
@@ -279,11 +278,6 @@ fn resource_rules(rules: &config::ResourceRules) -> Result<ResourceRules, Refusa
             .map(|scope| scope.parse())
             .collect::<Result<ScopeSet, _>>()
     };
-    let subjects = |list: &[String]| {
-        list.iter()
-            .map(|account| subject_of(account))
-            .collect::<Result<_, _>>()
-    };
     Ok(ResourceRules {
         scopes: match &rules.scopes {
             ScopeRule::Any => KnownScopes::Any,
@@ -296,18 +290,9 @@ fn resource_rules(rules: &config::ResourceRules) -> Result<ResourceRules, Refusa
             config::Binding::Optional => Binding::Optional,
         },
         formats: rules.formats.clone(),
-        allow: subjects(&rules.allow)?,
-        deny: subjects(&rules.deny)?,
+        allow: rules.allow.iter().cloned().collect(),
+        deny: rules.deny.iter().cloned().collect(),
     })
-}
-
-/// The subject of an account in the configuration: the same key on every chain.
-fn subject_of(text: &str) -> Result<String, Refusal> {
-    let account: Account = text.parse().map_err(|error| not_an_account(&error))?;
-    match registry::by_account(&account) {
-        Some(format) => format.subject_of(&format.canonical_account(&account)?),
-        None => Ok(account.to_did()),
-    }
 }
 
 fn not_an_account(error: &AccountError) -> Refusal {

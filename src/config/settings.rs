@@ -93,9 +93,9 @@ pub struct ResourceRules {
     pub binding: Binding,
     /// The message formats that may open it; `None` means every registered one.
     pub formats: Option<Vec<String>>,
-    /// The accounts that may sign in (CAIP-10 or `did:key`); empty means everyone.
+    /// The subjects that may sign in (`did:pkh` or `did:key`); empty means everyone.
     pub allow: Vec<String>,
-    /// The accounts that may not, whatever `allow` says.
+    /// The subjects that may not, whatever `allow` says.
     pub deny: Vec<String>,
 }
 

@@ -1,1 +1,17 @@
-fn main() {}
+//! The one integration binary: flows through HTTP on a free port, with a clock that stands still.
+//!
+//! | module | shows |
+//! |---|---|
+//! | `support` | a server, a wallet and an agent, made of other libraries than the server's own verifiers |
+//! | `flows` | each grant and format, from challenge to token |
+//! | `refusals` | each refusal with its own reason, and that a refusal burns nothing |
+//! | `races` | of many at once exactly one |
+//! | `edges` | garbage, limits, CORS, health, draining |
+//! | `architecture` | that no arrow points up, and that the documents keep up with the code |
+
+mod architecture;
+mod edges;
+mod flows;
+mod races;
+mod refusals;
+mod support;

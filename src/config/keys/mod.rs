@@ -14,12 +14,6 @@ pub(crate) use server::*;
 
 use super::shape::Shape;
 
-/// The message formats that a resource can be restricted to.
-pub(crate) const FORMATS: &[&str] = &["siwe", "siws", "key"];
-
-/// The CAIP-2 namespaces that those formats sign for.
-pub(crate) const NAMESPACES: &[&str] = &["eip155", "solana"];
-
 /// The name of the list of resource tables.
 pub(crate) const RESOURCES: &str = "resources";
 

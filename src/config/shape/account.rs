@@ -1,12 +1,13 @@
 //! Accounts and chains are named as CAIP-10 and CAIP-2 say, and only where a message format can sign for them.
 //!
-//! A misspelt account in a list would let nobody in, or keep nobody out, without a word; so addresses are checked as
-//! far as they can be without their wallet format. The same account has one spelling in the settings.
+//! A misspelt account in a list would let nobody in, or keep nobody out, without a word; so the format of its namespace
+//! checks it. What comes out is the subject, as `sub` has it: the same key has one spelling, whatever chain it was
+//! written with.
 
 use countersign_sdk::account::{Account, ChainId};
 
-use super::super::keys::NAMESPACES;
 use super::TextShape;
+use crate::wallet::registry;
 
 /// A CAIP-2 chain of a namespace that some format signs for.
 pub(crate) struct ChainName;
@@ -22,12 +23,19 @@ impl TextShape for ChainName {
         let chain: ChainId = text
             .parse()
             .map_err(|_| "is not a CAIP-2 chain".to_owned())?;
-        check_chain(&chain)?;
+        if registry::by_namespace(chain.namespace()).is_none() {
+            return Err("is of a namespace without a message format".to_owned());
+        }
+        let reference = chain.reference();
+        let decimal = reference.bytes().all(|b| b.is_ascii_digit()) && !reference.starts_with('0');
+        if chain.namespace() == "eip155" && !decimal {
+            return Err("must name its chain by a decimal number, such as eip155:1".to_owned());
+        }
         Ok(chain.to_string())
     }
 }
 
-/// An account: CAIP-10, or the `did:key` of a raw key.
+/// An account: CAIP-10, or the `did:key` of a raw key. Its value is the subject.
 pub(crate) struct AccountName;
 
 impl TextShape for AccountName {
@@ -43,54 +51,13 @@ impl TextShape for AccountName {
         let account: Account = text
             .parse()
             .map_err(|error| format!("is no account: {error}"))?;
-        let Account::Chain(named) = &account else {
-            return Ok(account.to_string());
-        };
-        check_chain(named.chain())?;
-        match named.chain().namespace() {
-            "eip155" if is_evm_address(named.address()) => {
-                // Case is a checksum (EIP-55), not a part of the account.
-                Ok(format!(
-                    "{}:{}",
-                    named.chain(),
-                    named.address().to_ascii_lowercase()
-                ))
-            }
-            "eip155" => Err("must have an address of 0x and 40 hexadecimal digits".to_owned()),
-            "solana" if !is_solana_address(named.address()) => {
-                Err("must have an address of 32 bytes in base58".to_owned())
-            }
-            _ => Ok(account.to_string()),
-        }
+        let format = registry::by_account(&account)
+            .ok_or_else(|| "is of a namespace without a message format".to_owned())?;
+        format
+            .canonical_account(&account)
+            .and_then(|account| format.subject_of(&account))
+            .map_err(|refusal| format!("is no account: {}", refusal.detail()))
     }
-}
-
-fn check_chain(chain: &ChainId) -> Result<(), String> {
-    if !NAMESPACES.contains(&chain.namespace()) {
-        let known = NAMESPACES.join(" and ");
-        return Err(format!(
-            "is of a namespace without a message format; there are {known}"
-        ));
-    }
-    let reference = chain.reference();
-    let decimal = reference.bytes().all(|b| b.is_ascii_digit()) && !reference.starts_with('0');
-    if chain.namespace() == "eip155" && !decimal {
-        return Err("must name its chain by a decimal number, such as eip155:1".to_owned());
-    }
-    Ok(())
-}
-
-fn is_evm_address(address: &str) -> bool {
-    let digits = address.strip_prefix("0x").unwrap_or_default();
-    digits.len() == 40 && digits.bytes().all(|b| b.is_ascii_hexdigit())
-}
-
-fn is_solana_address(address: &str) -> bool {
-    // 32 bytes are at most 44 characters; decoding takes quadratic time, so length comes first.
-    address.len() <= 44
-        && bs58::decode(address)
-            .into_vec()
-            .is_ok_and(|key| key.len() == 32)
 }
 
 #[cfg(test)]
@@ -119,15 +86,15 @@ mod tests {
     }
 
     #[test]
-    fn accounts_have_one_spelling() {
+    fn accounts_are_read_as_their_subject() {
         for (written, account) in [
             (
-                "eip155:1:0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266",
-                "eip155:1:0xf39fd6e51aad88f6f4ce6ab8827279cfffb92266",
+                "eip155:137:0xf39fd6e51aad88f6f4ce6ab8827279cfffb92266",
+                "did:pkh:eip155:1:0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266",
             ),
             (
                 "solana:5eykt4UsFv8P8NJdTREpY1vzqKqZKvdp:7S3P4HxJpyyigGzodYwHtCxZyUQe9JiBMHyRWXArAaKv",
-                "solana:5eykt4UsFv8P8NJdTREpY1vzqKqZKvdp:7S3P4HxJpyyigGzodYwHtCxZyUQe9JiBMHyRWXArAaKv",
+                "did:pkh:solana:5eykt4UsFv8P8NJdTREpY1vzqKqZKvdp:7S3P4HxJpyyigGzodYwHtCxZyUQe9JiBMHyRWXArAaKv",
             ),
             (
                 "did:key:z6MkhaXgBZDvotDkL5257faiztiGiC2QtKLGpbnnEGta2doK",
@@ -143,6 +110,7 @@ mod tests {
         for written in [
             "0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266",
             "eip155:1:0xf39F",
+            "eip155:1:0xF39fd6e51aad88F6F4ce6aB8827279cffFb92266",
             "eip155:1:f39Fd6e51aad88F6F4ce6aB8827279cffFb92266",
             "eip155:01:0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266",
             "solana:5eykt4UsFv8P8NJdTREpY1vzqKqZKvdp:0OIl",

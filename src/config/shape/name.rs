@@ -1,14 +1,20 @@
 //! Names are the short identifiers of the house: scopes, message formats and log levels.
 
-use super::super::keys::FORMATS;
 use super::super::suggest::nearest;
 use super::TextShape;
+use crate::model::scope::Scope;
+use crate::wallet::registry;
+
+/// The names of the registered message formats.
+fn formats() -> Vec<&'static str> {
+    registry::FORMATS
+        .iter()
+        .map(|format| format.name())
+        .collect()
+}
 
 /// A scope: `name` or `namespace:name`.
 pub(crate) struct ScopeName;
-
-/// The longest scope in bytes.
-const LONGEST_SCOPE: usize = 128;
 
 impl TextShape for ScopeName {
     type Value = String;
@@ -18,24 +24,12 @@ impl TextShape for ScopeName {
     }
 
     fn parse(&self, text: &str) -> Result<String, String> {
-        if text.len() > LONGEST_SCOPE {
-            return Err(format!("must be at most {LONGEST_SCOPE} bytes"));
+        match (text.parse::<Scope>(), text.strip_prefix("oauth:")) {
+            (Ok(scope), _) => Ok(scope.to_string()),
+            // A scope without a namespace is signed as the ability `oauth/<scope>`: the two must not meet.
+            (Err(_), Some(name)) => Err(format!("must be written without its namespace: {name}")),
+            (Err(_), None) => Err("is not a scope".to_owned()),
         }
-        let (namespace, name) = text.split_once(':').unwrap_or(("escrow", text));
-        let part = |part: &str| {
-            !part.is_empty()
-                && part
-                    .bytes()
-                    .all(|b| b.is_ascii_alphanumeric() || b"._*+-".contains(&b))
-        };
-        if !part(namespace) || !part(name) {
-            return Err("is not a scope".to_owned());
-        }
-        // A scope without a namespace is signed as the ability `oauth/<scope>`: the two must not meet.
-        if namespace == "oauth" {
-            return Err(format!("must be written without its namespace: {name}"));
-        }
-        Ok(text.to_owned())
     }
 }
 
@@ -46,14 +40,14 @@ impl TextShape for FormatName {
     type Value = String;
 
     fn accepted(&self) -> String {
-        format!("one of {}", FORMATS.join(", "))
+        format!("one of {}", formats().join(", "))
     }
 
     fn parse(&self, text: &str) -> Result<String, String> {
-        if FORMATS.contains(&text) {
+        if registry::by_name(text).is_some() {
             return Ok(text.to_owned());
         }
-        let meant = nearest(text, FORMATS.iter().copied());
+        let meant = nearest(text, formats().into_iter());
         let suggestion = meant.map(|name| format!("; did you mean \"{name}\"?"));
         Err(format!(
             "is not a registered format{}",

@@ -1,0 +1,1 @@
+//! No arrow points up, and the documents keep up with the code.
