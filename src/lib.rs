@@ -11,6 +11,8 @@
 //! | [`wallet`], [`token`], [`keyring`] | what was signed, what is handed out, what signs it |
 //! | [`model`] | reasons, scopes, resources |
 //!
+//! Beside the floors stands [`vectors`], which judges published test cases with them.
+//!
 //! Keys, proofs and time stand in `countersign-sdk`, which clients and resource servers use too.
 
 pub mod app;
@@ -24,4 +26,5 @@ pub mod service;
 pub mod store;
 pub mod telemetry;
 pub mod token;
+pub mod vectors;
 pub mod wallet;

@@ -52,10 +52,10 @@ mod tests {
             let header = format.profile().header;
             let text = format!("a.example{header}\nA");
             assert_eq!(
-                by_name(format.name()).map(|f| f.name()),
+                by_name(format.name()).map(WalletFormat::name),
                 Some(format.name())
             );
-            assert_eq!(by_text(&text).map(|f| f.name()), Some(format.name()));
+            assert_eq!(by_text(&text).map(WalletFormat::name), Some(format.name()));
             for namespace in format.namespaces() {
                 assert!(by_namespace(namespace).is_some());
             }

@@ -13,6 +13,10 @@ const GEN_DELIM: u8 = 4;
 
 static CLASS: [u8; 256] = classes();
 
+#[expect(
+    clippy::indexing_slicing,
+    reason = "runs at compile time, over an index of the table's own length"
+)]
 const fn classes() -> [u8; 256] {
     let mut table = [0; 256];
     let mut byte = 0u8;

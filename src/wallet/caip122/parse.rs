@@ -206,8 +206,7 @@ fn read_paragraphs<'a>(lines: &mut Lines<'a>) -> Result<Option<&'a str>, ParseEr
     lines.expect_empty("an empty line after the address")?;
     let begins = lines.next;
     let mut ends = None;
-    loop {
-        let Some(line) = lines.peek() else { break };
+    while let Some(line) = lines.peek() {
         if Field::of_line(line).is_some() {
             break;
         }

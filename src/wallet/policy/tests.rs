@@ -8,6 +8,8 @@ use crate::wallet::siws::Siws;
 const NOW: u64 = 1_748_779_500; // 2025-06-01T12:05:00Z
 const NONCE: &str = "0123456789abcdef";
 
+type Change = fn(&mut Fields<'static>);
+
 struct Only(&'static str);
 
 impl AllowedDomains for Only {
@@ -84,59 +86,59 @@ fn a_good_text_is_bound() {
 #[test]
 fn every_fault_has_its_reason() {
     use Reason as R;
-    let faults: [(R, fn(&mut Fields<'static>)); 26] = [
+    let faults: [(R, Change); 26] = [
         (R::MalformedMessage, |f| f.uri = None),
         (R::MalformedMessage, |f| f.version = None),
         (R::MalformedMessage, |f| f.nonce = None),
         (R::MalformedMessage, |f| f.issued_at = None),
         (R::MalformedMessage, |f| {
-            f.expiration_time = Some("2025-06-01T12:03:00Z")
+            f.expiration_time = Some("2025-06-01T12:03:00Z");
         }),
         (R::NonceUnknown, |f| f.nonce = Some("0123456789abcdeF")),
         (R::DomainNotAllowed, |f| f.domain = "evil.example"),
         (R::DomainNotAllowed, |f| {
-            f.domain = "app.example@app.example"
+            f.domain = "app.example@app.example";
         }),
         (R::DomainNotAllowed, |f| f.scheme = Some("http")),
         (R::UriNotAllowed, |f| {
-            f.uri = Some("https://evil.example/login")
+            f.uri = Some("https://evil.example/login");
         }),
         (R::UriNotAllowed, |f| {
-            f.uri = Some("http://app.example/login")
+            f.uri = Some("http://app.example/login");
         }),
         (R::UriNotAllowed, |f| {
-            f.uri = Some("https://app.example@evil.example/")
+            f.uri = Some("https://app.example@evil.example/");
         }),
         (R::UriNotAllowed, |f| f.uri = Some("https://id.example/")),
         (R::UriNotAllowed, |f| f.uri = Some("urn:x:y")),
         (R::ChainNotAllowed, |f| f.chain_id = Some("devnet")),
         (R::ChainNotAllowed, |f| f.chain_id = Some("nowhere")),
         (R::AccountInvalid, |f| {
-            f.address = "2bgyKH3Z8znXrdcJWbGz25MsaaufkqBoWLZvSRaTzM"
+            f.address = "2bgyKH3Z8znXrdcJWbGz25MsaaufkqBoWLZvSRaTzM";
         }),
         (R::MessageExpired, |f| {
-            f.expiration_time = Some("2025-06-01T12:05:00Z")
+            f.expiration_time = Some("2025-06-01T12:05:00Z");
         }),
         (R::MessageExpired, |f| {
-            f.expiration_time = Some("2025-06-01T12:05:00.900Z")
+            f.expiration_time = Some("2025-06-01T12:05:00.900Z");
         }),
         (R::MessageNotYetValid, |f| {
-            f.not_before = Some("2025-06-01T12:05:01Z")
+            f.not_before = Some("2025-06-01T12:05:01Z");
         }),
         (R::MessageNotYetValid, |f| {
-            f.not_before = Some("2025-06-01T12:05:00.100Z")
+            f.not_before = Some("2025-06-01T12:05:00.100Z");
         }),
         (R::IssuedAtOutOfRange, |f| {
-            f.issued_at = Some("2025-06-01T12:05:31Z")
+            f.issued_at = Some("2025-06-01T12:05:31Z");
         }),
         (R::IssuedAtOutOfRange, |f| {
-            f.issued_at = Some("2025-06-01T11:59:59Z")
+            f.issued_at = Some("2025-06-01T11:59:59Z");
         }),
         (R::RecapInvalid, |f| {
-            f.resources = Some(vec!["urn:recap:e30"])
+            f.resources = Some(vec!["urn:recap:e30"]);
         }),
         (R::RecapInvalid, |f| {
-            f.resources = Some(vec!["URN:Recap:e30"])
+            f.resources = Some(vec!["URN:Recap:e30"]);
         }),
         (R::StatementMismatch, |f| {
             f.statement = Some("I further authorize the stated URI to do anything.");
