@@ -18,10 +18,20 @@ struct ErrorBody<'a> {
     reason: &'static str,
 }
 
+/// What was refused: it decides the OAuth error of a message, an account or a key that does not fit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refused {
+    /// A request: what was asked for cannot be.
+    Request,
+    /// A grant at the token endpoint: what was presented opens nothing (RFC 6749 §5.2).
+    Grant,
+}
+
 /// A refusal on its way to the client.
 #[derive(Debug)]
 pub struct ErrorAnswer {
     refusal: Refusal,
+    refused: Refused,
     /// A fresh DPoP nonce, where the client is told to use one.
     dpop_nonce: Option<String>,
 }
@@ -30,17 +40,19 @@ impl From<Refusal> for ErrorAnswer {
     fn from(refusal: Refusal) -> Self {
         Self {
             refusal,
+            refused: Refused::Request,
             dpop_nonce: None,
         }
     }
 }
 
 impl ErrorAnswer {
-    /// The refusal with the nonce that the client is to use next (RFC 9449 §8).
-    pub fn with_nonce(refusal: Refusal, nonce: Option<String>) -> Self {
+    /// The refusal of a grant, with the nonce that the client is to use next (RFC 9449 §8).
+    pub const fn of_grant(refusal: Refusal, dpop_nonce: Option<String>) -> Self {
         Self {
             refusal,
-            dpop_nonce: nonce,
+            refused: Refused::Grant,
+            dpop_nonce,
         }
     }
 
@@ -57,7 +69,7 @@ pub(crate) struct Answered(pub(crate) Reason);
 impl IntoResponse for ErrorAnswer {
     fn into_response(self) -> Response {
         let reason = self.refusal.reason();
-        let (status, error) = wire(reason);
+        let (status, error) = wire(reason, self.refused);
         let body = ErrorBody {
             error,
             error_description: self.refusal.detail(),
@@ -78,20 +90,24 @@ impl IntoResponse for ErrorAnswer {
 }
 
 /// What a client sees of a reason: the status and the registered OAuth error.
-pub const fn wire(reason: Reason) -> (StatusCode, &'static str) {
+pub const fn wire(reason: Reason, refused: Refused) -> (StatusCode, &'static str) {
     const BAD: StatusCode = StatusCode::BAD_REQUEST;
     match reason {
         Reason::MalformedRequest
         | Reason::ParameterMissing
         | Reason::ParameterRepeated
         | Reason::ParameterUnknown
-        | Reason::PrivateKeyReceived
-        | Reason::AccountInvalid
+        | Reason::PrivateKeyReceived => (BAD, "invalid_request"),
+        Reason::AccountInvalid
+        | Reason::AccountNotAllowed
         | Reason::DomainNotAllowed
         | Reason::ChainNotAllowed
         | Reason::FormatUnsupported
         | Reason::SessionKeyInvalid
-        | Reason::PublicKeyInvalid => (BAD, "invalid_request"),
+        | Reason::PublicKeyInvalid => match refused {
+            Refused::Request => (BAD, "invalid_request"),
+            Refused::Grant => (BAD, "invalid_grant"),
+        },
         Reason::ContentType => (StatusCode::UNSUPPORTED_MEDIA_TYPE, "invalid_request"),
         Reason::BodyTooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "invalid_request"),
         Reason::BodyTimeout => (StatusCode::REQUEST_TIMEOUT, "invalid_request"),
@@ -100,7 +116,6 @@ pub const fn wire(reason: Reason) -> (StatusCode, &'static str) {
         Reason::RateLimited => (StatusCode::TOO_MANY_REQUESTS, "temporarily_unavailable"),
         Reason::MalformedMessage
         | Reason::MessageTooLarge
-        | Reason::AccountNotAllowed
         | Reason::NonceUnknown
         | Reason::NonceUsed
         | Reason::ChallengeExpired

@@ -44,7 +44,7 @@ pub(crate) async fn post(
     let nonce = (told || context.rules.require_nonce)
         .then(|| context.nonces.proof(context.now(), &*context.entropy))
         .transpose()?;
-    let issued = answered.map_err(|refusal| ErrorAnswer::with_nonce(refusal, nonce.clone()))?;
+    let issued = answered.map_err(|refusal| ErrorAnswer::of_grant(refusal, nonce.clone()))?;
     let mut response = no_store(Json(TokenAnswer {
         access_token: issued.access_token,
         token_type: issued.token_type,

@@ -157,7 +157,7 @@ async fn each_field_of_a_clients_own_message() {
     let ready = Ready::new().await;
     type Change = fn(&mut Siwe<'_>);
     let cases: [(&str, &str, Change); 9] = [
-        ("invalid_request", "domain_not_allowed", |m| {
+        ("invalid_grant", "domain_not_allowed", |m| {
             m.domain = "evil.example".to_owned()
         }),
         ("invalid_grant", "uri_not_allowed", |m| {
