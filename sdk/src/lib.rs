@@ -16,4 +16,6 @@ pub mod account;
 pub mod entropy;
 pub mod key;
 pub mod proof;
+#[cfg(feature = "resource-server")]
+pub mod resource;
 pub mod time;

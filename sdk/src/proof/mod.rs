@@ -9,7 +9,7 @@
 //! | [`replay`] | the one atomic verb by which a proof is used up |
 
 pub mod dpop;
-mod jws;
+pub(crate) mod jws;
 pub mod jwt_assertion;
 pub mod nonce;
 pub mod replay;

@@ -1,0 +1,20 @@
+//! Protecting an API: who may call it, decided by pure checks, worn as a tower layer and axum extractors.
+//!
+//! A token is worth nothing without its key, so every request proves the key again. In the order
+//! in which a request meets them:
+//!
+//! | file | decides |
+//! |---|---|
+//! | `token` | whether a text is an access token of our issuer, for us, now (RFC 9068, RFC 8725) |
+//! | `claims` | what an access token says |
+//! | `jwks` | which of the issuer's published keys are ours to use (RFC 7517) |
+//! | `jwks_cache` | when keys are fetched again, and how long old ones serve |
+//! | `jwks_source` | where they come from: the issuer's metadata, on its own origin (RFC 8414) |
+
+mod claims;
+mod jwks;
+mod token;
+
+pub use claims::{AccessToken, ProvenKey};
+pub use jwks::{IssuerKeys, IssuerKeysError, MAX_JWKS_BYTES};
+pub use token::{ExpectedToken, MAX_TOKEN_BYTES, TokenError, VerifiedToken, verify_access_token};
