@@ -162,7 +162,9 @@ fn fields<'a>(lines: impl Iterator<Item = &'a str>) -> Result<Fields<'a>, Challe
         let label = label.ok_or(ChallengeError::Shape("a line has no known label"))?;
         let value = line.strip_prefix(label).unwrap_or_default();
         if label == "Resources:" && !value.is_empty() {
-            return Err(ChallengeError::Shape("resources stand on lines of their own"));
+            return Err(ChallengeError::Shape(
+                "resources stand on lines of their own",
+            ));
         }
         if fields.insert(label, value).is_some() {
             return Err(ChallengeError::Shape("a line stands there twice"));
@@ -285,11 +287,7 @@ fn check_recap(entry: &str, expected: &Expected<'_>) -> Result<(), ChallengeErro
     Ok(())
 }
 
-fn same(
-    line: &'static str,
-    expected: &str,
-    received: Option<&str>,
-) -> Result<(), ChallengeError> {
+fn same(line: &'static str, expected: &str, received: Option<&str>) -> Result<(), ChallengeError> {
     let received = received.unwrap_or_default();
     if received == expected {
         Ok(())

@@ -59,9 +59,8 @@ fn accept(issuer: &Issuer, document: &Document) -> Result<Metadata, ClientError>
             .filter(|address| address.origin() == origin)
             .ok_or_else(|| refused(format!("its {name} is not on the issuer's own origin")))
     };
-    let optional = |name: &str, text: Option<&String>| {
-        text.map(|text| endpoint(name, text)).transpose()
-    };
+    let optional =
+        |name: &str, text: Option<&String>| text.map(|text| endpoint(name, text)).transpose();
     Ok(Metadata {
         token_endpoint: endpoint("token_endpoint", &document.token_endpoint)?,
         challenge_endpoint: optional("challenge_endpoint", document.challenge_endpoint.as_ref())?,
@@ -101,7 +100,10 @@ mod tests {
             "https://auth.example:444/token",
             "/token",
         ] {
-            assert!(accept(&issuer, &document("https://auth.example", token)).is_err(), "{token}");
+            assert!(
+                accept(&issuer, &document("https://auth.example", token)).is_err(),
+                "{token}"
+            );
         }
     }
 }

@@ -271,7 +271,10 @@ mod tests {
 
     #[test]
     fn a_second_of_difference_is_none() {
-        assert_eq!(clock_offset(&headers("Sun, 06 Nov 1994 08:49:38 GMT"), NOW), Some(0));
+        assert_eq!(
+            clock_offset(&headers("Sun, 06 Nov 1994 08:49:38 GMT"), NOW),
+            Some(0)
+        );
         let mut cached = headers("Sun, 06 Nov 1994 08:48:37 GMT");
         cached.insert(AGE, "60".parse().unwrap());
         assert_eq!(clock_offset(&cached, NOW), Some(0));
@@ -281,8 +284,12 @@ mod tests {
     #[test]
     fn a_refusal_that_is_not_json_is_still_one() {
         let refused = refusal(502, &HeaderMap::new(), b"<html>");
-        assert_eq!((refused.status, refused.error.as_str()), (502, "no OAuth error"));
-        let body = br#"{"error":"invalid_grant","reason":"nonce_used","error_description":"a\u001b[2Jb"}"#;
+        assert_eq!(
+            (refused.status, refused.error.as_str()),
+            (502, "no OAuth error")
+        );
+        let body =
+            br#"{"error":"invalid_grant","reason":"nonce_used","error_description":"a\u001b[2Jb"}"#;
         let refused = refusal(400, &HeaderMap::new(), body);
         assert_eq!(refused.reason.as_deref(), Some("nonce_used"));
         assert_eq!(refused.description.as_deref(), Some("a [2Jb"));

@@ -192,7 +192,7 @@ mod tests {
         let bytes = hex::decode(text.strip_prefix("0x").unwrap()).unwrap();
         let (v, rs) = bytes.split_last().unwrap();
         let digest = personal_sign_digest("héllo");
-        let key = recover_secp256k1(&digest, rs, v - 27).unwrap();
+        let key = recover_secp256k1(&digest, rs.try_into().unwrap(), v - 27).unwrap();
         assert_eq!(&key, wallet.signer.public_key());
     }
 

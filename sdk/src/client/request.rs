@@ -38,7 +38,9 @@ pub struct Client {
 impl Client {
     /// A client that calls the resource of `session`.
     pub fn new(session: Session) -> Self {
-        let origins = session.resource().and_then(|text| Address::parse(text).ok());
+        let origins = session
+            .resource()
+            .and_then(|text| Address::parse(text).ok());
         Self {
             origins: origins.iter().map(Address::origin).collect(),
             session: Arc::new(session),
@@ -158,7 +160,9 @@ fn field(name: &str, value: &str) -> Result<(HeaderName, HeaderValue), ClientErr
     let name = HeaderName::from_bytes(name.as_bytes())
         .map_err(|_| ClientError::Request("a header's name is none of HTTP"))?;
     if name == AUTHORIZATION || name == "dpop" {
-        return Err(ClientError::Request("Authorization and DPoP are written by the client"));
+        return Err(ClientError::Request(
+            "Authorization and DPoP are written by the client",
+        ));
     }
     let value = HeaderValue::from_str(value)
         .map_err(|_| ClientError::Request("a header's value is none of HTTP"))?;
@@ -230,7 +234,9 @@ impl Call<'_> {
     }
 
     fn now(&self) -> crate::time::Timestamp {
-        self.session.http().now_at(&self.origin, &self.issuer_origin)
+        self.session
+            .http()
+            .now_at(&self.origin, &self.issuer_origin)
     }
 
     /// Whether the answer taught us another time than the one the proof was made with.
@@ -267,7 +273,10 @@ fn challenge_error(headers: &HeaderMap) -> Option<Fault> {
     let challenges = headers.get_all(WWW_AUTHENTICATE).iter();
     let texts = challenges.filter_map(|value| value.to_str().ok());
     texts
-        .filter(|text| text.get(..4).is_some_and(|scheme| scheme.eq_ignore_ascii_case("dpop")))
+        .filter(|text| {
+            text.get(..4)
+                .is_some_and(|scheme| scheme.eq_ignore_ascii_case("dpop"))
+        })
         .find_map(|text| {
             let (_, rest) = text.split_once("error=\"")?;
             match rest.split('"').next()? {

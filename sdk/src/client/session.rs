@@ -56,19 +56,25 @@ impl Session {
         named: bool,
     ) -> Result<Self, ClientError> {
         let token = plan.sign_in_wallet(&*wallet, &*signer, named).await?;
-        Ok(Self::with(plan, signer, Prover::Wallet { wallet, named }, token))
+        Ok(Self::with(
+            plan,
+            signer,
+            Prover::Wallet { wallet, named },
+            token,
+        ))
     }
 
-    pub(super) async fn of_agent(
-        plan: Plan,
-        signer: Arc<dyn Signer>,
-    ) -> Result<Self, ClientError> {
+    pub(super) async fn of_agent(plan: Plan, signer: Arc<dyn Signer>) -> Result<Self, ClientError> {
         let token = plan.sign_in_agent(&*signer).await?;
         Ok(Self::with(plan, signer, Prover::Agent, token))
     }
 
     pub(super) fn of_kept(plan: Plan, token: Token, signer: Arc<dyn Signer>) -> Self {
         Self::with(plan, signer, Prover::Nobody, token)
+    }
+
+    pub(super) fn of_kept_agent(plan: Plan, token: Token, signer: Arc<dyn Signer>) -> Self {
+        Self::with(plan, signer, Prover::Agent, token)
     }
 
     fn with(plan: Plan, signer: Arc<dyn Signer>, prover: Prover, token: Token) -> Self {

@@ -137,13 +137,23 @@ impl SignIn {
         Session::of_agent(Plan::new(self, http)?, key).await
     }
 
-    /// Takes up a session whose token and key were kept. Without a wallet it cannot renew.
+    /// Takes up a wallet's session whose token and key were kept. Without the wallet it ends with
+    /// that token.
     ///
     /// # Errors
     /// [`ClientError::Address`] when the issuer is none.
     pub fn resume(self, token: Token, signer: Arc<dyn Signer>) -> Result<Session, ClientError> {
         let http = self.ready_http()?;
         Ok(Session::of_kept(Plan::new(self, http)?, token, signer))
+    }
+
+    /// Takes up an agent's session whose token was kept; it renews itself as before.
+    ///
+    /// # Errors
+    /// [`ClientError::Address`] when the issuer is none.
+    pub fn resume_agent(self, token: Token, key: Arc<dyn Signer>) -> Result<Session, ClientError> {
+        let http = self.ready_http()?;
+        Ok(Session::of_kept_agent(Plan::new(self, http)?, token, key))
     }
 
     fn ready_http(&self) -> Result<Http, ClientError> {
@@ -268,11 +278,7 @@ impl Plan {
         form: &[(&str, &str)],
         signer: &dyn Signer,
     ) -> Result<Token, ClientError> {
-        let mut fields = Serializer::new(String::new());
-        fields.extend_pairs(form);
-        fields.extend_pairs(self.resource.iter().map(|resource| ("resource", resource)));
-        fields.extend_pairs(self.scope.iter().map(|scope| ("scope", scope)));
-        let body = fields.finish();
+        let body = self.form_body(form);
         let target = TargetUri::parse(endpoint.as_str())
             .map_err(|_| self.protocol("its token endpoint is no target"))?;
         let origin = endpoint.origin();
@@ -306,6 +312,15 @@ impl Plan {
                 }
             }
         }
+    }
+
+    /// The grant with what is asked for beside it, which may narrow and never widen it.
+    fn form_body(&self, grant: &[(&str, &str)]) -> String {
+        let mut fields = Serializer::new(String::new());
+        fields.extend_pairs(grant);
+        fields.extend_pairs(self.resource.iter().map(|resource| ("resource", resource)));
+        fields.extend_pairs(self.scope.iter().map(|scope| ("scope", scope)));
+        fields.finish()
     }
 
     async fn metadata(&self) -> Result<Metadata, ClientError> {
