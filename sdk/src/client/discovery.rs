@@ -9,6 +9,7 @@ use serde::Deserialize;
 use super::address::{Address, Issuer};
 use super::error::ClientError;
 use super::http::Http;
+use crate::key::{KeyError, PublicKey};
 
 /// The endpoints that a client uses.
 #[derive(Clone, Debug)]
@@ -38,6 +39,48 @@ pub async fn discover(http: &Http, issuer: &Issuer) -> Result<Metadata, ClientEr
     let request = http.builder(http::Method::GET, &address);
     let document: Document = http.json(&address, request).await?;
     accept(issuer, &document)
+}
+
+/// A key of the issuer's JWKS.
+#[derive(Clone, Debug)]
+pub struct IssuerKey {
+    /// Its name, which a token's header repeats.
+    pub kid: Option<String>,
+    /// The key.
+    pub key: PublicKey,
+}
+
+#[derive(Deserialize)]
+struct KeySet {
+    keys: Vec<serde_json::Value>,
+}
+
+/// Fetches the issuer's public keys; those of unknown types are left out.
+///
+/// # Errors
+/// [`ClientError`]; `Protocol` when the issuer names no JWKS or shows a private key in it.
+pub async fn issuer_keys(http: &Http, metadata: &Metadata) -> Result<Vec<IssuerKey>, ClientError> {
+    let endpoint = &metadata.token_endpoint;
+    let refused = |fault: &str| ClientError::Protocol {
+        server: endpoint.origin(),
+        fault: fault.to_owned(),
+    };
+    let address = metadata.jwks_uri.as_ref();
+    let address = address.ok_or_else(|| refused("its metadata names no jwks_uri"))?;
+    let request = http.builder(http::Method::GET, address);
+    let set: KeySet = http.json(address, request).await?;
+    let mut keys = Vec::new();
+    for jwk in set.keys {
+        match PublicKey::from_jwk_json(jwk.to_string().as_bytes()) {
+            Ok(key) => keys.push(IssuerKey {
+                kid: jwk.get("kid").and_then(|kid| kid.as_str()).map(str::to_owned),
+                key,
+            }),
+            Err(KeyError::PrivateKey) => return Err(refused("its JWKS shows a private key")),
+            Err(_) => {}
+        }
+    }
+    Ok(keys)
 }
 
 fn accept(issuer: &Issuer, document: &Document) -> Result<Metadata, ClientError> {

@@ -146,7 +146,8 @@ impl Session {
         self.plan.issuer.address().origin()
     }
 
-    fn current(&self) -> Arc<Token> {
+    /// The token as it is, fresh or not.
+    pub fn current(&self) -> Arc<Token> {
         Arc::clone(&self.lock())
     }
 
