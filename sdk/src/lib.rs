@@ -13,6 +13,8 @@
 //! | `resource` | feature `resource-server`: tower layer and axum extractor over pure checks |
 
 pub mod account;
+#[cfg(feature = "client")]
+pub mod client;
 pub mod entropy;
 pub mod key;
 pub mod proof;

@@ -1,12 +1,38 @@
-//! What a person types: one file for each command.
+//! What a person types: one file for each command, and what all of them share.
+//!
+//! | file | decides |
+//! |---|---|
+//! | [`serve`], [`check`] | how the server is run, and its configuration judged |
+//! | [`keygen`] | what a new key is called everywhere |
+//! | [`login`] | how a key file becomes a token |
+//! | [`call`] | a protected call in the manner of curl |
+//! | [`inspect`] | why a token or a proof would be refused |
+//! | `signing` | which key signs in, by which format, and which key signs requests |
+//! | `key_file`, `kept` | where keys and sessions lie on disk, and who may read them |
+//! | [`output`], [`failure`] | what is printed, and the exit codes |
+//!
+//! Secrets come from files and standard input, never from arguments: those show in process lists
+//! and shell histories.
 
 use std::io::{self, Write};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+pub mod call;
 pub mod check;
+pub mod failure;
+pub mod inspect;
+mod kept;
+mod key_file;
+pub mod keygen;
+pub mod login;
+pub mod output;
 pub mod serve;
+mod signing;
+
+use failure::Failure;
+use output::Output;
 
 /// Exit codes, the same for every command.
 pub mod exit {
@@ -20,10 +46,22 @@ pub mod exit {
     }
 }
 
+const AFTER_HELP: &str = "\
+Exit codes:
+  0   done
+  1   refused, or a check failed
+  2   the command line is wrong
+  3   a file or the configuration is wrong
+  6   the server was not reached
+  22  the API answered with another status than 2xx (call)";
+
 /// Countersign: prove a key, get a token that only that key can use.
 #[derive(Debug, Parser)]
-#[command(name = "countersign", version, about)]
+#[command(name = "countersign", version, about, after_help = AFTER_HELP)]
 pub struct Cli {
+    /// Print JSON, errors too (keygen, login, call, inspect).
+    #[arg(long, global = true)]
+    pub json: bool,
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
@@ -36,18 +74,67 @@ pub enum Command {
     Serve(serve::Args),
     /// Check a configuration file.
     Check(check::Args),
+    /// Make a key and tell its names.
+    Keygen(keygen::Args),
+    /// Sign in with a key file; print the token or keep it.
+    Login(login::Args),
+    /// Call a protected API, as curl would, with a token and a proof.
+    Call(call::Args),
+    /// Explain a token or a proof, check by check.
+    Inspect(inspect::Args),
 }
 
 /// Runs a command.
 pub fn run(cli: Cli) -> ExitCode {
-    match cli.command {
-        Command::Serve(args) => serve::run(args),
-        Command::Check(args) => check::run(args),
+    let output = Output::new(cli.json);
+    let done = match cli.command {
+        Command::Serve(args) => return serve::run(args),
+        Command::Check(args) => return check::run(args),
+        Command::Keygen(args) => keygen::run(&args, &output),
+        Command::Login(args) => block_on(login::run(args, &output)),
+        Command::Call(args) => block_on(call::run(args, &output)),
+        Command::Inspect(args) => block_on(inspect::run(args, &output)),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            output.failure(&failure);
+            failure.exit_code()
+        }
     }
+}
+
+/// A runtime of one thread is enough for a command that waits for one server.
+fn block_on(command: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::network(format!("the runtime did not start: {error}")))?;
+    runtime.block_on(command)
 }
 
 /// Says on standard error what went wrong, and gives the exit code.
 pub(crate) fn fail(code: ExitCode, message: &str) -> ExitCode {
     let _ = writeln!(io::stderr().lock(), "countersign: {message}");
     code
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent_and_every_command_has_an_example() {
+        let mut command = Cli::command();
+        command.build();
+        command.clone().debug_assert();
+        for name in ["keygen", "login", "call", "inspect"] {
+            let sub = command.find_subcommand_mut(name).unwrap();
+            let help = sub.render_long_help().to_string();
+            assert!(help.contains("Example"), "{name}");
+            assert!(help.contains(&format!("countersign {name}")), "{name}");
+        }
+    }
 }

@@ -9,6 +9,7 @@ mod ed25519;
 pub(crate) mod jwk;
 mod p256;
 mod public;
+mod recoverable;
 pub mod secp256k1;
 
 mod signer;

@@ -13,6 +13,7 @@
 //! | `jwks` | which of the issuer's published keys are ours to use (RFC 7517) |
 //! | `jwks_cache` | when keys are fetched again, and how long old ones serve |
 //! | `jwks_source` | where they come from: the issuer's metadata, on its own origin (RFC 8414) |
+//! | `signature` | whether any other JWS is by one of the issuer's keys (RFC 7515) |
 //! | `nonce` | this server's own nonces (RFC 9449 §9) |
 //! | `error`, `challenge_header` | what a refused caller is told (RFC 9449 §7.1) |
 //! | `metadata` | what the resource says of itself (RFC 9728) |
@@ -51,6 +52,7 @@ mod metadata;
 mod nonce;
 mod policy;
 mod server;
+mod signature;
 mod token;
 
 pub use check::{Caller, RequestHead};
@@ -65,4 +67,5 @@ pub use layer::{
 };
 pub use policy::ConfigErrors;
 pub use server::ResourceServer;
+pub use signature::verify_jws;
 pub use token::{ExpectedToken, MAX_TOKEN_BYTES, TokenError, VerifiedToken, verify_access_token};

@@ -1,0 +1,164 @@
+//! Every line of a challenge is enforced alone, for each of the three formats.
+
+use super::*;
+
+const ISSUER: &str = "https://auth.example";
+const RESOURCE: &str = "https://escrow.example";
+const JKT: &str = "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k";
+const ETHEREUM: &str = "eip155:1:0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266";
+const SOLANA: &str =
+    "solana:5eykt4UsFv8P8NJdTREpY1vzqKqZKvdp:7S3P4HxJpyyigGzodYwHtCxZyUQe9JiBMHyRWXArAaKv";
+const KEY: &str = "did:key:z6Mkr3y8hdfPpDXsCiq9BwESt82x4tQBFtMVc5igofhwk2Pm";
+
+fn recap(json: &str) -> String {
+    format!("urn:recap:{}", URL_SAFE_NO_PAD.encode(json))
+}
+
+fn granted() -> String {
+    recap(r#"{"att":{"https://escrow.example":{"escrow/read":[{}],"oauth/read":[{}]}},"prf":[]}"#)
+}
+
+fn text(account: &Account, session_key: bool) -> String {
+    let (name, address, chain) = match account {
+        Account::Key(did) => ("key", did.as_str(), ""),
+        Account::Chain(account) if account.chain().namespace() == "solana" => {
+            ("Solana account", account.address(), "Chain ID: mainnet\n")
+        }
+        Account::Chain(account) => ("Ethereum account", account.address(), "Chain ID: 1\n"),
+    };
+    let urn = if session_key {
+        format!("- urn:ietf:params:oauth:jwk-thumbprint:sha-256:{JKT}\n")
+    } else {
+        String::new()
+    };
+    format!(
+        "app.example wants you to sign in with your {name}:\n{address}\n\nA statement.\n\n\
+         URI: {ISSUER}\nVersion: 1\n{chain}Nonce: 0123456789abcdef\n\
+         Issued At: 2026-01-01T00:00:00Z\nExpiration Time: 2026-01-31T00:00:00Z\n\
+         Resources:\n{urn}- {}",
+        granted()
+    )
+}
+
+fn expected(account: &Account, session_key: bool) -> Expected<'_> {
+    Expected {
+        domain: "app.example",
+        issuer: ISSUER,
+        account,
+        session_key: session_key.then(|| JKT.parse().unwrap()),
+        resource: Some(RESOURCE),
+        scope: Some("read escrow:read escrow:release"),
+        nonce: "0123456789abcdef",
+    }
+}
+
+#[test]
+fn what_was_asked_for_is_signed() {
+    for account in [ETHEREUM, SOLANA, KEY] {
+        let account: Account = account.parse().unwrap();
+        for session_key in [true, false] {
+            let text = text(&account, session_key);
+            assert_eq!(
+                check(&text, &expected(&account, session_key)),
+                Ok(()),
+                "{text}"
+            );
+        }
+    }
+    let lower: Account = ETHEREUM.to_lowercase().parse().unwrap();
+    let checksummed: Account = ETHEREUM.parse().unwrap();
+    assert_eq!(
+        check(&text(&checksummed, true), &expected(&lower, true)),
+        Ok(())
+    );
+}
+
+#[test]
+fn each_line_is_enforced_alone() {
+    let changes = [
+        ("app.example wants", "evil.example wants"),
+        ("app.example wants", "app.example.evil wants"),
+        ("app.example wants", "https://app.example wants"),
+        ("Ethereum account", "Solana account"),
+        ("0xf39Fd6", "0xf39Fd7"),
+        ("URI: https://auth.example", "URI: https://auth.example/"),
+        ("URI: https://auth.example", "URI: https://evil.example"),
+        ("URI: https://auth.example\n", ""),
+        ("Version: 1", "Version: 2"),
+        ("Chain ID: 1", "Chain ID: 10"),
+        ("Chain ID: 1\n", ""),
+        ("Nonce: 0123", "Nonce: 1123"),
+        ("Issued At: 2026-01-01T00:00:00Z\n", ""),
+        ("Expiration Time: 2026-01-31T00:00:00Z\n", ""),
+        ("sha-256:kPrK", "sha-256:kPrL"),
+        ("A statement.", "URI: https://auth.example"),
+        ("A statement.", ""),
+        ("A statement.", "A\nstatement."),
+        ("A statement.", "A\tstatement."),
+        ("Version: 1\n", "Version: 1\nVersion: 1\n"),
+        ("Version: 1\n", "Version: 1\nUnknown: 1\n"),
+        ("Resources:\n", "Resources:\n- https://evil.example\n"),
+        ("Resources:\n", "Resources: \n"),
+    ];
+    let account: Account = ETHEREUM.parse().unwrap();
+    let whole = text(&account, true);
+    for (from, to) in changes {
+        let changed = whole.replacen(from, to, 1);
+        assert_ne!(changed, whole, "{from}");
+        assert!(
+            check(&changed, &expected(&account, true)).is_err(),
+            "{changed}"
+        );
+    }
+    for after in ["\n", "\n- urn:x:y", "\nRequest ID: 1"] {
+        assert!(check(&(whole.clone() + after), &expected(&account, true)).is_err());
+    }
+}
+
+#[test]
+fn another_key_is_never_named() {
+    let account: Account = ETHEREUM.parse().unwrap();
+    for (named, asked) in [(true, false), (false, true)] {
+        let fault = check(&text(&account, named), &expected(&account, asked));
+        assert_eq!(fault, Err(ChallengeError::SessionKey));
+    }
+    let twice = text(&account, true).replace(
+        "Resources:\n",
+        &format!("Resources:\n- urn:ietf:params:oauth:jwk-thumbprint:sha-256:{JKT}\n"),
+    );
+    let fault = check(&twice, &expected(&account, true));
+    assert_eq!(fault, Err(ChallengeError::SessionKey));
+}
+
+#[test]
+fn the_recap_grants_what_was_asked_for() {
+    let account: Account = KEY.parse().unwrap();
+    let with = |json: &str| {
+        let text = text(&account, false).replace(&granted(), &recap(json));
+        check(&text, &expected(&account, false))
+    };
+    let good = r#"{"att":{"https://escrow.example":{"escrow/release":[{}]}},"prf":[]}"#;
+    assert_eq!(with(good), Ok(()));
+    let wider = with(&good.replace("escrow/release", "escrow/admin"));
+    assert_eq!(wider, Err(ChallengeError::Scope("escrow:admin".to_owned())));
+    assert!(with(&good.replace("escrow.example", "evil.example")).is_err());
+    for json in [
+        r#"{"att":{"https://escrow.example":{"escrow/read":[]}},"prf":[]}"#,
+        r#"{"att":{"https://escrow.example":{"escrow/read":[{"max":1}]}},"prf":[]}"#,
+        r#"{"att":{"https://escrow.example":{"escrow/read":[{},{}]}},"prf":[]}"#,
+        r#"{"att":{"https://escrow.example":{"escrow/read":[{}]}},"prf":["x"]}"#,
+        r#"{"att":{"https://escrow.example":{"escrow/read":[{}]}}}"#,
+        r#"{"att":{"https://escrow.example":{"escrow/read":[{}],"escrow/read":[{}]}},"prf":[]}"#,
+        r#"{"att": {"https://escrow.example":{"escrow/read":[{}]}},"prf":[]}"#,
+        r#"{"att":{},"prf":[]}"#,
+        r#"{"att":{"a:b":{},"https://escrow.example":{"escrow/read":[{}]}},"prf":[]}"#,
+    ] {
+        assert!(with(json).is_err(), "{json}");
+    }
+    let open = Expected {
+        resource: None,
+        scope: None,
+        ..expected(&account, false)
+    };
+    assert_eq!(check(&text(&account, false), &open), Ok(()));
+}

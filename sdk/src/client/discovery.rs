@@ -1,0 +1,152 @@
+//! What an issuer offers, taken from its metadata, and only if it is the issuer that was asked.
+//!
+//! The document must name the identifier under which it was fetched (RFC 8414 §3.3), and every
+//! endpoint must stand on the issuer's own origin: a document that sends our signature elsewhere
+//! is refused, whoever wrote it.
+
+use serde::Deserialize;
+
+use super::address::{Address, Issuer};
+use super::error::ClientError;
+use super::http::Http;
+use crate::key::{KeyError, PublicKey};
+
+/// The endpoints that a client uses.
+#[derive(Clone, Debug)]
+pub struct Metadata {
+    /// Where grants are redeemed.
+    pub token_endpoint: Address,
+    /// Where a message to sign is asked for; absent where the issuer offers none.
+    pub challenge_endpoint: Option<Address>,
+    /// The issuer's public keys.
+    pub jwks_uri: Option<Address>,
+}
+
+#[derive(Deserialize)]
+struct Document {
+    issuer: String,
+    token_endpoint: String,
+    challenge_endpoint: Option<String>,
+    jwks_uri: Option<String>,
+}
+
+/// Fetches and checks the metadata of `issuer` (RFC 8414).
+///
+/// # Errors
+/// [`ClientError`]; `Protocol` when the document names another issuer or a foreign endpoint.
+pub async fn discover(http: &Http, issuer: &Issuer) -> Result<Metadata, ClientError> {
+    let address = issuer.metadata_address()?;
+    let request = http.builder(http::Method::GET, &address);
+    let document: Document = http.json(&address, request).await?;
+    accept(issuer, &document)
+}
+
+/// A key of the issuer's JWKS.
+#[derive(Clone, Debug)]
+pub struct IssuerKey {
+    /// Its name, which a token's header repeats.
+    pub kid: Option<String>,
+    /// The key.
+    pub key: PublicKey,
+}
+
+#[derive(Deserialize)]
+struct KeySet {
+    keys: Vec<serde_json::Value>,
+}
+
+/// Fetches the issuer's public keys; those of unknown types are left out.
+///
+/// # Errors
+/// [`ClientError`]; `Protocol` when the issuer names no JWKS or shows a private key in it.
+pub async fn issuer_keys(http: &Http, metadata: &Metadata) -> Result<Vec<IssuerKey>, ClientError> {
+    let endpoint = &metadata.token_endpoint;
+    let refused = |fault: &str| ClientError::Protocol {
+        server: endpoint.origin(),
+        fault: fault.to_owned(),
+    };
+    let address = metadata.jwks_uri.as_ref();
+    let address = address.ok_or_else(|| refused("its metadata names no jwks_uri"))?;
+    let request = http.builder(http::Method::GET, address);
+    let set: KeySet = http.json(address, request).await?;
+    let mut keys = Vec::new();
+    for jwk in set.keys {
+        match PublicKey::from_jwk_json(jwk.to_string().as_bytes()) {
+            Ok(key) => keys.push(IssuerKey {
+                kid: jwk.get("kid").and_then(|kid| kid.as_str()).map(str::to_owned),
+                key,
+            }),
+            Err(KeyError::PrivateKey) => return Err(refused("its JWKS shows a private key")),
+            Err(_) => {}
+        }
+    }
+    Ok(keys)
+}
+
+fn accept(issuer: &Issuer, document: &Document) -> Result<Metadata, ClientError> {
+    let origin = issuer.address().origin();
+    let refused = |fault: String| ClientError::Protocol {
+        server: origin.clone(),
+        fault,
+    };
+    if document.issuer != issuer.as_str() {
+        return Err(refused(format!(
+            "its metadata names the issuer {:?}, not {:?}",
+            document.issuer.chars().take(200).collect::<String>(),
+            issuer.as_str()
+        )));
+    }
+    let endpoint = |name: &str, text: &str| {
+        Address::parse(text)
+            .ok()
+            .filter(|address| address.origin() == origin)
+            .ok_or_else(|| refused(format!("its {name} is not on the issuer's own origin")))
+    };
+    let optional =
+        |name: &str, text: Option<&String>| text.map(|text| endpoint(name, text)).transpose();
+    Ok(Metadata {
+        token_endpoint: endpoint("token_endpoint", &document.token_endpoint)?,
+        challenge_endpoint: optional("challenge_endpoint", document.challenge_endpoint.as_ref())?,
+        jwks_uri: optional("jwks_uri", document.jwks_uri.as_ref())?,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn document(issuer: &str, token_endpoint: &str) -> Document {
+        Document {
+            issuer: issuer.to_owned(),
+            token_endpoint: token_endpoint.to_owned(),
+            challenge_endpoint: None,
+            jwks_uri: Some("https://auth.example/.well-known/jwks.json".to_owned()),
+        }
+    }
+
+    #[test]
+    fn the_issuer_is_the_one_that_was_asked() {
+        let issuer = Issuer::parse("https://auth.example").unwrap();
+        let token = "https://auth.example/token";
+        assert!(accept(&issuer, &document("https://auth.example", token)).is_ok());
+        for name in ["https://auth.example/", "https://evil.example", ""] {
+            assert!(accept(&issuer, &document(name, token)).is_err(), "{name}");
+        }
+    }
+
+    #[test]
+    fn endpoints_stand_on_the_issuers_origin() {
+        let issuer = Issuer::parse("https://auth.example").unwrap();
+        for token in [
+            "https://evil.example/token",
+            "http://auth.example/token",
+            "https://auth.example:444/token",
+            "/token",
+        ] {
+            assert!(
+                accept(&issuer, &document("https://auth.example", token)).is_err(),
+                "{token}"
+            );
+        }
+    }
+}

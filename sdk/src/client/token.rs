@@ -1,0 +1,150 @@
+//! The token as the client keeps it: a secret that prints nothing, and when it has to be renewed.
+
+use std::fmt;
+
+use serde::Deserialize;
+use zeroize::Zeroizing;
+
+use super::error::ClientError;
+use crate::time::Timestamp;
+
+/// The longest access token taken, in bytes.
+const MAX_TOKEN_BYTES: usize = 8192;
+/// Seconds before its end at which a token is renewed, at most.
+const MARGIN: u64 = 30;
+
+/// An access token's text. Prints nothing, and is wiped when dropped.
+#[derive(Clone, PartialEq, Eq)]
+pub struct AccessToken(Zeroizing<String>);
+
+impl AccessToken {
+    /// A token's text; `None` when it could not stand in a header (RFC 6750 §2.1) or is longer
+    /// than 8192 bytes.
+    pub fn new(text: &str) -> Option<Self> {
+        let fits = |b: u8| b.is_ascii_alphanumeric() || b"-._~+/=".contains(&b);
+        let whole = !text.is_empty() && text.len() <= MAX_TOKEN_BYTES && text.bytes().all(fits);
+        whole.then(|| Self(Zeroizing::new(text.to_owned())))
+    }
+
+    /// The text, for the header or the file that is to hold it.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for AccessToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("AccessToken")
+    }
+}
+
+/// A key-bound access token and what the issuer said of it.
+#[derive(Clone, Debug)]
+pub struct Token {
+    /// The token itself.
+    pub access_token: AccessToken,
+    /// When it was issued, by the issuer's clock.
+    pub issued_at: Timestamp,
+    /// When it ends, by the issuer's clock.
+    pub expires_at: Timestamp,
+    /// The scopes it has, with spaces between.
+    pub scope: String,
+    /// Whom it speaks for: `did:pkh:…` or `did:key:…`; empty from servers that do not say.
+    pub sub: String,
+    /// The resource that was asked for, if one was named.
+    pub resource: Option<String>,
+}
+
+impl Token {
+    /// Whether a token is still good enough to begin a call with: more than 30 seconds, or a fifth
+    /// of its life, lie ahead.
+    pub fn is_fresh(&self, now: Timestamp) -> bool {
+        let life = self.expires_at.since(self.issued_at);
+        self.expires_at.since(now) > MARGIN.min(life / 5)
+    }
+}
+
+/// A token endpoint's answer (RFC 6749 §5.1).
+#[derive(Deserialize)]
+pub(super) struct TokenAnswer {
+    access_token: String,
+    token_type: String,
+    expires_in: u64,
+    scope: Option<String>,
+    sub: Option<String>,
+}
+
+impl TokenAnswer {
+    /// The token, if it is bound to our key; `asked_at` is the issuer's time when it was asked.
+    pub(super) fn accept(
+        self,
+        server: &str,
+        asked_at: Timestamp,
+        scope: Option<&str>,
+        resource: Option<&str>,
+    ) -> Result<Token, ClientError> {
+        let text = Zeroizing::new(self.access_token);
+        let refused = |fault: &str| ClientError::Protocol {
+            server: server.to_owned(),
+            fault: fault.to_owned(),
+        };
+        // We proved a key; a bearer token would be one that anybody can use.
+        if !self.token_type.eq_ignore_ascii_case("DPoP") {
+            return Err(refused("the token is not bound to our key (token_type)"));
+        }
+        Ok(Token {
+            access_token: AccessToken::new(&text).ok_or_else(|| refused("it gave no token"))?,
+            issued_at: asked_at,
+            expires_at: asked_at.plus(self.expires_in),
+            // RFC 6749 §5.1: absent when it is what was asked for.
+            scope: self
+                .scope
+                .unwrap_or_else(|| scope.unwrap_or_default().to_owned()),
+            sub: self.sub.unwrap_or_default(),
+            resource: resource.map(str::to_owned),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Timestamp = Timestamp::from_unix(1000);
+
+    fn answer(token_type: &str) -> TokenAnswer {
+        TokenAnswer {
+            access_token: "secret.token.text".to_owned(),
+            token_type: token_type.to_owned(),
+            expires_in: 300,
+            scope: None,
+            sub: None,
+        }
+    }
+
+    #[test]
+    fn prints_nothing_of_the_token() {
+        let token = answer("DPoP").accept("s", NOW, Some("read"), None).unwrap();
+        assert!(!format!("{token:?}").contains("secret"));
+        assert_eq!(token.scope, "read");
+        assert!(answer("Bearer").accept("s", NOW, None, None).is_err());
+    }
+
+    #[test]
+    fn is_renewed_before_it_ends() {
+        let mut token = answer("dpop").accept("s", NOW, None, None).unwrap();
+        assert!(token.is_fresh(NOW.plus(269)));
+        assert!(!token.is_fresh(NOW.plus(270)));
+        token.expires_at = NOW.plus(60);
+        assert!(token.is_fresh(NOW.plus(47)));
+        assert!(!token.is_fresh(NOW.plus(48)));
+    }
+
+    #[test]
+    fn a_token_fits_into_a_header() {
+        assert!(AccessToken::new("a.b-c_d~e+f/g==").is_some());
+        for text in ["", "a b", "a\r\nb", "a\"b", &"a".repeat(8193)] {
+            assert!(AccessToken::new(text).is_none());
+        }
+    }
+}

@@ -1,0 +1,39 @@
+//! What a wallet is to a sign-in: an account, a message format, and someone who may sign.
+//!
+//! A wallet signs a text that a person reads; a [`Signer`](crate::key::Signer) signs requests that
+//! nobody reads. They are two traits so that no code hands a request to a wallet, or asks a person
+//! to approve every call. To bring a hardware wallet or a custody service, implement this one.
+
+use std::fmt;
+
+use async_trait::async_trait;
+
+use crate::account::Account;
+use crate::key::SignerError;
+
+/// Signs sign-in messages for one account.
+#[async_trait]
+pub trait Wallet: Send + Sync + fmt::Debug {
+    /// The account that the message names.
+    fn account(&self) -> &Account;
+
+    /// The message format by its name in `message_formats_supported`: `siwe`, `siws`, `key`.
+    fn format(&self) -> &str;
+
+    /// The wallet's signature over `message`, in the encoding that the format sends: 0x hex of
+    /// r‖s‖v for `siwe`, base58 for `siws`, base64url for `key`.
+    ///
+    /// # Errors
+    /// [`SignerError`] when the person says no or the device is not there.
+    async fn sign_message(&self, message: &str) -> Result<String, SignerError>;
+
+    /// The public key, for formats whose address does not tell it.
+    fn public_key(&self) -> Option<&str> {
+        None
+    }
+
+    /// Whether a session may ask for another signature when its token ends, with nobody there.
+    fn signs_unattended(&self) -> bool {
+        false
+    }
+}

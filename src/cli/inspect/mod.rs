@@ -1,0 +1,137 @@
+//! Explains a token or a proof check by check: what was expected beside what was received.
+//!
+//! A refused credential shows one reason, the first; here all of them stand side by side. Nothing
+//! printed could be used in the credential's place: signatures are left out.
+
+mod jwt;
+mod proof;
+mod report;
+mod token;
+
+use std::fs::File;
+use std::io::{self, Read as _};
+
+use countersign_sdk::client::Http;
+use countersign_sdk::client::address::Issuer;
+use countersign_sdk::client::discovery::{self, IssuerKey};
+use countersign_sdk::time::{Clock as _, SystemClock, Timestamp};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+
+use super::failure::Failure;
+use super::output::Output;
+use jwt::Jwt;
+use report::Report;
+
+/// The largest text read, in bytes.
+const MAX_BYTES: u64 = 64 * 1024;
+
+const EXAMPLE: &str = "\
+Examples:
+  countersign inspect @token.txt --issuer https://auth.example --resource https://escrow.example
+  countersign inspect @proof.txt --method POST --url https://escrow.example/escrows --token token.txt
+
+Exits with 1 when a check fails. What is not given is not checked, and said so.";
+
+/// Arguments of `countersign inspect`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLE)]
+pub struct Args {
+    /// The token or proof: a text, @FILE, or - for standard input.
+    #[arg(default_value = "-")]
+    input: String,
+    /// The issuer expected; its keys are fetched to verify a token's signature.
+    #[arg(long, value_name = "URL")]
+    issuer: Option<String>,
+    /// The resource expected as a token's audience.
+    #[arg(long, value_name = "URI")]
+    resource: Option<String>,
+    /// The method of the request that a proof came with.
+    #[arg(long)]
+    method: Option<String>,
+    /// The URL of the request that a proof came with, as the server sees it.
+    #[arg(long)]
+    url: Option<String>,
+    /// The access token that a proof came with.
+    #[arg(long, value_name = "FILE")]
+    token: Option<String>,
+    /// The moment to judge at, RFC 3339 or seconds since 1970; now unless given.
+    #[arg(long, value_name = "TIME", value_parser = moment)]
+    at: Option<Timestamp>,
+}
+
+/// Explains the input.
+///
+/// # Errors
+/// [`Failure`]; `refused` when a check failed.
+pub async fn run(args: Args, output: &Output) -> Result<(), Failure> {
+    let text = read(&args.input)?;
+    let now = args.at.unwrap_or_else(|| SystemClock.now());
+    let mut report = Report::default();
+    match Jwt::parse(text.trim()) {
+        Err(fault) => report.failed("form", "a compact JWS with JSON in it", fault),
+        Ok(jwt) if jwt.is_proof() => {
+            let access_token = args.token.as_deref().map(|path| read(&format!("@{path}")));
+            let given = proof::Given {
+                method: args.method.as_deref(),
+                url: args.url.as_deref(),
+                access_token: access_token.transpose()?,
+                now,
+            };
+            proof::explain(text.trim(), &jwt, &given, &mut report);
+        }
+        Ok(jwt) => {
+            let given = token::Given {
+                issuer: args.issuer.as_deref(),
+                resource: args.resource.as_deref(),
+                keys: issuer_keys(args.issuer.as_deref()).await?,
+                now,
+            };
+            token::explain(&jwt, &given, &mut report);
+        }
+    }
+    report.print(output)?;
+    match report.failures() {
+        0 => Ok(()),
+        1 => Err(Failure::refused("one check failed")),
+        number => Err(Failure::refused(format!("{number} checks failed"))),
+    }
+}
+
+async fn issuer_keys(issuer: Option<&str>) -> Result<Option<Vec<IssuerKey>>, Failure> {
+    let Some(issuer) = issuer else {
+        return Ok(None);
+    };
+    let (http, issuer) = (Http::new()?, Issuer::parse(issuer)?);
+    let metadata = discovery::discover(&http, &issuer).await?;
+    Ok(Some(discovery::issuer_keys(&http, &metadata).await?))
+}
+
+fn read(input: &str) -> Result<String, Failure> {
+    let mut text = String::new();
+    let read = match input.strip_prefix('@') {
+        Some(path) => {
+            File::open(path).and_then(|file| file.take(MAX_BYTES).read_to_string(&mut text))
+        }
+        None if input == "-" => io::stdin().lock().take(MAX_BYTES).read_to_string(&mut text),
+        None => return Ok(input.to_owned()),
+    };
+    let name = if input == "-" {
+        "standard input"
+    } else {
+        input
+    };
+    read.map_err(|error| Failure::configuration(format!("{name}: {error}")))?;
+    Ok(text)
+}
+
+fn moment(text: &str) -> Result<Timestamp, String> {
+    if let Ok(seconds) = text.parse() {
+        return Ok(Timestamp::from_unix(seconds));
+    }
+    OffsetDateTime::parse(text, &Rfc3339)
+        .ok()
+        .and_then(|moment| u64::try_from(moment.unix_timestamp()).ok())
+        .map(Timestamp::from_unix)
+        .ok_or_else(|| "neither RFC 3339 nor seconds since 1970".to_owned())
+}

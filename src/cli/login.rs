@@ -1,0 +1,74 @@
+//! Signs in with a key file and prints the token, or keeps the session for `call`.
+
+use countersign_sdk::client::Token;
+use serde_json::{Value, json};
+
+use super::failure::Failure;
+use super::kept::{self, Folder};
+use super::output::Output;
+use super::signing::SignInArgs;
+
+const EXAMPLE: &str = "\
+Examples:
+  countersign login --issuer http://127.0.0.1:8700 --key agent.pem \\
+      --resource http://127.0.0.1:8800 --scope read --keep demo
+  countersign login --issuer https://auth.example --key wallet.pem --format siwe \\
+      --resource https://escrow.example --keep escrow
+
+Without --keep the token is printed on standard output, and details on standard error.
+It is bound to the key: nobody can use it without.";
+
+/// Arguments of `countersign login`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLE)]
+pub struct Args {
+    #[command(flatten)]
+    sign_in: SignInArgs,
+    /// Keep the session under this name, for `countersign call --session NAME`.
+    #[arg(long, value_name = "NAME")]
+    keep: Option<String>,
+    #[command(flatten)]
+    folder: Folder,
+}
+
+/// Signs in.
+///
+/// # Errors
+/// [`Failure`].
+pub async fn run(args: Args, output: &Output) -> Result<(), Failure> {
+    if args.keep.is_none() && args.sign_in.makes_a_key() {
+        return Err(Failure::usage(
+            "the token of a wallet is bound to a session key: keep both with --keep NAME, \
+             or bring a key with --session-key FILE",
+        ));
+    }
+    let signed_in = args.sign_in.sign_in(output).await?;
+    let token = signed_in.session.access_token().await?;
+    let mut pairs = details(&token);
+    if let Some(name) = &args.keep {
+        let path = kept::keep(&args.folder, name, &signed_in).await?;
+        pairs.push(("kept", json!(path.display().to_string())));
+        return output.result(&pairs);
+    }
+    let text = token.access_token.expose();
+    if output.is_json() {
+        pairs.insert(0, ("access_token", json!(text)));
+        return output.result(&pairs);
+    }
+    for (name, value) in &pairs {
+        if let Value::String(value) = value {
+            output.note(&format!("{name:10}  {value}"));
+        }
+    }
+    output.bytes(format!("{text}\n").as_bytes())
+}
+
+fn details(token: &Token) -> Vec<(&'static str, Value)> {
+    vec![
+        ("token_type", json!("DPoP")),
+        ("sub", json!(token.sub)),
+        ("scope", json!(token.scope)),
+        ("resource", json!(token.resource)),
+        ("expires_at", json!(token.expires_at.to_string())),
+    ]
+}

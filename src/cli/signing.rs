@@ -1,0 +1,243 @@
+//! Which key file signs in, by which way, and which key then signs requests.
+//!
+//! A raw key is an agent: it asserts itself in one round trip and signs its requests itself. A key
+//! that controls a chain's account, or one that is told to sign the text of format `key`, answers a
+//! challenge. A wallet's requests are signed by a session key, since a person does not approve each.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use clap::ValueEnum;
+use countersign_sdk::account::Account;
+use countersign_sdk::client::{InMemoryWallet, Session, SignIn, Wallet as _, WalletKeyError};
+use countersign_sdk::key::{InMemorySigner, Signer};
+
+use super::failure::Failure;
+use super::key_file;
+use super::output::Output;
+
+/// Arguments of a sign-in, shared by `login` and `call`.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub(super) struct SignInArgs {
+    /// The issuer, such as https://auth.example.
+    #[arg(long, value_name = "URL")]
+    pub(super) issuer: Option<String>,
+    /// The key file: PKCS#8 PEM, or a private JWK.
+    #[arg(long, value_name = "FILE")]
+    pub(super) key: Option<PathBuf>,
+    /// The API that the token is for.
+    #[arg(long, value_name = "URI")]
+    pub(super) resource: Option<String>,
+    /// The scopes wanted, with spaces between; without, the resource's defaults.
+    #[arg(long)]
+    pub(super) scope: Option<String>,
+    /// Answer a challenge in this format in place of an assertion.
+    #[arg(long, value_enum, conflicts_with = "assertion")]
+    pub(super) format: Option<Format>,
+    /// The account that the key is expected to control; its chain is the one that is signed for.
+    #[arg(long, value_name = "CAIP-10")]
+    pub(super) account: Option<String>,
+    /// Let the key assert itself (RFC 7523); this is what happens without --format.
+    #[arg(long)]
+    pub(super) assertion: bool,
+    /// The domain that the message names, where it is not the issuer's host.
+    #[arg(long)]
+    pub(super) domain: Option<String>,
+    /// The key that signs requests after a wallet signed in; without, a new one is made.
+    #[arg(long, value_name = "FILE", requires = "format")]
+    pub(super) session_key: Option<PathBuf>,
+}
+
+/// A message format of the key file's wallet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum Format {
+    /// Ethereum (secp256k1).
+    Siwe,
+    /// Solana (Ed25519).
+    Siws,
+    /// A raw key of either curve.
+    Key,
+}
+
+/// The key that requests are signed by, as it is to be found again.
+#[derive(Debug)]
+pub(super) enum RequestKey {
+    /// The key file itself, which also proves itself again.
+    Agent(PathBuf),
+    /// The key file itself; the next challenge has to be asked for.
+    Proven(PathBuf),
+    /// A session key from a file.
+    File(PathBuf),
+    /// A session key made for this session.
+    Made(InMemorySigner),
+}
+
+/// A sign-in that was made.
+#[derive(Debug)]
+pub(super) struct SignedIn {
+    pub(super) session: Session,
+    pub(super) request_key: RequestKey,
+    pub(super) issuer: String,
+}
+
+impl SignInArgs {
+    /// Whether a session key will be made that nobody else has.
+    pub(super) fn makes_a_key(&self) -> bool {
+        matches!(self.format, Some(Format::Siwe | Format::Siws)) && self.session_key.is_none()
+    }
+
+    /// Signs in.
+    pub(super) async fn sign_in(&self, output: &Output) -> Result<SignedIn, Failure> {
+        let missing = |name| Failure::usage(format!("{name} is needed to sign in"));
+        let issuer = self.issuer.clone().ok_or_else(|| missing("--issuer"))?;
+        let path = self.key.as_deref().ok_or_else(|| missing("--key"))?;
+        let mut sign_in = SignIn::new(&issuer);
+        if let Some(resource) = &self.resource {
+            sign_in = sign_in.resource(resource);
+        }
+        if let Some(scope) = &self.scope {
+            sign_in = sign_in.scope(scope);
+        }
+        if let Some(domain) = &self.domain {
+            sign_in = sign_in.domain(domain);
+        }
+        let (session, request_key) = match self.format {
+            None => self.agent(sign_in, path, output).await?,
+            Some(format) => self.wallet(sign_in, format, path, output).await?,
+        };
+        Ok(SignedIn {
+            session,
+            request_key,
+            issuer,
+        })
+    }
+
+    async fn agent(
+        &self,
+        sign_in: SignIn,
+        path: &Path,
+        output: &Output,
+    ) -> Result<(Session, RequestKey), Failure> {
+        let key = key_file::read_key(path, output)?;
+        let did = key.public_key().to_did_key();
+        match (&self.account, did) {
+            (Some(account), Some(did)) if *account != did => Err(Failure::usage(format!(
+                "the key is {did}, not {account}; --format siwe or siws signs in a chain's account"
+            ))),
+            _ => {
+                let session = sign_in.agent(Arc::new(key)).await?;
+                Ok((session, RequestKey::Agent(path.to_owned())))
+            }
+        }
+    }
+
+    async fn wallet(
+        &self,
+        sign_in: SignIn,
+        format: Format,
+        path: &Path,
+        output: &Output,
+    ) -> Result<(Session, RequestKey), Failure> {
+        let key = key_file::read_key(path, output)?;
+        let wallet = Arc::new(self.wallet_of(format, key)?);
+        let (sign_in, request_key) = match (&self.session_key, format) {
+            (Some(file), _) => {
+                let key: Arc<dyn Signer> = Arc::new(key_file::read_key(file, output)?);
+                (sign_in.session_key(key), RequestKey::File(file.clone()))
+            }
+            (None, Format::Key) => {
+                let key: Arc<dyn Signer> = Arc::new(key_file::read_key(path, output)?);
+                (sign_in.proven_key(key), RequestKey::Proven(path.to_owned()))
+            }
+            (None, Format::Siwe | Format::Siws) => {
+                let kept = key_file::new_session_key()?;
+                let key: Arc<dyn Signer> = Arc::new(key_file::copy(&kept)?);
+                (sign_in.session_key(key), RequestKey::Made(kept))
+            }
+        };
+        Ok((sign_in.wallet(wallet).await?, request_key))
+    }
+
+    /// The wallet of the key, which must control the account that was named.
+    fn wallet_of(&self, format: Format, key: InMemorySigner) -> Result<InMemoryWallet, Failure> {
+        let named = self
+            .account
+            .as_deref()
+            .map(str::parse::<Account>)
+            .transpose();
+        let named = named.map_err(|error| Failure::usage(format!("--account: {error}")))?;
+        let refused = |error: WalletKeyError| Failure::usage(format!("{format:?}: {error}"));
+        let wallet = match format {
+            Format::Siwe => InMemoryWallet::ethereum(key, ethereum_chain(named.as_ref())?),
+            Format::Siws => InMemoryWallet::solana(key),
+            Format::Key => InMemoryWallet::raw(key),
+        };
+        let wallet = wallet.map_err(refused)?;
+        let controls = |named: &Account| {
+            let (ours, theirs) = (wallet.account().to_string(), named.to_string());
+            // The case of an Ethereum address is a checksum.
+            ours == theirs || (format == Format::Siwe && ours.eq_ignore_ascii_case(&theirs))
+        };
+        match &named {
+            Some(named) if !controls(named) => Err(Failure::usage(format!(
+                "the key controls {}, not {named}",
+                wallet.account()
+            ))),
+            Some(_) | None => Ok(wallet),
+        }
+    }
+}
+
+/// The chain of a named account, else Ethereum's main network.
+fn ethereum_chain(named: Option<&Account>) -> Result<u64, Failure> {
+    let Some(named) = named else { return Ok(1) };
+    let reference = match named {
+        Account::Chain(account) if account.chain().namespace() == "eip155" => {
+            account.chain().reference().parse().ok()
+        }
+        Account::Chain(_) | Account::Key(_) => None,
+    };
+    reference.ok_or_else(|| Failure::usage("--account must be eip155:<chain>:0x… for siwe"))
+}
+
+#[cfg(test)]
+mod tests {
+    use countersign_sdk::key::Curve;
+
+    use super::*;
+
+    const SECRET: &str = "ac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80";
+
+    fn wallet(format: Format, account: Option<&str>) -> Result<InMemoryWallet, Failure> {
+        let args = SignInArgs {
+            account: account.map(str::to_owned),
+            ..SignInArgs::default()
+        };
+        args.wallet_of(
+            format,
+            InMemorySigner::from_hex(Curve::Secp256k1, SECRET).unwrap(),
+        )
+    }
+
+    #[test]
+    fn the_named_account_is_the_keys_own() {
+        let ours = "eip155:10:0xf39fd6e51aad88f6f4ce6ab8827279cfffb92266";
+        let signed_for = wallet(Format::Siwe, Some(ours))
+            .unwrap()
+            .account()
+            .to_string();
+        assert!(signed_for.starts_with("eip155:10:0xf39F"), "{signed_for}");
+        for (format, account) in [
+            (
+                Format::Siwe,
+                Some("eip155:1:0x0000000000000000000000000000000000000001"),
+            ),
+            (Format::Siwe, Some("solana:x:abc")),
+            (Format::Siwe, Some("nonsense")),
+            (Format::Siws, None),
+            (Format::Key, Some(ours)),
+        ] {
+            assert!(wallet(format, account).is_err(), "{format:?} {account:?}");
+        }
+    }
+}
