@@ -139,6 +139,7 @@ impl App {
         let bounds = ConnectionBounds {
             max_connections: limits.max_connections,
             header_timeout: Duration::from_secs(limits.header_timeout),
+            write_timeout: Duration::from_secs(limits.body_timeout),
             grace: Duration::from_secs(limits.shutdown_grace),
         };
         let health = Arc::new(Health::default());

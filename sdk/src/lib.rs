@@ -16,6 +16,7 @@ pub mod account;
 #[cfg(feature = "client")]
 pub mod client;
 pub mod entropy;
+mod json;
 pub mod key;
 pub mod proof;
 #[cfg(feature = "resource-server")]

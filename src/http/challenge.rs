@@ -7,14 +7,14 @@ use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 
 use super::error::ErrorAnswer;
-use super::extract::{check_content_type, json, read_body, single};
+use super::extract::{check_content_type, json, read_body, refuse_private_keys, single};
 use super::layers::no_store;
 use super::router::AppState;
 use crate::model::reason::Refusal;
 use crate::service::challenge::{ChallengeRequest, challenge};
 
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "an object")]
 struct ChallengeBody {
     account: String,
     resource: Option<String>,
@@ -47,6 +47,20 @@ async fn answer(state: &AppState, request: Request<Body>) -> Result<Response, Re
     let origin = single(request.headers(), &header::ORIGIN)?.map(str::to_owned);
     let body = read_body(request, state.gate.body).await?;
     let body: ChallengeBody = json(&body)?;
+    let texts = [
+        &body.resource,
+        &body.scope,
+        &body.dpop_jkt,
+        &body.format,
+        &body.domain,
+    ];
+    refuse_private_keys(
+        texts
+            .into_iter()
+            .flatten()
+            .chain([&body.account])
+            .map(String::as_str),
+    )?;
     let made = challenge(
         &state.context,
         &ChallengeRequest {

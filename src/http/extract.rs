@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use axum::body::Body;
+use axum::body::{Body, HttpBody as _};
 use axum::http::{HeaderMap, HeaderName, Request, header};
 use bytes::Bytes;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
@@ -40,13 +40,22 @@ const SECRET_NAMES: [&str; 8] = [
 /// [`Reason::BodyTooLarge`], [`Reason::BodyTimeout`], or [`Reason::MalformedRequest`] when the
 /// connection broke.
 pub async fn read_body(request: Request<Body>, limits: BodyLimits) -> Result<Bytes, Refusal> {
+    let too_large = || {
+        let detail = format!("the body may have {} bytes at most", limits.max_bytes);
+        Refusal::new(Reason::BodyTooLarge, detail)
+    };
+    if request.headers().contains_key(header::CONTENT_ENCODING) {
+        let detail = "send the body as it is, without Content-Encoding";
+        return Err(Refusal::new(Reason::ContentType, detail));
+    }
+    // A length that is stated and too large is refused before a byte is read.
+    if request.body().size_hint().lower() > u64::try_from(limits.max_bytes).unwrap_or(u64::MAX) {
+        return Err(too_large());
+    }
     let body = Limited::new(request.into_body(), limits.max_bytes).collect();
     match tokio::time::timeout(limits.timeout, body).await {
         Ok(Ok(collected)) => Ok(collected.to_bytes()),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(Refusal::new(
-            Reason::BodyTooLarge,
-            format!("the body may have {} bytes at most", limits.max_bytes),
-        )),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_large()),
         Ok(Err(_)) => Err(Refusal::new(
             Reason::MalformedRequest,
             "the body did not arrive whole",
@@ -98,39 +107,65 @@ pub fn single<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<Option<&'
 /// Reads a JSON object; members that the endpoint does not know, and repeated ones, are refused.
 ///
 /// # Errors
-/// [`Reason::MalformedRequest`], [`Reason::ParameterUnknown`] or [`Reason::PrivateKeyReceived`].
+/// [`Reason::MalformedRequest`], [`Reason::ParameterMissing`], [`Reason::ParameterRepeated`],
+/// [`Reason::ParameterUnknown`] or [`Reason::PrivateKeyReceived`].
 pub fn json<T: DeserializeOwned>(body: &[u8]) -> Result<T, Refusal> {
+    // A derived struct is read from an array too, in the order of its fields, which is no contract.
+    if body.trim_ascii_start().first() != Some(&b'{') {
+        let detail = "the body is not a JSON object";
+        return Err(Refusal::new(Reason::MalformedRequest, detail));
+    }
     serde_json::from_slice(body).map_err(|error| {
-        if holds_private_key(body) {
+        if serde_json::from_slice(body).is_ok_and(|value| holds_private_key(&value)) {
             return private_key();
         }
         let text = error.to_string();
-        if text.starts_with("unknown field") {
-            return Refusal::new(Reason::ParameterUnknown, format!("the body: {text}"));
-        }
-        // The parser's message names members, positions and types, never a value longer than its
-        // own words; what it quotes of the input is cut.
+        let reason = if text.starts_with("unknown field") {
+            Reason::ParameterUnknown
+        } else if text.starts_with("missing field") {
+            Reason::ParameterMissing
+        } else if text.starts_with("duplicate field") {
+            Reason::ParameterRepeated
+        } else {
+            Reason::MalformedRequest
+        };
+        // The parser names members, positions and types; what it quotes of the input is cut.
         let text: String = text.chars().take(200).collect();
-        Refusal::new(
-            Reason::MalformedRequest,
-            format!("the body is not the JSON object expected: {text}"),
-        )
+        Refusal::new(reason, format!("the JSON body: {text}"))
     })
 }
 
-/// Whether a body that was refused holds what looks like a private key, at any depth.
-fn holds_private_key(body: &[u8]) -> bool {
-    fn within(value: &serde_json::Value) -> bool {
-        match value {
-            serde_json::Value::Object(members) => members.iter().any(|(name, value)| {
-                SECRET_NAMES.contains(&&*name.to_ascii_lowercase()) && !value.is_null()
-                    || within(value)
-            }),
-            serde_json::Value::Array(items) => items.iter().any(within),
-            _ => false,
+/// Refuses values that are a private key: a JWK with a private member, or a PEM.
+///
+/// # Errors
+/// [`Reason::PrivateKeyReceived`].
+pub fn refuse_private_keys<'a>(values: impl IntoIterator<Item = &'a str>) -> Result<(), Refusal> {
+    if values.into_iter().any(is_private_key) {
+        Err(private_key())
+    } else {
+        Ok(())
+    }
+}
+
+fn is_private_key(value: &str) -> bool {
+    let jwk = value.trim_start().starts_with('{')
+        && serde_json::from_str(value).is_ok_and(|value| holds_private_key(&value));
+    jwk || value.contains("PRIVATE KEY-----")
+}
+
+/// Whether a JSON value holds what looks like a private key, at any depth.
+fn holds_private_key(value: &serde_json::Value) -> bool {
+    match value {
+        serde_json::Value::Object(members) => members.iter().any(|(name, value)| {
+            let secret = SECRET_NAMES.contains(&&*name.to_ascii_lowercase()) && !value.is_null();
+            secret || holds_private_key(value)
+        }),
+        serde_json::Value::Array(items) => items.iter().any(holds_private_key),
+        serde_json::Value::String(text) => is_private_key(text),
+        serde_json::Value::Null | serde_json::Value::Bool(_) | serde_json::Value::Number(_) => {
+            false
         }
     }
-    serde_json::from_slice(body).is_ok_and(|value| within(&value))
 }
 
 fn private_key() -> Refusal {
@@ -163,6 +198,7 @@ impl Form {
             if SECRET_NAMES.contains(&&*name.to_ascii_lowercase()) {
                 return Err(private_key());
             }
+            refuse_private_keys([&*value])?;
             if parameters.iter().any(|(earlier, _)| *earlier == name) {
                 let detail = format!("the parameter {} may stand once", shown(&name));
                 return Err(Refusal::new(Reason::ParameterRepeated, detail));

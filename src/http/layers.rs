@@ -6,15 +6,17 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::State;
-use axum::http::{HeaderName, HeaderValue, Method, Request, StatusCode, header};
+use axum::http::uri::Authority;
+use axum::http::{HeaderName, HeaderValue, Method, Request, StatusCode, Version, header};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use tower_http::cors::{AllowOrigin, CorsLayer};
 
 use super::error::{Answered, ErrorAnswer};
-use super::extract::BodyLimits;
+use super::extract::{BodyLimits, single};
 use super::router::AppState;
 use crate::limit::{OverLimit, RequestLimit};
+use crate::model::domain::{Domains, is_loopback_authority};
 use crate::model::reason::{Reason, Refusal};
 
 /// The bounds that requests pass.
@@ -58,6 +60,9 @@ async fn pass(State(state): State<AppState>, request: Request<Body>, next: Next)
     if let Err(over) = count(&state.gate.requests, &request) {
         return too_many(over);
     }
+    if let Err(refusal) = check_host(&request, &state.context.rules.domains) {
+        return ErrorAnswer::from(refusal).into_response();
+    }
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
     let response = next.run(request).await;
     if let Some(Answered(reason)) = response.extensions().get() {
@@ -69,6 +74,28 @@ async fn pass(State(state): State<AppState>, request: Request<Body>, next: Next)
         }
     }
     response
+}
+
+/// One `Host`, as RFC 9112 §3.2 demands. In development it must be this machine: a page elsewhere
+/// whose name was made to lead here (DNS rebinding) gets nothing.
+fn check_host(request: &Request<Body>, domains: &Domains) -> Result<(), Refusal> {
+    let refused = |detail| Err(Refusal::new(Reason::MalformedRequest, detail));
+    let Some(host) = single(request.headers(), &header::HOST)? else {
+        // HTTP/1.0 has none.
+        return match request.version() {
+            Version::HTTP_11 => refused("the request has no Host"),
+            _ => Ok(()),
+        };
+    };
+    if host.parse::<Authority>().is_err() || host.contains('@') {
+        return refused("Host is not a host and a port");
+    }
+    match domains {
+        Domains::Loopback if !is_loopback_authority(host) => {
+            refused("in development, Host is an address of this machine")
+        }
+        Domains::Loopback | Domains::Listed(_) => Ok(()),
+    }
 }
 
 fn count(limit: &RequestLimit, request: &Request<Body>) -> Result<(), OverLimit> {

@@ -1,10 +1,11 @@
 //! Connections: accepted within a bound, timed while they say nothing, drained at the end.
 //!
 //! HTTP/1.1 alone; TLS and newer versions end at the proxy in front. A client that opens a
-//! connection and does not finish a request head is cut off; one that reads slowly holds one slot
-//! of a fixed number and no memory beyond its own answer.
+//! connection and does not finish a request head is cut off, and so is one that does not read what it
+//! is answered.
 
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,14 +15,15 @@ use axum::http::Request;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::server::graceful::{GracefulConnection, GracefulShutdown};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
+use tokio_io_timeout::TimeoutStream;
 use tower::ServiceExt;
 
 use super::layers::Peer;
 
-/// The largest request head, in bytes; a larger one is answered 431.
+/// The buffer for a request head, in bytes; a head that does not fit is answered 431.
 const MAX_HEAD_BYTES: usize = 32 * 1024;
 /// How long accepting pauses when the process has no descriptors left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
@@ -33,6 +35,8 @@ pub struct ConnectionBounds {
     pub max_connections: usize,
     /// How long a request's head may take, from the moment at which one may begin.
     pub header_timeout: Duration,
+    /// How long a write may wait for a client that does not read.
+    pub write_timeout: Duration,
     /// How long open requests are given when the server stops.
     pub grace: Duration,
 }
@@ -63,6 +67,7 @@ pub async fn serve(
             tokio::time::sleep(ACCEPT_PAUSE).await;
             continue;
         };
+        let stream = timed(stream, peer, bounds.write_timeout);
         let connection = graceful.watch(connection(&http, stream, peer, routes.clone()));
         tokio::spawn(async move {
             if let Err(error) = connection.await {
@@ -80,17 +85,26 @@ pub async fn serve(
     }
 }
 
-/// One connection, each of its requests marked with the peer.
-fn connection(
-    http: &http1::Builder,
-    stream: TcpStream,
-    peer: SocketAddr,
-    routes: Router,
-) -> impl hyper_util::server::graceful::GracefulConnection<Error = hyper::Error> + use<> {
+/// The stream, which fails once a write has waited too long. Reading is timed by the request's parts.
+fn timed(stream: TcpStream, peer: SocketAddr, write_timeout: Duration) -> Timed {
     // Answers are small; waiting to fill a segment would only delay them.
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%peer, %error, "TCP_NODELAY was not set");
     }
+    let mut stream = TimeoutStream::new(stream);
+    stream.set_write_timeout(Some(write_timeout));
+    Box::pin(stream)
+}
+
+type Timed = Pin<Box<TimeoutStream<TcpStream>>>;
+
+/// One connection, each of its requests marked with the peer.
+fn connection(
+    http: &http1::Builder,
+    stream: Timed,
+    peer: SocketAddr,
+    routes: Router,
+) -> impl GracefulConnection<Error = hyper::Error> + use<> {
     let service = hyper::service::service_fn(move |request: Request<Incoming>| {
         let mut request = request.map(Body::new);
         request.extensions_mut().insert(Peer(peer));

@@ -61,7 +61,10 @@ pub(crate) async fn post(
 
 async fn grant(state: &AppState, request: Request<Body>) -> Result<IssuedToken, Refusal> {
     check_content_type(request.headers(), "application/x-www-form-urlencoded")?;
-    let proof = single(request.headers(), &HeaderName::from_static("dpop"))?.map(str::to_owned);
+    // RFC 9449 §4.3, check 1: one proof, or none.
+    let proof = single(request.headers(), &HeaderName::from_static("dpop"))
+        .map_err(|refusal| Refusal::new(Reason::ProofInvalid, refusal.detail().to_owned()))?
+        .map(str::to_owned);
     let body = read_body(request, state.gate.body).await?;
     let form = Form::parse(&body)?;
     match form.require("grant_type")? {

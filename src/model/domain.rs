@@ -40,10 +40,18 @@ pub fn authority_of_origin(origin: &str) -> Option<&str> {
 
 /// Whether `authority` (`host` or `host:port`) is on this machine.
 pub fn is_loopback_authority(authority: &str) -> bool {
-    if authority.contains(['/', '?', '#', '@', '\\', ' ']) {
+    // The URL parser drops some characters and has many spellings for one address; what comes out
+    // must be what went in.
+    let Ok(url) = Url::parse(&format!("http://{authority}/")) else {
         return false;
-    }
-    Url::parse(&format!("http://{authority}/")).is_ok_and(|url| is_loopback(&url))
+    };
+    let spelled = match (url.host_str(), url.port()) {
+        (Some(host), Some(port)) => format!("{host}:{port}"),
+        (Some(host), None) => host.to_owned(),
+        (None, _) => return false,
+    };
+    let same = spelled == authority || format!("{spelled}:80") == authority;
+    same && is_loopback(&url)
 }
 
 /// Whether the host of `url` is on this machine.
@@ -76,6 +84,10 @@ mod tests {
             "127.0.0.1.example",
             "a@localhost",
             "localhost/x",
+            "local\nhost",
+            "127.1",
+            "0x7f.1",
+            "localhost:",
             "10.0.0.1",
             "",
             "example",

@@ -36,10 +36,21 @@ impl Scope {
     /// # Errors
     /// [`Reason::ScopeUnknown`] when it is none of this grammar.
     pub fn from_ability(ability: &str) -> Result<Self, Refusal> {
-        match ability.split_once('/') {
-            Some((PLAIN_NAMESPACE, name)) => name.parse(),
-            Some((namespace, name)) => format!("{namespace}:{name}").parse(),
-            None => Err(malformed()),
+        let scope: Self = match ability.split_once('/') {
+            Some((PLAIN_NAMESPACE, name)) => name.parse()?,
+            Some((namespace, name)) => format!("{namespace}:{name}").parse()?,
+            None => return Err(malformed()),
+        };
+        // `oauth/a:b` would be the scope `a:b`, whose own ability is `a/b`.
+        let (namespace, name) = scope.ability();
+        if ability
+            .strip_prefix(namespace)
+            .and_then(|rest| rest.strip_prefix('/'))
+            == Some(name)
+        {
+            Ok(scope)
+        } else {
+            Err(malformed())
         }
     }
 }
@@ -180,5 +191,6 @@ mod tests {
         }
         assert!("a  b".parse::<ScopeSet>().is_err());
         assert!(Scope::from_ability("a/b/c").is_err());
+        assert!(Scope::from_ability("oauth/a:b").is_err());
     }
 }

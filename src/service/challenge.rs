@@ -85,6 +85,7 @@ pub fn challenge(context: &Context, request: &ChallengeRequest<'_>) -> Result<Ch
     target.rules.check_subject(&format.subject_of(&account)?)?;
     let scopes = target.rules.scopes_for(request.scope)?;
     let session_key = request.dpop_jkt.map(session_key).transpose()?;
+    check_session_expires_in(request)?;
 
     let grant = (!scopes.is_empty())
         .then(|| recap::Grant::new(&target.uri, &scopes))
@@ -105,7 +106,7 @@ pub fn challenge(context: &Context, request: &ChallengeRequest<'_>) -> Result<Ch
         now.plus(
             request
                 .session_expires_in
-                .map_or(longest, |asked| asked.clamp(1, longest)),
+                .map_or(longest, |asked| asked.min(longest)),
         )
     } else {
         expires_at
@@ -208,6 +209,20 @@ fn domain_of<'a>(context: &'a Context, request: &ChallengeRequest<'a>) -> Result
             refused("a page may only ask for a message of its own domain")
         }
         Some(_) | None => Ok(domain),
+    }
+}
+
+fn check_session_expires_in(request: &ChallengeRequest<'_>) -> Result<(), Refusal> {
+    match (request.session_expires_in, request.dpop_jkt) {
+        (Some(0), _) => Err(Refusal::new(
+            Reason::MalformedRequest,
+            "`session_expires_in` is a number of seconds from 1",
+        )),
+        (Some(_), None) => Err(Refusal::new(
+            Reason::MalformedRequest,
+            "`session_expires_in` goes with `dpop_jkt`: without a session key nothing outlives the challenge",
+        )),
+        (Some(_) | None, _) => Ok(()),
     }
 }
 

@@ -21,7 +21,7 @@ const SERVER_FLOORS: &[&[&str]] = &[
 
 /// The floors of the SDK.
 const SDK_FLOORS: &[&[&str]] = &[
-    &["time", "entropy"],
+    &["time", "entropy", "json"],
     &["key"],
     &["account"],
     &["proof"],

@@ -34,7 +34,7 @@ async fn garbage_gets_a_clear_4xx() {
     let deep = format!("{}{}", "[".repeat(5000), "]".repeat(5000));
     let json_type = "application/json";
     let form_type = "application/x-www-form-urlencoded";
-    let cases: [(&str, &str, Vec<u8>, u16, &str); 12] = [
+    let cases: [(&str, &str, Vec<u8>, u16, &str); 14] = [
         (
             "/challenge",
             json_type,
@@ -74,6 +74,14 @@ async fn garbage_gets_a_clear_4xx() {
             "/challenge",
             json_type,
             br#"{"account":"a","account":"b"}"#.to_vec(),
+            400,
+            "parameter_repeated",
+        ),
+        ("/challenge", json_type, b"{}".to_vec(), 400, "parameter_missing"),
+        (
+            "/challenge",
+            json_type,
+            br#"["did:key:z6Mkr3y8hdfPpDXsCiq9BwESt82x4tQBFtMVc5igofhwk2Pm","http://127.0.0.1:9",null,null,null,null,null]"#.to_vec(),
             400,
             "malformed_request",
         ),
@@ -124,21 +132,31 @@ async fn garbage_gets_a_clear_4xx() {
 #[tokio::test]
 async fn repeated_header_fields_are_refused() {
     let server = Server::development().await;
-    for field in ["DPoP: a", "Content-Type: application/x-www-form-urlencoded"] {
+    for (field, reason) in [
+        ("DPoP: a", "proof_invalid"),
+        (
+            "Content-Type: application/x-www-form-urlencoded",
+            "parameter_repeated",
+        ),
+        ("Host: y", "parameter_repeated"),
+    ] {
         let request = format!(
-            "POST /token HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-www-form-urlencoded\r\n\
+            "POST /token HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/x-www-form-urlencoded\r\n\
              DPoP: b\r\n{field}\r\nContent-Length: 3\r\nConnection: close\r\n\r\na=b"
         );
         let answer = raw(&server, request.as_bytes()).await;
         assert!(answer.starts_with("HTTP/1.1 400"), "{answer}");
-        assert!(answer.contains("parameter_repeated"), "{answer}");
+        assert!(answer.contains(reason), "{answer}");
     }
 }
 
 #[tokio::test]
 async fn broken_http_is_closed_and_the_server_goes_on() {
     let server = Server::development().await;
-    let long = format!("GET /{} HTTP/1.1\r\nHost: x\r\n\r\n", "a".repeat(100_000));
+    let long = format!(
+        "GET /{} HTTP/1.1\r\nHost: localhost\r\n\r\n",
+        "a".repeat(100_000)
+    );
     for bytes in [
         &b"\x16\x03\x01\x02\x00\x01\x00"[..],
         b"GET / HTTP/9.9\r\n\r\n",
@@ -164,7 +182,7 @@ async fn a_body_that_does_not_arrive_is_given_up() {
     let mut stream = TcpStream::connect(address.split('/').next().unwrap())
         .await
         .unwrap();
-    let head = "POST /tenant/challenge HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n\
+    let head = "POST /tenant/challenge HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n\
                 Content-Length: 100\r\n\r\n{";
     stream.write_all(head.as_bytes()).await.unwrap();
     let mut answer = vec![0; 4096];
@@ -191,6 +209,41 @@ async fn a_body_that_does_not_arrive_is_given_up() {
         .await
         .expect("closed")
         .unwrap();
+}
+
+/// Pipelines requests without end and never reads an answer.
+#[tokio::test]
+async fn a_client_that_does_not_read_is_cut_off() {
+    let toml = format!(
+        "{CONFIGURED}\n[limits]\nrequests_per_minute = \"off\"\nbody_timeout = 1\nheader_timeout = 1\nmax_connections = 1\n"
+    );
+    let server = Server::configured(&toml).await;
+    let address = server.at("").replace("http://", "");
+    let mut deaf = TcpStream::connect(address.split('/').next().unwrap())
+        .await
+        .unwrap();
+    let request = "GET /tenant/.well-known/oauth-authorization-server HTTP/1.1\r\nHost: x\r\n\r\n";
+    let many = request.repeat(1000);
+    let flood = async { while deaf.write_all(many.as_bytes()).await.is_ok() {} };
+    let ended = tokio::time::timeout(Duration::from_secs(30), flood).await;
+    assert!(ended.is_ok(), "the connection was never closed");
+    // The one slot is free again.
+    assert_eq!(server.nonce().await.len(), 64);
+}
+
+#[tokio::test]
+async fn in_development_a_name_that_leads_here_is_not_enough() {
+    let server = Server::development().await;
+    for (host, status) in [
+        ("localhost:8700", 200),
+        ("evil.example", 400),
+        ("a@localhost", 400),
+    ] {
+        let request = server.http.get(server.at("/nonce")).header("host", host);
+        assert_eq!(request.send().await.unwrap().status(), status, "{host}");
+    }
+    let nameless = raw(&server, b"GET /nonce HTTP/1.1\r\n\r\n").await;
+    assert!(nameless.starts_with("HTTP/1.1 400"), "{nameless}");
 }
 
 #[tokio::test]
@@ -371,7 +424,7 @@ async fn a_stopping_server_finishes_what_it_began() {
     let mut open = TcpStream::connect(&address).await.unwrap();
     let body = json!({ "account": EvmWallet::new().account(), "resource": RESOURCE }).to_string();
     let head = format!(
-        "POST /challenge HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n",
+        "POST /challenge HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n",
         body.len()
     );
     open.write_all(head.as_bytes()).await.unwrap();

@@ -284,8 +284,15 @@ async fn a_private_key_anywhere() {
     });
     let proof = jws(&key(Curve::Ed25519), &private, &json!({}));
     let server = &ready.server;
-    let sent = server.token(&[("seed", "abandon abandon")], None).await;
-    sent.refused(400, "invalid_request", "private_key_received");
+    let jwk = r#"{"kty":"OKP","crv":"Ed25519","x":"AA","d":"AA"}"#;
+    for (name, value) in [("seed", "abandon abandon"), ("public_key", jwk)] {
+        let sent = server.token(&[(name, value)], None).await;
+        sent.refused(400, "invalid_request", "private_key_received");
+    }
+    let told = server
+        .challenge(&json!({ "account": "a", "dpop_jkt": jwk }))
+        .await;
+    told.refused(400, "invalid_request", "private_key_received");
     let body =
         json!({ "account": did(&key(Curve::Ed25519)), "jwk": { "kty": "OKP", "d": "AAAA" } });
     server

@@ -73,7 +73,10 @@ pub async fn issuer_keys(http: &Http, metadata: &Metadata) -> Result<Vec<IssuerK
     for jwk in set.keys {
         match PublicKey::from_jwk_json(jwk.to_string().as_bytes()) {
             Ok(key) => keys.push(IssuerKey {
-                kid: jwk.get("kid").and_then(|kid| kid.as_str()).map(str::to_owned),
+                kid: jwk
+                    .get("kid")
+                    .and_then(|kid| kid.as_str())
+                    .map(str::to_owned),
                 key,
             }),
             Err(KeyError::PrivateKey) => return Err(refused("its JWKS shows a private key")),

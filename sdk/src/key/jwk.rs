@@ -11,6 +11,7 @@ use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 
 use super::{Curve, KeyError, PublicKey};
+use crate::json::object;
 
 /// The longest JWK that is read, in bytes: three times what the largest legitimate one takes.
 const MAX_JWK_BYTES: usize = 4096;
@@ -119,7 +120,7 @@ impl PublicKey {
         if json.len() > MAX_JWK_BYTES {
             return Err(KeyError::Encoding("a JWK of more than 4096 bytes"));
         }
-        serde_json::from_slice::<ReceivedJwk<'_>>(json)
+        object::<ReceivedJwk<'_>>(json)
             .map_err(|_| KeyError::Encoding("not a JSON Web Key"))?
             .to_public_key()
     }

@@ -15,6 +15,7 @@ use super::jws::{self, CompactJws, JwsError};
 use super::replay::ReplayKey;
 use super::target_uri::TargetUri;
 use crate::entropy::{Entropy, EntropyError};
+use crate::json::object;
 use crate::key::{Algorithm, KeyError, PublicJwk, PublicKey, Signer, SignerError, Thumbprint};
 use crate::time::Timestamp;
 
@@ -147,11 +148,11 @@ pub enum DpopError {
         /// What the proof says.
         received: String,
     },
-    /// `iat` is too long ago.
-    #[error("iat is {0} seconds ago")]
+    /// `iat` is too long ago, or `exp` has passed.
+    #[error("the proof is too old or expired: iat is {0} seconds ago")]
     TooOld(u64),
-    /// `iat` lies too far ahead.
-    #[error("iat is {0} seconds ahead of this server's clock")]
+    /// `iat` or `nbf` lies too far ahead.
+    #[error("iat or nbf is {0} seconds ahead of this server's clock")]
     InFuture(u64),
     /// A nonce is required and there is none, or it is not a current one of this server.
     #[error("the proof needs a current nonce of this server")]
@@ -204,6 +205,10 @@ struct Claims<'a> {
     #[serde(borrow)]
     htu: Cow<'a, str>,
     iat: u64,
+    #[serde(default)]
+    exp: Option<u64>,
+    #[serde(default)]
+    nbf: Option<u64>,
     #[serde(borrow, default)]
     ath: Option<Cow<'a, str>>,
     #[serde(borrow, default)]
@@ -225,14 +230,15 @@ pub fn check(proof: &str, expected: &Expected<'_>) -> Result<VerifiedProof, Dpop
     let jwk = header.jwk.as_ref();
     let key = jwk
         .ok_or(DpopError::Key(KeyError::Encoding("it is missing")))?
+        .0
         .to_public_key()
         .map_err(DpopError::Key)?;
-    let claims: Claims<'_> = serde_json::from_slice(&jws.payload).map_err(|_| {
+    let claims: Claims<'_> = object(&jws.payload).map_err(|_| {
         JwsError::Malformed("jti, htm, htu must be texts and iat whole seconds, each there once")
     })?;
     // 2. What costs nothing is compared first; it says more than a failed signature does.
     check_request(&claims, expected)?;
-    check_time(claims.iat, expected)?;
+    check_time(&claims, expected)?;
     // 3. The signature, by the key in the header.
     key.verify(algorithm, jws.signing_input, &jws.signature)
         .map_err(|_| DpopError::Signature)?;
@@ -283,15 +289,26 @@ fn check_request(claims: &Claims<'_>, expected: &Expected<'_>) -> Result<(), Dpo
     Ok(())
 }
 
-fn check_time(iat: u64, expected: &Expected<'_>) -> Result<(), DpopError> {
-    let (iat, now) = (Timestamp::from_unix(iat), expected.now);
+fn check_time(claims: &Claims<'_>, expected: &Expected<'_>) -> Result<(), DpopError> {
+    let (iat, now) = (Timestamp::from_unix(claims.iat), expected.now);
     if now.since(iat) > expected.window.max_age {
         return Err(DpopError::TooOld(now.since(iat)));
     }
     if iat.since(now) > expected.window.max_future_skew {
         return Err(DpopError::InFuture(iat.since(now)));
     }
-    Ok(())
+    // A proof needs neither, and keeps to them where it states them (RFC 7519 §4.1.4, §4.1.5).
+    let skew = expected.window.max_future_skew;
+    if claims
+        .exp
+        .is_some_and(|exp| Timestamp::from_unix(exp).plus(skew) <= now)
+    {
+        return Err(DpopError::TooOld(now.since(iat)));
+    }
+    match claims.nbf.map(Timestamp::from_unix) {
+        Some(nbf) if nbf > now.plus(skew) => Err(DpopError::InFuture(nbf.since(now))),
+        Some(_) | None => Ok(()),
+    }
 }
 
 /// A received text, short and printable enough for an error message.

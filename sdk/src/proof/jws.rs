@@ -10,6 +10,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
+use crate::json::{Object, object};
 use crate::key::Algorithm;
 use crate::key::jwk::ReceivedJwk;
 
@@ -61,7 +62,7 @@ impl<'a> CompactJws<'a> {
     }
 
     pub(crate) fn header(&self) -> Result<JoseHeader<'_>, JwsError> {
-        let header: JoseHeader<'_> = serde_json::from_slice(&self.header).map_err(|_| {
+        let header: JoseHeader<'_> = object(&self.header).map_err(|_| {
             JwsError::Malformed("the header is not the JSON object it must be, or repeats a member")
         })?;
         header.refuse_unsupported()?;
@@ -79,7 +80,7 @@ pub(crate) struct JoseHeader<'a> {
     #[serde(borrow, default)]
     pub(crate) kid: Option<Cow<'a, str>>,
     #[serde(borrow, default)]
-    pub(crate) jwk: Option<ReceivedJwk<'a>>,
+    pub(crate) jwk: Option<Object<ReceivedJwk<'a>>>,
     #[serde(default)]
     crit: Option<IgnoredAny>,
     #[serde(default)]

@@ -14,6 +14,7 @@ use super::jws::{self, CompactJws, JwsError};
 use super::replay::ReplayKey;
 use crate::account::Account;
 use crate::entropy::Entropy;
+use crate::json::{Object, object};
 use crate::key::{KeyError, PublicKey, Signer};
 use crate::time::Timestamp;
 
@@ -157,11 +158,11 @@ pub fn check(
         return Err(AssertionError::Type);
     }
     let algorithm = header.algorithm()?;
-    if let Some(jwk) = &header.jwk {
+    if let Some(Object(jwk)) = &header.jwk {
         // The key is the one that iss names. One in the header is not believed; a private one is told.
         jwk.to_public_key().map_err(AssertionError::Key)?;
     }
-    let claims: Claims<'_> = serde_json::from_slice(&jws.payload).map_err(|_| {
+    let claims: Claims<'_> = object(&jws.payload).map_err(|_| {
         JwsError::Malformed(
             "iss, sub, aud, jti must be texts, iat and exp whole seconds, each there once",
         )

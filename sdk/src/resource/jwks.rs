@@ -10,6 +10,7 @@ use std::sync::Arc;
 use serde::Deserialize;
 
 use super::token::TokenError;
+use crate::json::{Object, object};
 use crate::key::jwk::ReceivedJwk;
 use crate::key::{Algorithm, KeyError, PublicKey};
 
@@ -50,14 +51,14 @@ struct IssuerKey {
 #[derive(Deserialize)]
 struct KeyMaterial<'a> {
     #[serde(borrow)]
-    keys: Vec<ReceivedJwk<'a>>,
+    keys: Vec<Object<ReceivedJwk<'a>>>,
 }
 
 /// The set, read for what the keys are called and meant for.
 #[derive(Deserialize)]
 struct Labels<'a> {
     #[serde(borrow)]
-    keys: Vec<Label<'a>>,
+    keys: Vec<Object<Label<'a>>>,
 }
 
 #[derive(Deserialize)]
@@ -98,10 +99,10 @@ impl IssuerKeys {
         }
         // Twice over the same text, so that each reading can refuse repeated members by itself.
         let malformed = |_| IssuerKeysError::Malformed;
-        let material: KeyMaterial<'_> = serde_json::from_slice(document).map_err(malformed)?;
-        let labels: Labels<'_> = serde_json::from_slice(document).map_err(malformed)?;
+        let material: KeyMaterial<'_> = object(document).map_err(malformed)?;
+        let labels: Labels<'_> = object(document).map_err(malformed)?;
         let mut usable: Vec<IssuerKey> = Vec::new();
-        for (jwk, label) in material.keys.iter().zip(&labels.keys) {
+        for (Object(jwk), Object(label)) in material.keys.iter().zip(&labels.keys) {
             let key = match jwk.to_public_key() {
                 Ok(key) if label.fits(&key) => key,
                 Err(KeyError::PrivateKey) => return Err(IssuerKeysError::PrivateKey),

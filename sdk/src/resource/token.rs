@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use super::claims::{AccessToken, Received};
 use super::jwks::IssuerKeys;
+use crate::json::object;
 use crate::key::{Algorithm, PublicKey};
 use crate::proof::JwsError;
 use crate::proof::jws::CompactJws;
@@ -132,8 +133,7 @@ pub fn verify_access_token(
     key.verify(algorithm, jws.signing_input, &jws.signature)
         .map_err(|_| TokenError::Signature)?;
     // 5. The claims: from our issuer, for us, now.
-    let received: Received =
-        serde_json::from_slice(&jws.payload).map_err(|_| TokenError::Claims)?;
+    let received: Received = object(&jws.payload).map_err(|_| TokenError::Claims)?;
     if received.iss != expected.issuer {
         return Err(TokenError::Issuer);
     }

@@ -67,7 +67,7 @@ pub(crate) static LIMITS_BODY_TIMEOUT: Key<Whole<u64>> = Key {
         unit: SECOND,
     },
     absent: Absent::Default("10"),
-    meaning: "Within what time its body must have arrived.",
+    meaning: "Within what time its body must have arrived, and how long an answer waits for a client that does not read.",
 };
 
 pub(crate) static LIMITS_SPENT_NONCES: Key<Whole<usize>> = Key {
