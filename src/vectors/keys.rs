@@ -120,7 +120,8 @@ fn declared_key(method: &Value) -> Option<PublicKey> {
 pub(super) fn judge_thumbprints(cases: &[Value]) -> Vec<Case> {
     let judged = cases.iter().enumerate().map(|(place, case)| {
         let jwk = case.get("jwk").and_then(Value::as_object);
-        let got = match jwk.filter(|jwk| is_ours(jwk)) {
+        let refused = text(case, "expect") == Some("reject");
+        let got = match jwk.filter(|jwk| refused || is_ours(jwk)) {
             Some(jwk) => thumbprint(jwk, text(case, "sha256").unwrap_or_default()).into(),
             None => Verdict::Skip,
         };

@@ -12,7 +12,7 @@ use countersign_sdk::time::Timestamp;
 use serde_json::Value;
 
 use super::case::{Case, Verdict, Why, moment, text};
-use crate::wallet::caip122::Field;
+use crate::wallet::caip122::{Field, Moment};
 use crate::wallet::format::{Evidence, WalletFormat};
 use crate::wallet::policy::{
     AllowedChains, AllowedDomains, Expected, GivenNonce, NonceOrigin, bind, check_content, require,
@@ -138,7 +138,7 @@ fn check_sign_in(
     let site = site_of(case, context, message.fields().domain);
     let now = moment(context, "now").or_else(|| moment(case, "now"));
     let nonce = text(context, "nonce");
-    let issued = message.issued_at().map(|issued| issued.ceil());
+    let issued = message.issued_at().map(Moment::ceil);
     let now = now.or(issued).unwrap_or_default();
     let age = case.get("max_age_seconds").and_then(Value::as_u64);
     let expected = Expected {

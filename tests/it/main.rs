@@ -7,6 +7,7 @@
 //! | `refusals` | each refusal with its own reason, and that a refusal burns nothing |
 //! | `races` | of many at once exactly one |
 //! | `edges` | garbage, limits, CORS, health, draining |
+//! | `vectors` | every published case, answered as it expects |
 //! | `architecture` | that no arrow points up, and that the documents keep up with the code |
 
 mod architecture;
@@ -15,3 +16,4 @@ mod flows;
 mod races;
 mod refusals;
 mod support;
+mod vectors;

@@ -26,6 +26,10 @@ use crate::model::reason::{Reason, Refusal};
 /// What a sign-in cannot be without, beyond what a namespace's grammar demands.
 const REQUIRED: [Field; 4] = [Field::Uri, Field::Version, Field::Nonce, Field::IssuedAt];
 
+/// The shortest nonce of a sign-in, in characters, whatever the namespace's grammar lets pass
+/// (CAIP-122, EIP-4361).
+const MIN_NONCE: usize = 8;
+
 /// The domains that may ask for sign-ins.
 pub trait AllowedDomains {
     /// Whether `domain`, an RFC 3986 authority as the text writes it, is one of them.
@@ -186,6 +190,16 @@ pub fn bind<'a>(
         ));
     }
     require(&message, &REQUIRED)?;
+    if message
+        .fields()
+        .nonce
+        .is_none_or(|nonce| nonce.len() < MIN_NONCE)
+    {
+        return Err(Refusal::new(
+            Reason::MalformedMessage,
+            "the nonce of a sign-in has at least 8 characters",
+        ));
+    }
     let nonce = expected
         .nonces
         .open(format.name(), &message, expected.now)?;

@@ -86,10 +86,11 @@ fn a_good_text_is_bound() {
 #[test]
 fn every_fault_has_its_reason() {
     use Reason as R;
-    let faults: [(R, Change); 26] = [
+    let faults: [(R, Change); 27] = [
         (R::MalformedMessage, |f| f.uri = None),
         (R::MalformedMessage, |f| f.version = None),
         (R::MalformedMessage, |f| f.nonce = None),
+        (R::MalformedMessage, |f| f.nonce = Some("0123456")),
         (R::MalformedMessage, |f| f.issued_at = None),
         (R::MalformedMessage, |f| {
             f.expiration_time = Some("2025-06-01T12:03:00Z");
