@@ -107,7 +107,7 @@ fn arrows_fall(folder: &str, floors: &[&[&str]]) -> Vec<String> {
                 continue;
             }
             for target in named_after(line, "crate::").filter(|target| *target != first) {
-                if floor_of(target).is_none_or(|floor| floor >= own) {
+                if floor_of(target).is_some_and(|floor| floor >= own) {
                     faults.push(format!("{}: `{}`", file.display(), line.trim()));
                 }
             }
