@@ -15,9 +15,13 @@
 mod claims;
 mod jwks;
 mod signature;
+mod jwks_cache;
+mod jwks_source;
 mod token;
 
 pub use claims::{AccessToken, ProvenKey};
 pub use jwks::{IssuerKeys, IssuerKeysError, MAX_JWKS_BYTES};
 pub use signature::verify_jws;
+pub use jwks_cache::{JwksCache, KeyCachePolicy, KeysUnavailable};
+pub use jwks_source::{FetchError, FetchedKeys, FixedKeys, IssuerEndpoint, KeySource};
 pub use token::{ExpectedToken, MAX_TOKEN_BYTES, TokenError, VerifiedToken, verify_access_token};

@@ -1,0 +1,166 @@
+//! The cache of keys on a manual clock, against a source that is told what to answer.
+
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+
+use async_trait::async_trait;
+
+use super::*;
+use crate::entropy::OsEntropy;
+use crate::key::{Curve, InMemorySigner, Signer as _};
+use crate::resource::jwks_source::{FetchError, FetchedKeys};
+use crate::time::ManualClock;
+
+const NOW: Timestamp = Timestamp::from_unix(1_000_000);
+
+/// Counts its calls; answers a set, or nothing while `down`.
+#[derive(Debug)]
+struct Source {
+    calls: AtomicUsize,
+    down: Mutex<bool>,
+    max_age: AtomicU64,
+}
+
+#[async_trait]
+impl KeySource for Source {
+    async fn fetch(&self) -> Result<FetchedKeys, FetchError> {
+        self.calls.fetch_add(1, Ordering::SeqCst);
+        tokio::task::yield_now().await;
+        if *self.down.lock().unwrap() {
+            return Err(FetchError::NoAnswer {
+                url: "x".to_owned(),
+                reason: "down".to_owned(),
+            });
+        }
+        let signer = InMemorySigner::generate(Curve::Ed25519, &OsEntropy).unwrap();
+        let jwk = serde_json::to_value(signer.public_key().to_jwk()).unwrap();
+        Ok(FetchedKeys {
+            document: serde_json::json!({ "keys": [jwk] })
+                .to_string()
+                .into_bytes(),
+            max_age: Some(self.max_age.load(Ordering::SeqCst)),
+        })
+    }
+}
+
+fn cache() -> (JwksCache, Arc<Source>, Arc<ManualClock>) {
+    let source = Arc::new(Source {
+        calls: AtomicUsize::new(0),
+        down: Mutex::new(false),
+        max_age: AtomicU64::new(300),
+    });
+    let clock = Arc::new(ManualClock::new(NOW));
+    let cache = JwksCache::new(
+        Arc::clone(&source) as Arc<dyn KeySource>,
+        Arc::clone(&clock) as Arc<dyn Clock>,
+        KeyCachePolicy::default(),
+    );
+    (cache, source, clock)
+}
+
+/// Lets the tasks that were started run to their end.
+async fn settle() {
+    for _ in 0..10 {
+        tokio::task::yield_now().await;
+    }
+}
+
+fn calls(source: &Source) -> usize {
+    source.calls.load(Ordering::SeqCst)
+}
+
+#[tokio::test]
+async fn many_first_requests_make_one_fetch() {
+    let (cache, source, _clock) = cache();
+    let waiting: Vec<_> = (0..32)
+        .map(|_| {
+            let cache = cache.clone();
+            tokio::spawn(async move { cache.keys().await.is_ok() })
+        })
+        .collect();
+    for one in waiting {
+        assert!(one.await.unwrap());
+    }
+    assert_eq!(calls(&source), 1);
+}
+
+#[tokio::test]
+async fn a_fresh_set_is_used_and_renewed_before_its_end() {
+    let (cache, source, clock) = cache();
+    let first = cache.keys().await.unwrap();
+    clock.advance(239);
+    assert!(Arc::ptr_eq(&cache.keys().await.unwrap(), &first));
+    settle().await;
+    assert_eq!(calls(&source), 1);
+    clock.advance(1);
+    assert!(Arc::ptr_eq(&cache.keys().await.unwrap(), &first));
+    settle().await;
+    assert_eq!(calls(&source), 2);
+    assert!(!Arc::ptr_eq(&cache.keys().await.unwrap(), &first));
+}
+
+#[tokio::test]
+async fn max_age_is_honoured_within_bounds() {
+    for (max_age, fresh) in [(0, 60), (120, 120), (1 << 40, 3600)] {
+        let (cache, source, clock) = cache();
+        source.max_age.store(max_age, Ordering::SeqCst);
+        let first = cache.keys().await.unwrap();
+        *source.down.lock().unwrap() = true;
+        clock.advance(fresh - 1);
+        assert!(Arc::ptr_eq(&cache.keys().await.unwrap(), &first));
+        settle().await;
+        *source.down.lock().unwrap() = false;
+        // Past the cool-down of the renewal that failed.
+        clock.advance(31);
+        assert!(
+            !Arc::ptr_eq(&cache.keys().await.unwrap(), &first),
+            "{max_age}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn unknown_names_make_one_fetch_in_each_cool_down() {
+    let (cache, source, clock) = cache();
+    let mut seen = cache.keys().await.unwrap();
+    for _ in 0..100 {
+        assert!(
+            cache.newer_than(&seen).await.is_none(),
+            "a fetch was just made"
+        );
+    }
+    assert_eq!(calls(&source), 1);
+    clock.advance(30);
+    for _ in 0..100 {
+        seen = cache.newer_than(&seen).await.unwrap_or(seen);
+    }
+    assert_eq!(calls(&source), 2);
+}
+
+#[tokio::test]
+async fn a_stale_set_serves_while_the_issuer_is_down_and_then_no_more() {
+    let (cache, source, clock) = cache();
+    let first = cache.keys().await.unwrap();
+    *source.down.lock().unwrap() = true;
+    clock.advance(300 + 3599);
+    assert!(Arc::ptr_eq(&cache.keys().await.unwrap(), &first));
+    assert_eq!(calls(&source), 2);
+    assert!(cache.keys().await.is_ok());
+    assert_eq!(calls(&source), 2, "within the cool-down nobody waits again");
+    clock.advance(1);
+    assert_eq!(cache.keys().await.err(), Some(KeysUnavailable));
+    *source.down.lock().unwrap() = false;
+    clock.advance(30);
+    assert!(cache.keys().await.is_ok());
+}
+
+#[tokio::test]
+async fn without_any_set_it_fails_closed_and_tries_again_soon() {
+    let (cache, source, clock) = cache();
+    *source.down.lock().unwrap() = true;
+    assert_eq!(cache.keys().await.err(), Some(KeysUnavailable));
+    assert_eq!(cache.keys().await.err(), Some(KeysUnavailable));
+    assert_eq!(calls(&source), 1);
+    *source.down.lock().unwrap() = false;
+    clock.advance(1);
+    assert!(cache.keys().await.is_ok());
+}
