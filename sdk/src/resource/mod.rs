@@ -5,23 +5,65 @@
 //!
 //! | file | decides |
 //! |---|---|
-//! | `token` | whether a text is an access token of our issuer, for us, now (RFC 9068, RFC 8725) |
-//! | `claims` | what an access token says |
-//! | `signature` | whether any other JWS is by one of the issuer's keys (RFC 7515) |
+//! | `policy` | what the resource is and demands: [`ResourceConfig`] |
+//! | `layer` | where the checks stand: a tower layer, axum extractors |
+//! | `check` | whether a request is let in: the numbered checks, and the only way to a [`Caller`] |
+//! | `credentials` | what a request brings: one token, one scheme, at most one proof |
+//! | `token`, `claims` | whether a text is an access token of our issuer, for us, now (RFC 9068), and what it says |
 //! | `jwks` | which of the issuer's published keys are ours to use (RFC 7517) |
 //! | `jwks_cache` | when keys are fetched again, and how long old ones serve |
 //! | `jwks_source` | where they come from: the issuer's metadata, on its own origin (RFC 8414) |
+//! | `signature` | whether another document was signed by one of the issuer's keys |
+//! | `nonce` | this server's own nonces (RFC 9449 §9) |
+//! | `error`, `challenge_header` | what a refused caller is told (RFC 9449 §7.1) |
+//! | `metadata` | what the resource says of itself (RFC 9728) |
+//! | `server` | what all of these share |
+//!
+//! ```no_run
+//! use axum::{Router, routing::post};
+//! use countersign_sdk::resource::{ResourceConfig, Scoped};
+//!
+//! countersign_sdk::required_scope!(Release = "escrow:release");
+//!
+//! async fn release(caller: Scoped<Release>) -> String {
+//!     format!("released by {}", caller.sub())
+//! }
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let server = ResourceConfig::new("https://auth.example", "https://escrow.example").build()?;
+//! let app: Router = Router::new().route("/release", post(release)).with_state(server);
+//! # Ok(())
+//! # }
+//! ```
 
+mod challenge_header;
+mod check;
 mod claims;
+mod credentials;
+mod error;
+#[cfg(test)]
+mod fixture;
 mod jwks;
-mod signature;
 mod jwks_cache;
 mod jwks_source;
+mod layer;
+mod metadata;
+mod nonce;
+mod policy;
+mod server;
+mod signature;
 mod token;
 
+pub use check::{Caller, RequestHead};
 pub use claims::{AccessToken, ProvenKey};
+pub use error::AccessError;
 pub use jwks::{IssuerKeys, IssuerKeysError, MAX_JWKS_BYTES};
-pub use signature::verify_jws;
 pub use jwks_cache::{JwksCache, KeyCachePolicy, KeysUnavailable};
 pub use jwks_source::{FetchError, FetchedKeys, FixedKeys, IssuerEndpoint, KeySource};
+pub use layer::{
+    AccessRejection, Authenticated, RequiredScope, ResourceLayer, ResourceService, Scoped,
+};
+pub use policy::{ConfigErrors, ResourceConfig};
+pub use server::ResourceServer;
+pub use signature::verify_jws;
 pub use token::{ExpectedToken, MAX_TOKEN_BYTES, TokenError, VerifiedToken, verify_access_token};

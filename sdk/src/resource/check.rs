@@ -1,0 +1,237 @@
+//! Whether a request is let in: the numbered checks in their order, and the only way to a [`Caller`].
+//!
+//! Nothing is used up before everything that can fail by itself has been checked: the proof is
+//! claimed last, after the key that the token is bound to was found to have signed it, and before
+//! any scope is looked at. RFC 9449 §4.3, §7.1, §7.2; RFC 9068 §4.
+
+use std::sync::Arc;
+
+use http::HeaderMap;
+
+use super::claims::AccessToken;
+use super::credentials::{Credentials, Scheme};
+use super::error::AccessError;
+use super::jwks::IssuerKeys;
+use super::server::{ResourceServer, UsedProofs};
+use super::token::{
+    ExpectedToken, MAX_TOKEN_BYTES, TokenError, VerifiedToken, verify_access_token,
+};
+use crate::key::Thumbprint;
+use crate::proof::JwsError;
+use crate::proof::dpop::{self, AccessTokenHash, DpopError, TokenBinding, VerifiedProof};
+use crate::proof::replay::{ClaimError, Claimed};
+use crate::proof::target_uri::TargetUri;
+use crate::time::Timestamp;
+
+/// The parts of a request that decide who sent it.
+#[derive(Clone, Copy, Debug)]
+pub struct RequestHead<'a> {
+    /// The method, such as `POST`.
+    pub method: &'a str,
+    /// Path and query as they were received, below the configured public URL.
+    pub path_and_query: &'a str,
+    /// The header fields.
+    pub headers: &'a HeaderMap,
+}
+
+/// Who sent a request: exists only for one whose every check passed, its proof used up.
+#[derive(Clone, Debug)]
+pub struct Caller {
+    token: Arc<VerifiedToken>,
+    server: u64,
+    renew_nonce: bool,
+}
+
+/// By what a request was let in.
+enum Admission {
+    /// The token's key signed this very request, and the proof is used up.
+    Proof(Claimed),
+    /// The token is bound to no key, and this resource takes such tokens.
+    Unbound,
+}
+
+impl Caller {
+    /// `sub`: who is calling, a `did:pkh` or `did:key`.
+    pub fn sub(&self) -> &str {
+        self.token().sub()
+    }
+
+    /// The thumbprint of the key that signed this request; `None` for an unbound token, which only
+    /// a resource that accepts such lets in.
+    pub fn jkt(&self) -> Option<Thumbprint> {
+        self.token().cnf_jkt()
+    }
+
+    /// Everything that the access token says.
+    pub fn token(&self) -> &AccessToken {
+        self.token.claims()
+    }
+
+    /// Demands a scope.
+    ///
+    /// # Errors
+    /// [`AccessError::InsufficientScope`] when the token does not have this very scope.
+    pub fn require(&self, scope: &'static str) -> Result<(), AccessError> {
+        if self.token().has_scope(scope) {
+            Ok(())
+        } else {
+            Err(AccessError::InsufficientScope(scope))
+        }
+    }
+
+    /// Whether `server` is the one that let this caller in.
+    pub(super) fn was_admitted_by(&self, server: &ResourceServer) -> bool {
+        self.server == server.0.id
+    }
+
+    /// Whether the answer should carry the client's next nonce.
+    pub(super) const fn wants_nonce(&self) -> bool {
+        self.renew_nonce
+    }
+}
+
+impl ResourceServer {
+    /// Checks a request and uses its proof up. Must run inside a tokio runtime.
+    ///
+    /// # Errors
+    /// [`AccessError`], naming the first check that failed; [`ResourceServer::refusal`] makes the
+    /// answer of it.
+    pub async fn authenticate(&self, request: &RequestHead<'_>) -> Result<Caller, AccessError> {
+        self.ensure_sweeping();
+        let now = self.0.clock.now();
+        // 1. One token under one scheme, and at most one proof.
+        let credentials = Credentials::read(request.headers)?;
+        // 2. The token: our issuer's, for us, now.
+        let ath = AccessTokenHash::of(credentials.token);
+        let token = self.verified(credentials.token, ath, now).await?;
+        // 3. The scheme fits the token's binding: a bound token never goes without its key.
+        let (admission, renew_nonce) = match (credentials.scheme, token.claims().cnf_jkt()) {
+            (Scheme::Bearer, Some(_)) => return Err(AccessError::BoundTokenAsBearer),
+            (Scheme::Bearer, None) => (self.admit_unbound(&credentials)?, false),
+            (Scheme::Dpop, None) => return Err(AccessError::UnboundTokenAsDpop),
+            (Scheme::Dpop, Some(jkt)) => {
+                // 4. The proof: for this request and token, by the token's key. Pure.
+                let proof = credentials.proof.ok_or(AccessError::ProofMissing)?;
+                let bound = TokenBinding::Bound { ath, jkt };
+                let (proof, renew_nonce) = self.check_proof(proof, bound, request, now)?;
+                // 5. The proof is used up. Of any number of requests with it, one gets past here.
+                (self.claim(&proof, now).await?, renew_nonce)
+            }
+        };
+        Ok(self.admit(token, admission, renew_nonce))
+    }
+
+    /// The only place that makes a [`Caller`]; it cannot be reached without what let it in.
+    fn admit(&self, token: Arc<VerifiedToken>, _by: Admission, renew_nonce: bool) -> Caller {
+        Caller {
+            token,
+            server: self.0.id,
+            renew_nonce,
+        }
+    }
+
+    /// The token, verified now or before; times and the issuer's keys are looked at each time.
+    async fn verified(
+        &self,
+        token: &str,
+        ath: AccessTokenHash,
+        now: Timestamp,
+    ) -> Result<Arc<VerifiedToken>, AccessError> {
+        if token.len() > MAX_TOKEN_BYTES {
+            return Err(TokenError::Malformed(JwsError::TooLong(MAX_TOKEN_BYTES)).into());
+        }
+        let keys = self.0.keys.keys().await?;
+        if let Some(known) = self.0.verdicts.get(&ath)
+            && keys.holds(known.key())
+        {
+            known.claims().check_times(now, self.0.policy.leeway)?;
+            return Ok(known);
+        }
+        let verified = match self.verify(token, &keys, now) {
+            // The issuer may have a new key since; at most one look for it in each cool-down.
+            Err(TokenError::UnknownKey) => match self.0.keys.newer_than(&keys).await {
+                Some(newer) => self.verify(token, &newer, now)?,
+                None => return Err(TokenError::UnknownKey.into()),
+            },
+            verdict => verdict?,
+        };
+        let verified = Arc::new(verified);
+        self.0.verdicts.insert(ath, Arc::clone(&verified));
+        Ok(verified)
+    }
+
+    fn verify(
+        &self,
+        token: &str,
+        keys: &IssuerKeys,
+        now: Timestamp,
+    ) -> Result<VerifiedToken, TokenError> {
+        let policy = &self.0.policy;
+        let expected = ExpectedToken {
+            issuer: &policy.issuer,
+            audience: &policy.audience,
+            algorithms: &policy.algorithms,
+            now,
+            leeway: policy.leeway,
+        };
+        verify_access_token(token, keys, &expected)
+    }
+
+    fn admit_unbound(&self, credentials: &Credentials<'_>) -> Result<Admission, AccessError> {
+        if credentials.proof.is_some() {
+            Err(AccessError::ProofWithBearer)
+        } else if self.0.policy.accepts_bearer {
+            Ok(Admission::Unbound)
+        } else {
+            Err(AccessError::BearerNotAccepted)
+        }
+    }
+
+    /// Checks the proof; also tells whether the client should be given its next nonce.
+    fn check_proof(
+        &self,
+        proof: &str,
+        token: TokenBinding,
+        request: &RequestHead<'_>,
+        now: Timestamp,
+    ) -> Result<(VerifiedProof, bool), AccessError> {
+        let path = match request.path_and_query.split_once('?') {
+            Some((path, _)) => path,
+            None => request.path_and_query,
+        };
+        if !path.starts_with('/') {
+            return Err(AccessError::MalformedTarget);
+        }
+        let target_uri = TargetUri::at(&self.0.policy.public_base, path)
+            .map_err(|_| AccessError::MalformedTarget)?;
+        let nonce = self.0.nonces.judge();
+        let expected = dpop::Expected {
+            method: request.method,
+            target_uri: &target_uri,
+            token,
+            nonce: &nonce,
+            window: self.0.policy.window,
+            now,
+        };
+        match dpop::check(proof, &expected) {
+            Ok(verified) => Ok((verified, nonce.wants_renewal(now))),
+            Err(DpopError::Nonce) => Err(AccessError::NonceNeeded {
+                fresh: self.fresh_nonce(now)?,
+            }),
+            Err(error) => Err(AccessError::Proof(error)),
+        }
+    }
+
+    async fn claim(&self, proof: &VerifiedProof, now: Timestamp) -> Result<Admission, ClaimError> {
+        let (key, until) = (proof.replay_key(), proof.retain_until());
+        let claimed = match &self.0.used_proofs {
+            UsedProofs::Here(store) => store.claim_now(key, until, now),
+            UsedProofs::Elsewhere(store) => store.claim(key, until, now).await,
+        };
+        claimed.map(Admission::Proof)
+    }
+}
+
+#[cfg(test)]
+#[path = "check_tests.rs"]
+mod tests;
