@@ -5,7 +5,7 @@
 //!
 //! | file | decides |
 //! |---|---|
-//! | `policy` | what the resource is and demands: [`ResourceConfig`] |
+//! | `config`, `policy` | what the resource is and demands: [`ResourceConfig`]; which settings are right |
 //! | `layer` | where the checks stand: a tower layer, axum extractors |
 //! | `check` | whether a request is let in: the numbered checks, and the only way to a [`Caller`] |
 //! | `credentials` | what a request brings: one token, one scheme, at most one proof |
@@ -39,6 +39,7 @@
 mod challenge_header;
 mod check;
 mod claims;
+mod config;
 mod credentials;
 mod error;
 #[cfg(test)]
@@ -56,6 +57,7 @@ mod token;
 
 pub use check::{Caller, RequestHead};
 pub use claims::{AccessToken, ProvenKey};
+pub use config::ResourceConfig;
 pub use error::AccessError;
 pub use jwks::{IssuerKeys, IssuerKeysError, MAX_JWKS_BYTES};
 pub use jwks_cache::{JwksCache, KeyCachePolicy, KeysUnavailable};
@@ -63,7 +65,7 @@ pub use jwks_source::{FetchError, FetchedKeys, FixedKeys, IssuerEndpoint, KeySou
 pub use layer::{
     AccessRejection, Authenticated, RequiredScope, ResourceLayer, ResourceService, Scoped,
 };
-pub use policy::{ConfigErrors, ResourceConfig};
+pub use policy::ConfigErrors;
 pub use server::ResourceServer;
 pub use signature::verify_jws;
 pub use token::{ExpectedToken, MAX_TOKEN_BYTES, TokenError, VerifiedToken, verify_access_token};

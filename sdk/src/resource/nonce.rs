@@ -7,7 +7,7 @@ use std::cell::Cell;
 
 use crate::entropy::{Entropy, EntropyError};
 use crate::proof::dpop::NonceCheck;
-use crate::proof::nonce::{NonceKind, NonceMint};
+use crate::proof::nonce::{NonceKind, NonceMint, OpenedNonce};
 use crate::time::Timestamp;
 
 /// Seconds for which a nonce may be used.
@@ -68,7 +68,7 @@ impl NonceCheck for NonceJudge<'_> {
     fn accepts(&self, nonce: &str, now: Timestamp) -> bool {
         let opened = self.nonces.mint.open(NonceKind::Dpop, nonce, &[], now);
         self.expires_at
-            .set(opened.as_ref().ok().map(|nonce| nonce.expires_at()));
+            .set(opened.as_ref().ok().map(OpenedNonce::expires_at));
         opened.is_ok()
     }
 }
