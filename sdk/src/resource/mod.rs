@@ -43,6 +43,7 @@ mod config;
 mod credentials;
 mod error;
 #[cfg(test)]
+#[path = "fixture_tests.rs"]
 mod fixture;
 mod jwks;
 mod jwks_cache;
