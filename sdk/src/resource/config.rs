@@ -10,7 +10,7 @@ use super::jwks_cache::{JwksCache, KeyCachePolicy};
 use super::jwks_source::{IssuerEndpoint, KeySource};
 use super::metadata::default_metadata_url;
 use super::nonce::Nonces;
-use super::policy::{ConfigErrors, Policy, faults};
+use super::policy::{ConfigErrors, Policy, faults, is_safe_url};
 use super::server::{Parts, ResourceServer, UsedProofs};
 use crate::entropy::{Entropy, OsEntropy};
 use crate::key::Algorithm;
@@ -248,10 +248,14 @@ impl ResourceConfig {
 
     fn public_base(&self) -> Result<TargetUri, String> {
         let url = self.public_url.as_deref().unwrap_or(&self.audience);
-        TargetUri::parse(url).map_err(|_| {
-            "public_url: an absolute http(s) URL is needed where the resource identifier is none"
-                .to_owned()
-        })
+        match TargetUri::parse(url) {
+            Ok(base) if is_safe_url(url) => Ok(base),
+            Ok(_) | Err(_) => Err(
+                "public_url (by default the resource): an https URL, or http on loopback, without \
+                 query and fragment, is needed"
+                    .to_owned(),
+            ),
+        }
     }
 
     fn own_metadata_url(&self) -> Result<Option<String>, String> {

@@ -8,7 +8,7 @@ use tower::ServiceExt as _;
 use super::*;
 use crate::resource::fixture::{Fixture, RESOURCE};
 
-crate::required_scope! {
+required_scope! {
     Read = "escrow:read";
     Release = "escrow:release"
 }

@@ -13,7 +13,7 @@
 //! | `jwks` | which of the issuer's published keys are ours to use (RFC 7517) |
 //! | `jwks_cache` | when keys are fetched again, and how long old ones serve |
 //! | `jwks_source` | where they come from: the issuer's metadata, on its own origin (RFC 8414) |
-//! | `signature` | whether any other JWS is by one of the issuer's keys (RFC 7515) |
+//! | `signature` | whether another document was signed by one of the issuer's keys |
 //! | `nonce` | this server's own nonces (RFC 9449 §9) |
 //! | `error`, `challenge_header` | what a refused caller is told (RFC 9449 §7.1) |
 //! | `metadata` | what the resource says of itself (RFC 9728) |
@@ -43,6 +43,7 @@ mod config;
 mod credentials;
 mod error;
 #[cfg(test)]
+#[path = "fixture_tests.rs"]
 mod fixture;
 mod jwks;
 mod jwks_cache;
