@@ -69,7 +69,7 @@ pub(super) enum RequestKey {
     /// A session key from a file.
     File(PathBuf),
     /// A session key made for this session.
-    Made(InMemorySigner),
+    Made(Box<InMemorySigner>),
 }
 
 /// A sign-in that was made.
@@ -152,7 +152,7 @@ impl SignInArgs {
             (None, Format::Siwe | Format::Siws) => {
                 let kept = key_file::new_session_key()?;
                 let key: Arc<dyn Signer> = Arc::new(key_file::copy(&kept)?);
-                (sign_in.session_key(key), RequestKey::Made(kept))
+                (sign_in.session_key(key), RequestKey::Made(Box::new(kept)))
             }
         };
         Ok((sign_in.wallet(wallet).await?, request_key))

@@ -42,8 +42,8 @@ pub enum ClientError {
     /// No random bytes.
     #[error(transparent)]
     Entropy(#[from] EntropyError),
-    /// A proof or an assertion could not be encoded, as for a P-256 key that should name an account.
-    #[error("this key cannot make the proof that is needed")]
+    /// The key names no account (P-256), so it cannot sign in.
+    #[error("this key names no account: a P-256 key signs requests, it does not sign in")]
     Unprovable,
     /// The token has ended, and a person has to sign before there is another.
     #[error("the session has ended: sign in again")]
