@@ -54,6 +54,7 @@ pub async fn serve(
     http.timer(TokioTimer::new())
         .header_read_timeout(bounds.header_timeout)
         .max_buf_size(MAX_HEAD_BYTES);
+    let mut failing = false;
     loop {
         let accepted = async {
             let slot = Arc::clone(&slots).acquire_owned().await;
@@ -63,10 +64,18 @@ pub async fn serve(
             accepted = accepted => accepted,
             _ = stop.wait_for(|stop| *stop) => break,
         };
-        let (Ok(slot), Ok((stream, peer))) = (slot, accepted) else {
-            tokio::time::sleep(ACCEPT_PAUSE).await;
-            continue;
+        let (slot, (stream, peer)) = match (slot, accepted) {
+            (Ok(slot), Ok(accepted)) => (slot, accepted),
+            (_, accepted) => {
+                // Said once for each time that accepting stops working, not for each attempt.
+                if let (false, Err(error)) = (std::mem::replace(&mut failing, true), accepted) {
+                    tracing::error!(%error, "connections cannot be accepted");
+                }
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+                continue;
+            }
         };
+        failing = false;
         let stream = timed(stream, peer, bounds.write_timeout);
         let connection = graceful.watch(connection(&http, stream, peer, routes.clone()));
         tokio::spawn(async move {
