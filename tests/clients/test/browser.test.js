@@ -68,7 +68,7 @@ test('any other page may not', async () => {
 
 test('an error can be read by the allowed page, with the headers it needs', async () => {
   const answer = await post(client.metadata.token_endpoint, ALLOWED, 'application/x-www-form-urlencoded', 'grant_type=x')
-  refused(answer, { error: 'unsupported_grant_type' })
+  refused(answer, { error: 'unsupported_grant_type', reason: 'grant_unsupported' })
   assert.equal(answer.headers.get('access-control-allow-origin'), ALLOWED)
   assert.ok(names(answer, 'vary').includes('origin'))
   for (const name of EXPOSED) assert.ok(names(answer, 'access-control-expose-headers').includes(name), name)
