@@ -1,5 +1,5 @@
 // The one place that knows how the escrow example is started and what its routes are; the tests speak of
-// opening, reading and releasing. The example's own address is the resource that its tokens are for.
+// opening, reading, releasing and claiming. The example's own address is the resource that its tokens are for.
 
 import { escrowBinary, start } from './binary.js'
 import { proof } from './dpop.js'
@@ -7,12 +7,14 @@ import { send } from './http.js'
 
 export const READ = 'escrow:read'
 export const RELEASE = 'escrow:release'
-export const OPEN = 'escrow:open'
+export const CREATE = 'escrow:create'
+export const CLAIM = 'escrow:claim'
 
 export const routes = {
   open: { method: 'POST', path: '/escrows' },
   read: (id) => ({ method: 'GET', path: `/escrows/${id}` }),
   release: (id) => ({ method: 'POST', path: `/escrows/${id}/release` }),
+  claim: (id) => ({ method: 'POST', path: `/escrows/${id}/claim` }),
 }
 
 export async function startEscrow(issuer) {

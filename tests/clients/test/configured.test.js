@@ -113,12 +113,12 @@ test('a resource with a list of accounts is for those alone', async () => {
   assert.equal(welcome.status, 200, welcome.text)
 
   const stranger = await ed25519Key()
-  const notAllowed = { error: 'invalid_grant', reason: 'account_not_allowed' }
-  refused(await client.askChallenge({ account: stranger.did, resource: PRIVATE }), notAllowed)
+  const reason = 'account_not_allowed'
+  refused(await client.askChallenge({ account: stranger.did, resource: PRIVATE }), { error: 'invalid_request', reason })
   const assertion = await client.assertion(stranger, { resource: PRIVATE })
   const nonce = welcome.headers.get('dpop-nonce')
   const dpop = await client.proof(stranger, { nonce })
-  refused(await client.token({ grant_type: JWT_BEARER, assertion }, { dpop }), notAllowed)
+  refused(await client.token({ grant_type: JWT_BEARER, assertion }, { dpop }), { error: 'invalid_grant', reason })
 })
 
 test('health is on the operations listener and not on the public one', async () => {

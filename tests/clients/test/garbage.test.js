@@ -6,6 +6,7 @@ import { readFile } from 'node:fs/promises'
 import { after, before, test } from 'node:test'
 import { discover, JWT_BEARER, SIGNED_MESSAGE } from '../lib/client.js'
 import { encodeJson } from '../lib/keys.js'
+import { generator, mutated } from '../lib/mutate.js'
 import { startConfigured } from '../lib/server.js'
 import { exchange, neverReading } from '../lib/wire.js'
 
@@ -107,17 +108,19 @@ test('forms that are none', async () => {
 })
 
 test('messages, proofs and assertions that are none', async () => {
+  const encoded = (parameters) => new URLSearchParams(parameters).toString()
   const message = (text, ...fields) =>
-    form(new URLSearchParams({ grant_type: SIGNED_MESSAGE, format: 'siwe', message: text, signature: '0x' }).toString(), ...fields)
+    form(encoded({ grant_type: SIGNED_MESSAGE, format: 'siwe', message: text, signature: '0x' }), ...fields)
   assert.equal(await only(message('\0\u0001'), 400), 'malformed_message')
   assert.equal(await only(message('\n'.repeat(8000)), 400), 'malformed_message')
   assert.equal(await only(message('a'.repeat(60_000)), 400), 'message_too_large')
   await only(message('x', 'DPoP: ...'), 400)
-  await only(message('x', `DPoP: ${encodeJson([[[[]]]])}.${'e30'}.AA`), 400)
+  await only(message('x', `DPoP: ${encodeJson([[[[]]]])}.e30.AA`), 400)
 
-  const asserted = (assertion) => form(new URLSearchParams({ grant_type: JWT_BEARER, assertion }).toString())
+  const asserted = (assertion) => form(encoded({ grant_type: JWT_BEARER, assertion }))
   const deep = Buffer.from(`{"alg":"EdDSA","x":${'['.repeat(5000)}`).toString('base64url')
-  for (const assertion of ['a.b.c', '...', `${deep}.e30.AA`, `${encodeJson({ alg: 'EdDSA' })}.${encodeJson([])}.AA`, 'x'.repeat(60_000)]) {
+  const list = `${encodeJson({ alg: 'EdDSA' })}.${encodeJson([])}.AA`
+  for (const assertion of ['a.b.c', '...', `${deep}.e30.AA`, list, 'x'.repeat(60_000)]) {
     assert.equal(await only(asserted(assertion), 400), 'assertion_invalid')
   }
 })
@@ -194,14 +197,19 @@ test('old, odd and foreign targets', async () => {
 
 test('pipelined requests are answered in their order, refused bodies among them', async () => {
   const one = (bytes) => String(bytes).replace('Connection: close\r\n', '')
-  const line = [one(get()), one(json(GOOD)), one(json('{')), one(form('')), one(post('/challenge', 'text/plain', 'GET / HTTP/1.1')), one(get())]
+  const hidden = post('/challenge', 'text/plain', 'GET / HTTP/1.1')
+  const line = [get(), json(GOOD), json('{'), form(''), hidden, get()].map(one)
   const { answers } = await exchange(server.url, line.join('').repeat(10) + get())
   const round = [200, 200, 400, 400, 415, 200]
   assert.deepEqual(answers.map(({ status }) => status), [...Array.from({ length: 10 }, () => round).flat(), 200])
 })
 
 test('a good request with a few bytes changed', async () => {
-  const seeds = [json(GOOD), form(`grant_type=${encodeURIComponent(SIGNED_MESSAGE)}&message=a&signature=0x`), Buffer.from(chunked(GOOD, 'Transfer-Encoding: chunked'))]
+  const seeds = [
+    json(GOOD),
+    form(`grant_type=${encodeURIComponent(SIGNED_MESSAGE)}&message=a&signature=0x`),
+    Buffer.from(chunked(GOOD, 'Transfer-Encoding: chunked')),
+  ]
   const random = generator(20_260_101)
   for (let done = 0; done < MUTATIONS; done += 20) {
     const mutants = Array.from({ length: 20 }, (_, n) => mutated(seeds[n % seeds.length], random))
@@ -214,19 +222,21 @@ test('a good request with a few bytes changed', async () => {
 })
 
 test('connections that say nothing, or do not finish, are ended', async () => {
-  const unfinished = ['', 'G', 'GET /nonce HTTP/1.1\r\nHo', String(json(GOOD)).slice(0, -5), head('GET /nonce HTTP/1.1')]
-  const all = Array.from({ length: 100 }, (_, n) => exchange(server.url, unfinished[n % unfinished.length], { waitMs: 10_000 }))
-  for (const { ended } of await Promise.all(all)) assert.equal(ended, 'closed')
+  const idle = head('GET /nonce HTTP/1.1')
+  const unfinished = ['', 'G', 'GET /nonce HTTP/1.1\r\nHo', String(json(GOOD)).slice(0, -5), idle]
+  const all = Array.from({ length: 20 }, () => unfinished).flat()
+  const outcomes = await Promise.all(all.map((bytes) => exchange(server.url, bytes, { waitMs: 10_000 })))
+  for (const { ended } of outcomes) assert.equal(ended, 'closed')
 })
 
 test('clients that never read do not keep the others out', async () => {
   const slots = 2
   const small = await startConfigured(configuration(`max_connections = ${slots}`))
-  const request = `GET /.well-known/oauth-authorization-server HTTP/1.1\r\nHost: ${new URL(small.url).host}\r\n\r\n`
+  const fields = `GET /.well-known/oauth-authorization-server HTTP/1.1\r\nHost: ${new URL(small.url).host}\r\n`
   const deaf = []
   try {
-    for (let n = 0; n < slots; n += 1) deaf.push(await neverReading(small.url, request))
-    const { answers } = await exchange(small.url, request.replace('\r\n\r\n', '\r\nConnection: close\r\n\r\n'), { waitMs: 30_000 })
+    for (let n = 0; n < slots; n += 1) deaf.push(await neverReading(small.url, `${fields}\r\n`))
+    const { answers } = await exchange(small.url, `${fields}Connection: close\r\n\r\n`, { waitMs: 30_000 })
     assert.equal(answers[0]?.status, 200, 'no answer in 30 s while others do not read theirs')
   } finally {
     for (const socket of deaf) socket.destroy()
@@ -241,23 +251,3 @@ test('after all of it the server is the same', async () => {
   const growth = (await residentKib()) - sizeAtStart
   assert.ok(growth < MOST_GROWTH_KIB, `grew by ${growth} KiB`)
 })
-
-/** A fixed sequence of numbers below a bound, so that a failure can be repeated. */
-function generator(seed) {
-  let state = seed
-  return (below) => {
-    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0
-    return Math.floor((state / 2 ** 32) * below)
-  }
-}
-
-/** One to four bytes of it replaced, left out or added. */
-function mutated(bytes, random) {
-  let result = [...bytes]
-  for (let changes = 1 + random(4); changes > 0; changes -= 1) {
-    const [place, byte, kind] = [random(result.length), random(256), random(3)]
-    if (kind === 0) result[place] = byte
-    else result.splice(place, kind === 1 ? 1 : 0, ...(kind === 1 ? [] : [byte]))
-  }
-  return Buffer.from(result)
-}

@@ -57,7 +57,7 @@ test('a token request that is none', async () => {
   })
   const format = new URLSearchParams({ grant_type: SIGNED_MESSAGE, ...owner.form, format: 'carrier-pigeon' })
   const unknown = await post(format.toString())
-  refused(unknown, { error: 'invalid_request', reason: 'format_unsupported' })
+  refused(unknown, { error: 'invalid_grant', reason: 'format_unsupported' })
 
   const json = await post(JSON.stringify({ grant_type: SIGNED_MESSAGE, ...owner.form }), 'application/json')
   refused(json, { status: 415, error: 'invalid_request', reason: 'content_type' })
