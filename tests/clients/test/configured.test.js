@@ -9,16 +9,19 @@ import { granted, refused } from '../lib/expect.js'
 import { send } from '../lib/http.js'
 import { ed25519Key } from '../lib/keys.js'
 import { startConfigured } from '../lib/server.js'
+import { ethereumWallet, solanaWallet } from '../lib/wallets.js'
 
 const BOUND = 'https://escrow.example'
 const OPEN = 'https://news.example'
 const PRIVATE = 'https://vault.example'
 
-let server, client, guest
+let server, client, guest, banned
 before(async () => {
   guest = await ed25519Key()
+  banned = await ethereumWallet()
   server = await startConfigured(
-    () => `[signing]
+    () => `chains = ["eip155:1"]
+[signing]
 algorithm = "ES256"
 [dpop]
 require_nonce = true
@@ -27,6 +30,7 @@ uri = "${BOUND}"
 scopes = ["escrow:read", "escrow:release"]
 default_scopes = ["escrow:read"]
 token_ttl = 60
+deny = ["${banned.account}"]
 [[resources]]
 uri = "${OPEN}"
 scopes = ["read"]
@@ -36,6 +40,7 @@ binding = "optional"
 uri = "${PRIVATE}"
 scopes = ["read"]
 default_scopes = ["read"]
+formats = ["key"]
 allow = ["${guest.did}"]`,
   )
   client = await discover(server.issuer)
@@ -119,6 +124,18 @@ test('a resource with a list of accounts is for those alone', async () => {
   const nonce = welcome.headers.get('dpop-nonce')
   const dpop = await client.proof(stranger, { nonce })
   refused(await client.token({ grant_type: JWT_BEARER, assertion }, { dpop }), { error: 'invalid_grant', reason })
+})
+
+test('chains, formats and accounts that are not taken are refused before anybody signs', async () => {
+  const wallet = await ethereumWallet()
+  const cases = [
+    ['chain_not_allowed', { account: wallet.account.replace('eip155:1:', 'eip155:137:'), resource: BOUND }],
+    ['chain_not_allowed', { account: solanaWallet().account, resource: BOUND }],
+    ['format_unsupported', { account: wallet.account, resource: PRIVATE }],
+    ['account_not_allowed', { account: banned.account, resource: BOUND }],
+  ]
+  for (const [reason, body] of cases) refused(await client.askChallenge(body), { error: 'invalid_request', reason })
+  assert.equal((await client.askChallenge({ account: banned.account, resource: OPEN })).status, 200)
 })
 
 test('health is on the operations listener and not on the public one', async () => {
