@@ -93,7 +93,7 @@ test('a token without its proof, or as Bearer, is refused', async () => {
   })
   challenged(await read({ authorization: `Bearer ${token}`, dpop: await readProof(depositor) }), {
     error: 'invalid_token',
-    reason: 'proof_with_bearer',
+    reason: 'bound_token_as_bearer',
   })
 })
 
@@ -166,8 +166,8 @@ test('a token for another audience, or one that was tampered with, is refused', 
   const unsigned = Buffer.from('{"alg":"none","typ":"at+jwt"}').toString('base64url')
   const wrong = [
     ['token_signature', `${header}.${body}.${signature}`],
-    ['token_algorithm', `${unsigned}.${claims}.`],
-    ['token_algorithm', `${unsigned}.${claims}.${signature}`],
+    ['token_malformed', `${unsigned}.${claims}.`],
+    ['token_malformed', `${unsigned}.${claims}.${signature}`],
     ['token_malformed', 'garbage'],
     ['token_malformed', `${header}.${claims}`],
   ]

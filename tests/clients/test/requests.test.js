@@ -78,7 +78,7 @@ test('a challenge request that is none', async () => {
     ['invalid_request', 'account_invalid', { account: 'somebody' }],
     ['invalid_request', 'account_invalid', { account: `eip155:1:${upper}` }],
     ['invalid_request', 'format_unsupported', { format: 'carrier-pigeon' }],
-    ['invalid_request', 'account_invalid', { format: 'siws' }],
+    ['invalid_request', 'format_unsupported', { format: 'siws' }],
     ['invalid_request', 'domain_not_allowed', { domain: 'evil.example' }],
     ['invalid_target', 'resource_not_allowed', { resource: 'https://evil.example' }],
     ['invalid_target', 'resource_required', { resource: undefined }],
