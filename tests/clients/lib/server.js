@@ -1,0 +1,54 @@
+// Starts Countersign in its two modes: development (no file, loopback) and configured (a TOML file in a
+// folder of its own). The caller stops what it started.
+
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { countersignBinary, freePort, run, start } from './binary.js'
+
+/** Development mode: the issuer is the printed address. */
+export async function startDevelopment() {
+  const server = await start(countersignBinary(), ['serve', '--listen', '127.0.0.1:0'])
+  server.issuer = server.url
+  return server
+}
+
+/**
+ * Configured mode. `write` gets the origin the server will have and gives the TOML text after `issuer`,
+ * `listen` and `operations_listen`; `path` is the issuer's path, empty for most.
+ */
+export async function startConfigured(write, { path = '' } = {}) {
+  const [port, operationsPort] = [await freePort(), await freePort()]
+  const origin = `http://127.0.0.1:${port}`
+  const top = [
+    `issuer = "${origin}${path}"`,
+    `listen = "127.0.0.1:${port}"`,
+    `operations_listen = "127.0.0.1:${operationsPort}"`,
+  ]
+  const { file, remove } = await configurationFile(`${top.join('\n')}\n${write(origin)}\n`)
+  try {
+    const server = await start(countersignBinary(), ['serve', '--config', file])
+    server.issuer = origin + path
+    server.operations = `http://127.0.0.1:${operationsPort}`
+    return server
+  } finally {
+    await remove()
+  }
+}
+
+/** `countersign check` over a text. */
+export async function check(text) {
+  const { file, remove } = await configurationFile(text)
+  try {
+    return await run(countersignBinary(), ['check', file])
+  } finally {
+    await remove()
+  }
+}
+
+async function configurationFile(text) {
+  const folder = await mkdtemp(join(tmpdir(), 'countersign-'))
+  const file = join(folder, 'countersign.toml')
+  await writeFile(file, text)
+  return { file, remove: () => rm(folder, { recursive: true, force: true }) }
+}
