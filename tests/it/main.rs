@@ -11,6 +11,7 @@
 //! | `architecture` | that no arrow points up, and that the documents keep up with the code |
 
 mod architecture;
+mod conformance;
 mod edges;
 mod flows;
 mod races;
