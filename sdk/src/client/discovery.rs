@@ -9,7 +9,6 @@ use serde::Deserialize;
 use super::address::{Address, Issuer};
 use super::error::ClientError;
 use super::http::Http;
-use crate::key::{KeyError, PublicKey};
 
 /// The endpoints that a client uses.
 #[derive(Clone, Debug)]
@@ -41,49 +40,18 @@ pub async fn discover(http: &Http, issuer: &Issuer) -> Result<Metadata, ClientEr
     accept(issuer, &document)
 }
 
-/// A key of the issuer's JWKS.
-#[derive(Clone, Debug)]
-pub struct IssuerKey {
-    /// Its name, which a token's header repeats.
-    pub kid: Option<String>,
-    /// The key.
-    pub key: PublicKey,
-}
-
-#[derive(Deserialize)]
-struct KeySet {
-    keys: Vec<serde_json::Value>,
-}
-
-/// Fetches the issuer's public keys; those of unknown types are left out.
+/// Fetches the issuer's JWK set as it is published, of at most 64 KiB.
 ///
 /// # Errors
-/// [`ClientError`]; `Protocol` when the issuer names no JWKS or shows a private key in it.
-pub async fn issuer_keys(http: &Http, metadata: &Metadata) -> Result<Vec<IssuerKey>, ClientError> {
-    let endpoint = &metadata.token_endpoint;
-    let refused = |fault: &str| ClientError::Protocol {
-        server: endpoint.origin(),
-        fault: fault.to_owned(),
+/// [`ClientError`]; `Protocol` when the metadata names none.
+pub async fn key_set(http: &Http, metadata: &Metadata) -> Result<Vec<u8>, ClientError> {
+    let missing = || ClientError::Protocol {
+        server: metadata.token_endpoint.origin(),
+        fault: "its metadata names no jwks_uri".to_owned(),
     };
-    let address = metadata.jwks_uri.as_ref();
-    let address = address.ok_or_else(|| refused("its metadata names no jwks_uri"))?;
+    let address = metadata.jwks_uri.as_ref().ok_or_else(missing)?;
     let request = http.builder(http::Method::GET, address);
-    let set: KeySet = http.json(address, request).await?;
-    let mut keys = Vec::new();
-    for jwk in set.keys {
-        match PublicKey::from_jwk_json(jwk.to_string().as_bytes()) {
-            Ok(key) => keys.push(IssuerKey {
-                kid: jwk
-                    .get("kid")
-                    .and_then(|kid| kid.as_str())
-                    .map(str::to_owned),
-                key,
-            }),
-            Err(KeyError::PrivateKey) => return Err(refused("its JWKS shows a private key")),
-            Err(_) => {}
-        }
-    }
-    Ok(keys)
+    http.document(address, request).await
 }
 
 fn accept(issuer: &Issuer, document: &Document) -> Result<Metadata, ClientError> {

@@ -128,18 +128,27 @@ impl Http {
         to: &Address,
         request: reqwest::RequestBuilder,
     ) -> Result<T, ClientError> {
-        let origin = to.origin();
-        let answer = self.send(to, request.timeout(ISSUER_TIMEOUT)).await?;
-        let (status, headers) = (answer.status(), answer.headers().clone());
-        let body = read(&origin, answer, MAX_ISSUER_ANSWER).await?;
-        if !status.is_success() {
-            return Err(refusal(status.as_u16(), &headers, &body).into());
-        }
+        let body = self.document(to, request).await?;
         // The parser's message could quote a token.
         serde_json::from_slice(&body).map_err(|_| ClientError::Protocol {
-            server: origin,
+            server: to.origin(),
             fault: format!("{} is not the JSON that belongs there", to.path()),
         })
+    }
+
+    /// Sends a request to an issuer: the answer's bytes, or its refusal.
+    pub(crate) async fn document(
+        &self,
+        to: &Address,
+        request: reqwest::RequestBuilder,
+    ) -> Result<Vec<u8>, ClientError> {
+        let answer = self.send(to, request.timeout(ISSUER_TIMEOUT)).await?;
+        let (status, headers) = (answer.status(), answer.headers().clone());
+        let body = read(&to.origin(), answer, MAX_ISSUER_ANSWER).await?;
+        if status.is_success() {
+            return Ok(body);
+        }
+        Err(refusal(status.as_u16(), &headers, &body).into())
     }
 
     fn learn(&self, origin: &str, headers: &HeaderMap) {

@@ -13,7 +13,8 @@ use std::io::{self, Read as _};
 
 use countersign_sdk::client::Http;
 use countersign_sdk::client::address::Issuer;
-use countersign_sdk::client::discovery::{self, IssuerKey};
+use countersign_sdk::client::discovery;
+use countersign_sdk::resource::IssuerKeys;
 use countersign_sdk::time::{Clock as _, SystemClock, Timestamp};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
@@ -87,7 +88,7 @@ pub async fn run(args: Args, output: &Output) -> Result<(), Failure> {
                 keys: issuer_keys(args.issuer.as_deref()).await?,
                 now,
             };
-            token::explain(&jwt, &given, &mut report);
+            token::explain(text.trim(), &jwt, &given, &mut report);
         }
     }
     report.print(output)?;
@@ -98,13 +99,15 @@ pub async fn run(args: Args, output: &Output) -> Result<(), Failure> {
     }
 }
 
-async fn issuer_keys(issuer: Option<&str>) -> Result<Option<Vec<IssuerKey>>, Failure> {
+async fn issuer_keys(issuer: Option<&str>) -> Result<Option<IssuerKeys>, Failure> {
     let Some(issuer) = issuer else {
         return Ok(None);
     };
     let (http, issuer) = (Http::new()?, Issuer::parse(issuer)?);
     let metadata = discovery::discover(&http, &issuer).await?;
-    Ok(Some(discovery::issuer_keys(&http, &metadata).await?))
+    let keys = IssuerKeys::from_json(&discovery::key_set(&http, &metadata).await?);
+    let keys = keys.map_err(|error| Failure::refused(format!("{}: {error}", issuer.as_str())))?;
+    Ok(Some(keys))
 }
 
 fn read(input: &str) -> Result<String, Failure> {

@@ -1,25 +1,27 @@
 //! An access token, check by check as a resource server makes them (RFC 9068 §4), with both sides.
 
-use countersign_sdk::client::discovery::IssuerKey;
-use countersign_sdk::key::Thumbprint;
+use countersign_sdk::key::{Algorithm, Thumbprint};
+use countersign_sdk::resource::{
+    ExpectedToken, IssuerKeys, MAX_TOKEN_BYTES, verify_access_token, verify_jws,
+};
 use countersign_sdk::time::Timestamp;
 use serde_json::Value;
 
 use super::jwt::Jwt;
 use super::report::Report;
 
-/// The longest token that resource servers read, in bytes.
-const MAX_TOKEN_BYTES: usize = 8192;
+/// Seconds that clocks may differ, as resource servers have it unless configured.
+const LEEWAY: u64 = 5;
 
 /// What the person told of the server that the token is for.
 pub(super) struct Given<'a> {
     pub(super) issuer: Option<&'a str>,
     pub(super) resource: Option<&'a str>,
-    pub(super) keys: Option<Vec<IssuerKey>>,
+    pub(super) keys: Option<IssuerKeys>,
     pub(super) now: Timestamp,
 }
 
-pub(super) fn explain(jwt: &Jwt, given: &Given<'_>, report: &mut Report) {
+pub(super) fn explain(text: &str, jwt: &Jwt, given: &Given<'_>, report: &mut Report) {
     report.judge(
         "size",
         jwt.bytes <= MAX_TOKEN_BYTES,
@@ -27,13 +29,12 @@ pub(super) fn explain(jwt: &Jwt, given: &Given<'_>, report: &mut Report) {
         format!("{} bytes", jwt.bytes),
     );
     let typ = jwt.header_text("typ").unwrap_or("nothing");
-    let is_token =
-        typ.eq_ignore_ascii_case("at+jwt") || typ.eq_ignore_ascii_case("application/at+jwt");
+    let is_token = matches!(typ, "at+jwt" | "application/at+jwt");
     report.judge("typ", is_token, "at+jwt", typ);
     let alg = jwt.header_text("alg").unwrap_or("nothing");
     let supported = "EdDSA, Ed25519, ES256 or ES256K";
     report.judge("alg", jwt.algorithm().is_some(), supported, alg);
-    explain_signature(jwt, given, report);
+    explain_signature(text, jwt, given, report);
     let iss = jwt.text("iss").unwrap_or("nothing");
     match given.issuer {
         Some(issuer) => report.judge("iss", iss == issuer.trim_end_matches('/'), issuer, iss),
@@ -51,26 +52,47 @@ pub(super) fn explain(jwt: &Jwt, given: &Given<'_>, report: &mut Report) {
             (_, None) => {}
         }
     }
+    if report.failures() == 0 {
+        explain_verdict(text, given, report);
+    }
 }
 
-fn explain_signature(jwt: &Jwt, given: &Given<'_>, report: &mut Report) {
-    let kid = jwt.header_text("kid");
-    let shown = format!("kid {}", kid.unwrap_or("missing"));
+/// The check that a resource server makes, so that these explanations cannot drift away from it.
+fn explain_verdict(text: &str, given: &Given<'_>, report: &mut Report) {
+    let (Some(issuer), Some(audience), Some(keys)) = (given.issuer, given.resource, &given.keys)
+    else {
+        return;
+    };
+    let expected = ExpectedToken {
+        issuer: issuer.trim_end_matches('/'),
+        audience,
+        algorithms: &Algorithm::ALL,
+        now: given.now,
+        leeway: LEEWAY,
+    };
+    match verify_access_token(text, keys, &expected) {
+        Ok(_) => report.ok(
+            "verdict",
+            "a resource server takes this token, with a proof",
+        ),
+        Err(error) => report.failed("verdict", "a token that is taken", error.to_string()),
+    }
+}
+
+fn explain_signature(text: &str, jwt: &Jwt, given: &Given<'_>, report: &mut Report) {
+    let shown = format!("kid {}", jwt.header_text("kid").unwrap_or("missing"));
     let Some(keys) = &given.keys else {
         report.shown("signature", shown, "give --issuer to fetch its keys");
         return;
     };
-    let named = |key: &&IssuerKey| kid.is_some() && key.kid.as_deref() == kid;
-    match keys
-        .iter()
-        .find(named)
-        .map(|key| jwt.is_signed_by(&key.key))
-    {
-        Some(Ok(())) => report.ok("signature", format!("{shown}, by that key of the issuer")),
-        Some(Err(fault)) => report.failed("signature", "by the issuer's key", fault),
-        None => {
-            let known: Vec<_> = keys.iter().filter_map(|key| key.kid.as_deref()).collect();
-            report.failed("signature", format!("one of {}", known.join(", ")), shown);
+    match verify_jws(text, keys, &Algorithm::ALL) {
+        Ok(_) => report.ok("signature", format!("{shown}, by that key of the issuer")),
+        Err(error) => {
+            report.failed(
+                "signature",
+                "by a key of the issuer",
+                format!("{shown}: {error}"),
+            );
         }
     }
 }
@@ -87,7 +109,7 @@ fn explain_audience(jwt: &Jwt, given: &Given<'_>, report: &mut Report) {
     };
     match given.resource {
         Some(resource) => {
-            report.judge("aud", audiences == [resource], resource, received);
+            report.judge("aud", audiences.contains(&resource), resource, received);
         }
         None => report.shown("aud", received, "give --resource"),
     }
@@ -96,7 +118,9 @@ fn explain_audience(jwt: &Jwt, given: &Given<'_>, report: &mut Report) {
 fn explain_times(jwt: &Jwt, now: Timestamp, report: &mut Report) {
     let at = |name| jwt.seconds(name).map(Timestamp::from_unix);
     match at("exp") {
-        Some(exp) if exp > now => report.ok("exp", format!("{exp}, in {} s", exp.since(now))),
+        Some(exp) if exp.plus(LEEWAY) > now => {
+            report.ok("exp", format!("{exp}, in {} s", exp.since(now)))
+        }
         Some(exp) => {
             let received = format!("{exp}, {} s ago", now.since(exp));
             report.failed("exp", format!("after {now}"), received);
@@ -105,7 +129,7 @@ fn explain_times(jwt: &Jwt, now: Timestamp, report: &mut Report) {
     }
     for name in ["nbf", "iat"] {
         match (at(name), jwt.claim(name)) {
-            (Some(time), _) if time <= now => report.ok(name, time.to_string()),
+            (Some(time), _) if time <= now.plus(LEEWAY) => report.ok(name, time.to_string()),
             (Some(time), _) => {
                 let received = format!("{time}, {} s ahead", time.since(now));
                 report.failed(name, format!("not after {now}"), received);
@@ -155,22 +179,18 @@ mod tests {
         let input = [header, claims.to_string()].map(|part| URL_SAFE_NO_PAD.encode(part));
         let input = input.join(".");
         let signature = URL_SAFE_NO_PAD.encode(signer.sign_now(input.as_bytes()).unwrap());
-        let key = IssuerKey {
-            kid: Some("k1".to_owned()),
-            key: signer.public_key().clone(),
-        };
+        let mut jwk = serde_json::to_value(signer.public_key().to_jwk()).unwrap();
+        jwk["kid"] = json!("k1");
+        let keys = IssuerKeys::from_json(json!({"keys": [jwk]}).to_string().as_bytes()).unwrap();
         let given = Given {
             issuer: Some("https://auth.example"),
             resource: Some("https://api.example"),
-            keys: Some(vec![key]),
+            keys: Some(keys),
             now: NOW,
         };
         let mut report = Report::default();
-        explain(
-            &Jwt::parse(&format!("{input}.{signature}")).unwrap(),
-            &given,
-            &mut report,
-        );
+        let text = format!("{input}.{signature}");
+        explain(&text, &Jwt::parse(&text).unwrap(), &given, &mut report);
         report.failed_names()
     }
 
@@ -181,11 +201,8 @@ mod tests {
         assert_eq!(failed(&claims(), "at+jwt", "k2"), ["signature"]);
         for (name, value) in [
             ("iss", json!("https://evil.example")),
-            (
-                "aud",
-                json!(["https://api.example", "https://other.example"]),
-            ),
-            ("exp", json!(NOW.as_unix())),
+            ("aud", json!(["https://other.example"])),
+            ("exp", json!(NOW.minus(5).as_unix())),
             ("exp", json!("later")),
             ("nbf", json!(NOW.plus(10).as_unix())),
             ("iat", json!(NOW.plus(10).as_unix())),
