@@ -38,6 +38,9 @@ use crate::store::Store;
 use crate::store::memory::MemoryStore;
 use crate::token::nonce::Nonces;
 
+/// Seconds for which expired entries are kept all the same: a request that began before an entry
+/// expired, or a clock that is set back a little, must still find it.
+const SWEEP_AFTER: u64 = 120;
 /// How often expired entries are cleared away, off every request's path.
 const SWEEP_EVERY: Duration = Duration::from_secs(15);
 
@@ -139,6 +142,7 @@ impl App {
         let bounds = ConnectionBounds {
             max_connections: limits.max_connections,
             header_timeout: Duration::from_secs(limits.header_timeout),
+            per_address: limits.connections_per_address,
             write_timeout: Duration::from_secs(limits.body_timeout),
             grace: Duration::from_secs(limits.shutdown_grace),
         };
@@ -148,12 +152,13 @@ impl App {
         let (drained, wait_for_drain) = watch::channel(false);
         let operations = self.operations.map(|listener| {
             let routes = router::operations(Arc::clone(&health));
-            tokio::spawn(serve(listener, routes, bounds, wait_for_drain))
+            tokio::spawn(serve(listener, routes, bounds, Arc::clone(&self.state.gate), wait_for_drain))
         });
         health.set_ready(true);
+        let gate = Arc::clone(&self.state.gate);
         let routes = router::public(self.state);
         let draining = mark_draining(stop.clone(), Arc::clone(&health));
-        let ((), ()) = tokio::join!(serve(self.public, routes, bounds, stop), draining);
+        let ((), ()) = tokio::join!(serve(self.public, routes, bounds, gate, stop), draining);
         drained.send_replace(true);
         sweeper.abort();
         if let Some(operations) = operations
@@ -181,7 +186,14 @@ async fn sweep(state: AppState) {
     let mut ticks = tokio::time::interval(SWEEP_EVERY);
     loop {
         ticks.tick().await;
-        state.context.store.sweep(state.context.now()).await;
+        let store = Arc::clone(&state.context.store);
+        let until = state.context.now().minus(SWEEP_AFTER);
+        let runtime = tokio::runtime::Handle::current();
+        // Off the workers: a large map takes a while to walk.
+        let swept = tokio::task::spawn_blocking(move || runtime.block_on(store.sweep(until)));
+        if let Err(error) = swept.await {
+            tracing::error!(%error, "expired entries were not cleared away");
+        }
         state.gate.requests.sweep();
     }
 }
@@ -200,6 +212,7 @@ fn state(settings: &Settings, surroundings: Surroundings) -> Result<AppState, St
         keyring: Keyring::of(SigningKey::generate(algorithm, &*entropy)?),
         nonces: Nonces::new(NonceMint::generate(&*entropy)?),
         store,
+        remembers_since: clock.now(),
         clock,
         entropy,
     };

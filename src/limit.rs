@@ -3,7 +3,7 @@
 //! IPv6 clients are counted by their /64, which is what one subscriber has; counting single
 //! addresses has let people walk around limits by changing the lower half.
 
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::num::NonZeroU32;
 
 use governor::clock::{Clock as _, DefaultClock};
@@ -70,25 +70,26 @@ impl RequestLimit {
         }
     }
 
+    /// Whether `address` is a proxy whose word is taken.
+    pub fn trusts(&self, address: IpAddr) -> bool {
+        let address = address.to_canonical();
+        self.trusted_proxies.iter().any(|net| net.contains(&address))
+    }
+
     /// The client's address: the connection's peer, or, where the peer is a trusted proxy, the last
     /// address of `X-Forwarded-For` that is not one.
     pub fn client_of(&self, peer: IpAddr, forwarded_for: &[&str]) -> IpAddr {
-        let trusted = |address: IpAddr| {
-            self.trusted_proxies
-                .iter()
-                .any(|net| net.contains(&address))
-        };
         let mut client = peer.to_canonical();
         let hops = forwarded_for
             .iter()
             .rev()
             .flat_map(|value| value.rsplit(','));
         for hop in hops {
-            if !trusted(client) {
+            if !self.trusts(client) {
                 break;
             }
             // What no proxy could have written ends the walk at the last address we believe.
-            let Ok(address) = hop.trim().parse::<IpAddr>() else {
+            let Some(address) = address_of(hop.trim()) else {
                 break;
             };
             client = address.to_canonical();
@@ -97,8 +98,15 @@ impl RequestLimit {
     }
 }
 
+/// The address of one entry of `X-Forwarded-For`: bare, in brackets, or with a port.
+fn address_of(hop: &str) -> Option<IpAddr> {
+    let bare = hop.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(hop);
+    let with_port = || hop.parse::<SocketAddr>().ok().map(|socket| socket.ip());
+    bare.parse().ok().or_else(with_port)
+}
+
 /// The bucket of an address: itself for IPv4, its /64 for IPv6.
-fn network_of(address: IpAddr) -> IpAddr {
+pub fn network_of(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(v6) => {
             let high = u128::from(v6) & !u128::from(u64::MAX);
@@ -155,5 +163,9 @@ mod tests {
             ip("10.1.1.1")
         );
         assert_eq!(limit.client_of(ip("10.1.1.1"), &[]), ip("10.1.1.1"));
+        for hop in ["198.51.100.1:5555", "[2001:db8::1]", "[2001:db8::1]:5555", "2001:db8::1"] {
+            let client = limit.client_of(ip("10.1.1.1"), &[hop]);
+            assert!(client == ip("198.51.100.1") || client == ip("2001:db8::1"), "{hop}");
+        }
     }
 }

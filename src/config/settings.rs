@@ -148,6 +148,8 @@ pub struct Limits {
     pub burst: u32,
     /// Connections open at the same time.
     pub max_connections: usize,
+    /// Connections that one client address may hold.
+    pub connections_per_address: usize,
     /// Seconds within which a request's head must have arrived.
     pub header_timeout: u64,
     /// Seconds within which its body must have.

@@ -207,6 +207,7 @@ fn limits(reader: &mut Reader<'_>) -> Option<Limits> {
     let requests_per_minute = reader.read(&keys::LIMITS_REQUESTS_PER_MINUTE);
     let burst = reader.read(&keys::LIMITS_BURST);
     let max_connections = reader.read(&keys::LIMITS_MAX_CONNECTIONS);
+    let connections_per_address = reader.read(&keys::LIMITS_CONNECTIONS_PER_ADDRESS);
     let header_timeout = reader.read(&keys::LIMITS_HEADER_TIMEOUT);
     let body_timeout = reader.read(&keys::LIMITS_BODY_TIMEOUT);
     let spent_nonces = reader.read(&keys::LIMITS_SPENT_NONCES);
@@ -218,6 +219,7 @@ fn limits(reader: &mut Reader<'_>) -> Option<Limits> {
         requests_per_minute: requests_per_minute?,
         burst: burst?,
         max_connections: max_connections?,
+        connections_per_address: connections_per_address?,
         header_timeout: header_timeout?,
         body_timeout: body_timeout?,
         spent_nonces: spent_nonces?,

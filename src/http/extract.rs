@@ -23,16 +23,14 @@ pub struct BodyLimits {
 /// The most parameters of a form.
 const MAX_PARAMETERS: usize = 32;
 /// Parameters and members under which people send private keys by mistake.
-const SECRET_NAMES: [&str; 8] = [
-    "d",
-    "private_key",
-    "privatekey",
-    "secret_key",
-    "secretkey",
-    "seed",
-    "mnemonic",
-    "seed_phrase",
-];
+const SECRET_NAMES: [&str; 7] =
+    ["d", "privatekey", "secretkey", "seed", "seedphrase", "mnemonic", "passphrase"];
+
+/// Whether a name, whatever its case and separators, is one of a private key.
+fn is_secret_name(name: &str) -> bool {
+    let plain: String = name.chars().filter(|c| !matches!(c, '_' | '-')).collect();
+    SECRET_NAMES.contains(&&*plain.to_ascii_lowercase())
+}
 
 /// Reads a body whole, within its limits.
 ///
@@ -148,7 +146,7 @@ pub fn refuse_private_keys<'a>(values: impl IntoIterator<Item = &'a str>) -> Res
 }
 
 fn is_private_key(value: &str) -> bool {
-    let jwk = value.trim_start().starts_with('{')
+    let jwk = value.trim_start().starts_with(['{', '['])
         && serde_json::from_str(value).is_ok_and(|value| holds_private_key(&value));
     jwk || value.contains("PRIVATE KEY-----")
 }
@@ -157,7 +155,7 @@ fn is_private_key(value: &str) -> bool {
 fn holds_private_key(value: &serde_json::Value) -> bool {
     match value {
         serde_json::Value::Object(members) => members.iter().any(|(name, value)| {
-            let secret = SECRET_NAMES.contains(&&*name.to_ascii_lowercase()) && !value.is_null();
+            let secret = is_secret_name(name) && !value.is_null();
             secret || holds_private_key(value)
         }),
         serde_json::Value::Array(items) => items.iter().any(holds_private_key),
@@ -195,7 +193,7 @@ impl Form {
             let mut halves = pair.splitn(2, |byte| *byte == b'=');
             let name = decode(halves.next().unwrap_or_default())?;
             let value = decode(halves.next().unwrap_or_default())?;
-            if SECRET_NAMES.contains(&&*name.to_ascii_lowercase()) {
+            if is_secret_name(&name) {
                 return Err(private_key());
             }
             refuse_private_keys([&*value])?;
@@ -235,6 +233,12 @@ impl Form {
 }
 
 fn decode(part: &[u8]) -> Result<String, Refusal> {
+    let escapes = part.split(|byte| *byte == b'%').skip(1);
+    let whole = |after: &[u8]| after.get(..2).is_some_and(|two| two.iter().all(u8::is_ascii_hexdigit));
+    if !escapes.into_iter().all(whole) {
+        let detail = "the form has a % without two hexadecimal digits";
+        return Err(Refusal::new(Reason::MalformedRequest, detail));
+    }
     let spaced: Vec<u8> = part
         .iter()
         .map(|byte| if *byte == b'+' { b' ' } else { *byte })
@@ -272,6 +276,8 @@ mod tests {
         assert_eq!(reason(b"a=1&a=1"), Reason::ParameterRepeated);
         assert_eq!(reason(b"a=1&%61=2"), Reason::ParameterRepeated);
         assert_eq!(reason(b"a=%ff"), Reason::MalformedRequest);
+        assert_eq!(reason(b"a=%zz"), Reason::MalformedRequest);
+        assert_eq!(reason(b"a=%2"), Reason::MalformedRequest);
         assert_eq!(reason(b"seed=abc"), Reason::PrivateKeyReceived);
         let many: Vec<String> = (0..33).map(|n| format!("p{n}=1")).collect();
         assert_eq!(reason(many.join("&").as_bytes()), Reason::MalformedRequest);

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
-use axum::extract::State;
+use axum::extract::{MatchedPath, State};
 use axum::http::uri::Authority;
 use axum::http::{HeaderName, HeaderValue, Method, Request, StatusCode, Version, header};
 use axum::middleware::{Next, from_fn_with_state};
@@ -63,14 +63,18 @@ async fn pass(State(state): State<AppState>, request: Request<Body>, next: Next)
     if let Err(refusal) = check_host(&request, &state.context.rules.domains) {
         return ErrorAnswer::from(refusal).into_response();
     }
-    let (method, path) = (request.method().clone(), request.uri().path().to_owned());
-    let response = next.run(request).await;
+    // The route, not the path: clients put all kinds of things into paths.
+    let route = request.extensions().get::<MatchedPath>().map(|path| path.as_str().to_owned());
+    let method = request.method().clone();
+    let mut response = next.run(request).await;
+    let nosniff = HeaderValue::from_static("nosniff");
+    response.headers_mut().insert(header::X_CONTENT_TYPE_OPTIONS, nosniff);
     if let Some(Answered(reason)) = response.extensions().get() {
         let (status, reason) = (response.status().as_u16(), reason.code());
         if response.status().is_server_error() {
-            tracing::error!(%method, path, status, reason, "request failed");
+            tracing::error!(%method, route, status, reason, "request failed");
         } else {
-            tracing::debug!(%method, path, status, reason, "request refused");
+            tracing::debug!(%method, route, status, reason, "request refused");
         }
     }
     response
@@ -129,14 +133,5 @@ fn too_many(over: OverLimit) -> Response {
 
 /// An answer that nobody may keep: it carries a nonce, a message or a token.
 pub(crate) fn no_store<T: IntoResponse>(answer: T) -> impl IntoResponse {
-    (
-        [
-            (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
-            (
-                header::X_CONTENT_TYPE_OPTIONS,
-                HeaderValue::from_static("nosniff"),
-            ),
-        ],
-        answer,
-    )
+    ([(header::CACHE_CONTROL, HeaderValue::from_static("no-store"))], answer)
 }

@@ -4,9 +4,10 @@
 //! connection and does not finish a request head is cut off, and so is one that does not read what it
 //! is answered.
 
-use std::net::SocketAddr;
+use std::collections::HashMap;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use axum::Router;
@@ -21,7 +22,8 @@ use tokio::sync::{Semaphore, watch};
 use tokio_io_timeout::TimeoutStream;
 use tower::ServiceExt;
 
-use super::layers::Peer;
+use super::layers::{Gate, Peer};
+use crate::limit::{RequestLimit, network_of};
 
 /// The buffer for a request head, in bytes; a head that does not fit is answered 431.
 const MAX_HEAD_BYTES: usize = 32 * 1024;
@@ -33,6 +35,8 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 pub struct ConnectionBounds {
     /// Connections open at once; more wait to be accepted.
     pub max_connections: usize,
+    /// How many of them one address may hold, or one /64 of IPv6; trusted proxies may hold all.
+    pub per_address: usize,
     /// How long a request's head may take, from the moment at which one may begin.
     pub header_timeout: Duration,
     /// How long a write may wait for a client that does not read.
@@ -46,9 +50,11 @@ pub async fn serve(
     listener: TcpListener,
     routes: Router,
     bounds: ConnectionBounds,
+    gate: Arc<Gate>,
     mut stop: watch::Receiver<bool>,
 ) {
     let slots = Arc::new(Semaphore::new(bounds.max_connections));
+    let held = Arc::new(Held::default());
     let graceful = GracefulShutdown::new();
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new())
@@ -76,13 +82,18 @@ pub async fn serve(
             }
         };
         failing = false;
+        let Some(share) = held.take(peer.ip(), bounds.per_address, &gate.requests) else {
+            // Without an answer, which would only hold the slot for longer.
+            tracing::debug!(%peer, "the address holds as many connections as it may");
+            continue;
+        };
         let stream = timed(stream, peer, bounds.write_timeout);
         let connection = graceful.watch(connection(&http, stream, peer, routes.clone()));
         tokio::spawn(async move {
             if let Err(error) = connection.await {
                 tracing::debug!(%peer, %error, "connection ended early");
             }
-            drop(slot);
+            drop((slot, share));
         });
     }
     drop(listener);
@@ -91,6 +102,42 @@ pub async fn serve(
         .is_err()
     {
         tracing::warn!("some requests were still open when the grace time ended");
+    }
+}
+
+/// How many connections each address holds.
+#[derive(Debug, Default)]
+struct Held(Mutex<HashMap<IpAddr, usize>>);
+
+/// One connection of an address, given back when dropped; none is counted for a trusted proxy.
+struct Share(Option<(Arc<Held>, IpAddr)>);
+
+impl Held {
+    fn take(self: &Arc<Self>, peer: IpAddr, most: usize, limit: &RequestLimit) -> Option<Share> {
+        if limit.trusts(peer) {
+            return Some(Share(None));
+        }
+        let network = network_of(peer);
+        let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = counts.entry(network).or_default();
+        if *count >= most {
+            return None;
+        }
+        *count += 1;
+        Some(Share(Some((Arc::clone(self), network))))
+    }
+}
+
+impl Drop for Share {
+    fn drop(&mut self) {
+        let Some((held, network)) = &self.0 else { return };
+        let mut counts = held.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = counts.get_mut(network) {
+            *count -= 1;
+            if *count == 0 {
+                counts.remove(network);
+            }
+        }
     }
 }
 

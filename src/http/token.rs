@@ -3,7 +3,7 @@
 use axum::Json;
 use axum::body::Body;
 use axum::extract::State;
-use axum::http::{HeaderName, HeaderValue, Request};
+use axum::http::{HeaderName, HeaderValue, Request, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
@@ -61,6 +61,12 @@ pub(crate) async fn post(
 
 async fn grant(state: &AppState, request: Request<Body>) -> Result<IssuedToken, Refusal> {
     check_content_type(request.headers(), "application/x-www-form-urlencoded")?;
+    // Browsers say which page asks; one that CORS would not let read the answer gets none.
+    let origin = single(request.headers(), &header::ORIGIN)?;
+    if origin.is_some_and(|origin| !state.context.rules.domains.allows_origin(origin)) {
+        let detail = "pages of this origin may not ask for tokens";
+        return Err(Refusal::new(Reason::DomainNotAllowed, detail));
+    }
     // RFC 9449 §4.3, check 1: one proof, or none.
     let proof = single(request.headers(), &HeaderName::from_static("dpop"))
         .map_err(|refusal| Refusal::new(Reason::ProofInvalid, refusal.detail().to_owned()))?

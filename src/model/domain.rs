@@ -16,9 +16,8 @@ impl Domains {
     pub fn allows(&self, domain: &str) -> bool {
         match self {
             Self::Loopback => is_loopback_authority(domain),
-            Self::Listed(list) => list
-                .iter()
-                .any(|listed| listed.eq_ignore_ascii_case(domain)),
+            // Exactly: the text's spelling becomes `client_id`, and one client has one.
+            Self::Listed(list) => list.iter().any(|listed| listed == domain),
         }
     }
 

@@ -100,11 +100,26 @@ impl ResourceRules {
         if admitted && !self.deny.contains(subject) {
             return Ok(());
         }
-        Err(Refusal::new(
-            Reason::AccountNotAllowed,
-            "this account may not use this resource",
-        ))
+        Err(not_allowed())
     }
+}
+
+impl ResourceRules {
+    /// Whether none of the names that one key goes by is denied: whoever is kept out as an account
+    /// does not come in as the raw key of that account.
+    ///
+    /// # Errors
+    /// [`Reason::AccountNotAllowed`].
+    pub fn check_names(&self, names: impl IntoIterator<Item = String>) -> Result<(), Refusal> {
+        if !self.deny.is_empty() && names.into_iter().any(|name| self.deny.contains(&name)) {
+            return Err(not_allowed());
+        }
+        Ok(())
+    }
+}
+
+fn not_allowed() -> Refusal {
+    Refusal::new(Reason::AccountNotAllowed, "this account may not use this resource")
 }
 
 /// A configured resource.

@@ -36,6 +36,14 @@ pub async fn sign_in(context: &Context, request: &Assertion<'_>) -> Result<Issue
     };
     let proof = possession::check(context, request.proof, now)?;
     let assertion = jwt_assertion::check(request.assertion, &expected).map_err(|e| refusal(&e))?;
+    // A store in memory has forgotten what was used before it began. Without a proof an assertion
+    // is all that there is, so the clocks' difference is added.
+    let margin = if proof.is_some() { 0 } else { context.rules.window.max_future_skew };
+    let remembered = context.remembers_since.plus(margin);
+    if assertion.issued_at() < remembered {
+        let detail = "the assertion was issued before this server started; make a new one";
+        return Err(Refusal::new(Reason::AssertionExpired, detail));
+    }
     let resource = match (assertion.resource(), request.resource) {
         (Some(signed), Some(asked)) if signed != asked => {
             let detail = "the assertion was signed for another resource";
@@ -49,9 +57,12 @@ pub async fn sign_in(context: &Context, request: &Assertion<'_>) -> Result<Issue
         target.rules.check_format(format.name())?;
     }
     target.rules.check_subject(&assertion.account().to_did())?;
-    let scope = match assertion.scope() {
-        Some(signed) => narrowed(target.rules.scopes_for(Some(signed))?, request.scope)?,
-        None => target.rules.scopes_for(request.scope)?,
+    target.rules.check_names(registry::subjects_of_key(assertion.key()))?;
+    let scope = match (assertion.scope(), &proof) {
+        (Some(signed), _) => narrowed(target.rules.scopes_for(Some(signed))?, request.scope)?,
+        // The assertion leaves the scope to the request, which the same key has to have proven.
+        (None, Some(_)) => target.rules.scopes_for(request.scope)?,
+        (None, None) => narrowed(target.rules.default_scopes.clone(), request.scope)?,
     };
     possession::match_key(proof.as_ref(), None, assertion.key().thumbprint())?;
     let possession = possession::claim(context, proof.as_ref(), target.rules, now).await?;

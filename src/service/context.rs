@@ -88,6 +88,8 @@ pub struct Context {
     pub clock: Arc<dyn Clock>,
     /// The randomness.
     pub entropy: Arc<dyn Entropy>,
+    /// Since when the store remembers: what was signed before may have been used before.
+    pub remembers_since: Timestamp,
 }
 
 impl Context {

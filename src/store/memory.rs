@@ -1,8 +1,8 @@
 //! The store of one process that forgets everything when it ends: for development and for tests.
 //!
-//! Forgetting is safe, because the issuer's nonce key ends with the process too: no nonce of before
-//! is taken afterwards. Proofs of before could be replayed within their window, and find no nonce to
-//! go with them.
+//! Forgetting is safe, because what could be used again ends with the process too: no nonce of before
+//! is taken afterwards, since its key is gone, and assertions from before the start are refused.
+//! Proofs of before could be replayed within their window, and find neither to go with them.
 
 use async_trait::async_trait;
 use countersign_sdk::proof::replay::{

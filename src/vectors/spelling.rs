@@ -35,6 +35,7 @@ static GENERIC_SOLANA: Profile = generic(caip122::SIWS.header);
 const fn generic(header: &'static str) -> Profile {
     Profile {
         header,
+        scheme: false,
         layout: Layout::Framed,
         fields: GENERIC,
         order: Order::Listed,

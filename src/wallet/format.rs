@@ -8,7 +8,7 @@
 
 use std::fmt::Debug;
 
-use countersign_sdk::account::Account;
+use countersign_sdk::account::{Account, ChainId};
 use countersign_sdk::key::{Curve, PublicKey, SignatureError};
 
 use super::caip122::{self, Fault, ParseError, Profile, UnverifiedMessage};
@@ -63,6 +63,12 @@ pub trait WalletFormat: Send + Sync + Debug {
     /// `format_unsupported` for another namespace, `account_invalid` for an address or chain that
     /// is not a right one.
     fn canonical_account(&self, account: &Account) -> Result<Account, Refusal>;
+
+    /// The canonical spelling of a chain, `None` for one that no account of this format is on.
+    fn canonical_chain(&self, chain: &ChainId) -> Option<ChainId>;
+
+    /// The subject of whoever holds `key`, where a key of this curve controls an account here.
+    fn subject_of_key(&self, key: &PublicKey) -> Option<String>;
 
     /// Who a canonical account is on every chain, as `sub` has it: `did:pkh` on the namespace's
     /// canonical chain, or the `did:key`.

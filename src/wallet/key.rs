@@ -8,7 +8,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use countersign_sdk::account::Account;
+use countersign_sdk::account::{Account, ChainId};
 use countersign_sdk::key::{Curve, PublicKey};
 
 use super::caip122::{self, Profile, UnverifiedMessage};
@@ -44,6 +44,14 @@ impl WalletFormat for RawKey {
             Account::Key(did) => provable(did).map(|_| account.clone()),
             Account::Chain(_) => Err(other_namespace(self.name(), account)),
         }
+    }
+
+    fn canonical_chain(&self, _chain: &ChainId) -> Option<ChainId> {
+        None
+    }
+
+    fn subject_of_key(&self, key: &PublicKey) -> Option<String> {
+        key.to_did_key()
     }
 
     fn subject_of(&self, account: &Account) -> Result<String, Refusal> {

@@ -6,6 +6,7 @@
 //! Specs: protocol.md §2 (`message_formats_supported`) and §3.
 
 use countersign_sdk::account::Account;
+use countersign_sdk::key::PublicKey;
 
 use super::format::WalletFormat;
 use super::key::RawKey;
@@ -31,6 +32,11 @@ pub fn by_namespace(namespace: &str) -> Option<&'static dyn WalletFormat> {
         .iter()
         .copied()
         .find(|format| format.namespaces().contains(&namespace))
+}
+
+/// Every subject that the holder of `key` can sign in as by its key alone.
+pub fn subjects_of_key(key: &PublicKey) -> impl Iterator<Item = String> {
+    FORMATS.iter().filter_map(move |format| format.subject_of_key(key))
 }
 
 /// The format that a text says it is of, by its first line.

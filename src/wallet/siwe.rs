@@ -81,6 +81,20 @@ impl WalletFormat for Siwe {
         named(chain_account.chain().reference(), &canonical)
     }
 
+    fn canonical_chain(&self, chain: &ChainId) -> Option<ChainId> {
+        let reference = chain.reference();
+        let ours = chain.namespace() == NAMESPACE && is_chain_number(reference);
+        ours.then(|| chain.clone())
+    }
+
+    fn subject_of_key(&self, key: &PublicKey) -> Option<String> {
+        if key.curve() != Curve::Secp256k1 {
+            return None;
+        }
+        let account = named(CANONICAL_CHAIN, &checksummed(&address_of(key))).ok()?;
+        Some(account.to_did())
+    }
+
     fn subject_of(&self, account: &Account) -> Result<String, Refusal> {
         match account {
             Account::Chain(account) => Ok(named(CANONICAL_CHAIN, account.address())?.to_did()),
@@ -205,9 +219,14 @@ fn decode_signature(text: &str) -> Result<([u8; 64], u8), Refusal> {
     }
 }
 
+/// An EIP-155 chain id: a decimal number without leading zeros.
+fn is_chain_number(text: &str) -> bool {
+    let decimal = text.bytes().all(|b| b.is_ascii_digit()) && !text.starts_with('0');
+    decimal && text.parse::<u64>().is_ok()
+}
+
 fn named(chain: &str, address: &str) -> Result<Account, Refusal> {
-    let decimal = chain.bytes().all(|b| b.is_ascii_digit()) && !chain.starts_with('0');
-    if !decimal || chain.parse::<u64>().is_err() {
+    if !is_chain_number(chain) {
         return Err(Refusal::new(
             Reason::AccountInvalid,
             "a chain of eip155 is a decimal number without leading zeros",

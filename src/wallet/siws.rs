@@ -83,6 +83,19 @@ impl WalletFormat for Siws {
         named(cluster, chain_account.address())
     }
 
+    fn canonical_chain(&self, chain: &ChainId) -> Option<ChainId> {
+        let cluster = cluster_of(chain.reference()).filter(|_| chain.namespace() == NAMESPACE)?;
+        ChainId::new(NAMESPACE, cluster.reference()).ok()
+    }
+
+    fn subject_of_key(&self, key: &PublicKey) -> Option<String> {
+        if key.curve() != Curve::Ed25519 {
+            return None;
+        }
+        let address = bs58::encode(key.as_bytes()).into_string();
+        Some(named(canonical_cluster().ok()?, &address).ok()?.to_did())
+    }
+
     fn subject_of(&self, account: &Account) -> Result<String, Refusal> {
         match account {
             Account::Chain(account) => Ok(named(canonical_cluster()?, account.address())?.to_did()),

@@ -89,7 +89,7 @@ async fn garbage_gets_a_clear_4xx() {
         (
             "/challenge",
             json_type,
-            vec![b' '; 20_000],
+            vec![b' '; 60_000],
             413,
             "body_too_large",
         ),

@@ -7,11 +7,10 @@ use std::borrow::Cow;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 
 use super::{Curve, KeyError, PublicKey};
-use crate::json::object;
+use crate::json::{object, present};
 
 /// The longest JWK that is read, in bytes: three times what the largest legitimate one takes.
 const MAX_JWK_BYTES: usize = 4096;
@@ -19,40 +18,36 @@ const MAX_JWK_BYTES: usize = 4096;
 /// A JWK as it was received: the members that decide, and the private ones so as to refuse them.
 #[derive(Deserialize)]
 pub(crate) struct ReceivedJwk<'a> {
-    #[serde(borrow)]
-    kty: Cow<'a, str>,
+    #[serde(borrow, default)]
+    kty: Option<Cow<'a, str>>,
     #[serde(borrow, default)]
     crv: Option<Cow<'a, str>>,
     #[serde(borrow, default)]
     x: Option<Cow<'a, str>>,
     #[serde(borrow, default)]
     y: Option<Cow<'a, str>>,
-    #[serde(default)]
-    d: Option<IgnoredAny>,
-    #[serde(default)]
-    k: Option<IgnoredAny>,
-    #[serde(default)]
-    p: Option<IgnoredAny>,
-    #[serde(default)]
-    q: Option<IgnoredAny>,
-    #[serde(default)]
-    dp: Option<IgnoredAny>,
-    #[serde(default)]
-    dq: Option<IgnoredAny>,
-    #[serde(default)]
-    qi: Option<IgnoredAny>,
-    #[serde(default)]
-    oth: Option<IgnoredAny>,
+    #[serde(default, deserialize_with = "present")]
+    d: bool,
+    #[serde(default, deserialize_with = "present")]
+    k: bool,
+    #[serde(default, deserialize_with = "present")]
+    p: bool,
+    #[serde(default, deserialize_with = "present")]
+    q: bool,
+    #[serde(default, deserialize_with = "present")]
+    dp: bool,
+    #[serde(default, deserialize_with = "present")]
+    dq: bool,
+    #[serde(default, deserialize_with = "present")]
+    qi: bool,
+    #[serde(default, deserialize_with = "present")]
+    oth: bool,
 }
 
 impl ReceivedJwk<'_> {
     /// Whether any member of a private or symmetric key is there (RFC 7518 §6).
-    fn is_private(&self) -> bool {
-        [
-            &self.d, &self.k, &self.p, &self.q, &self.dp, &self.dq, &self.qi, &self.oth,
-        ]
-        .into_iter()
-        .any(Option::is_some)
+    pub(crate) const fn is_private(&self) -> bool {
+        self.d || self.k || self.p || self.q || self.dp || self.dq || self.qi || self.oth
     }
 
     /// The key, once the type, the curve and the coordinates have been found right.
@@ -60,12 +55,12 @@ impl ReceivedJwk<'_> {
         if self.is_private() {
             return Err(KeyError::PrivateKey);
         }
-        match (&*self.kty, self.crv.as_deref()) {
-            ("OKP", Some("Ed25519")) => {
+        match (self.kty.as_deref(), self.crv.as_deref()) {
+            (Some("OKP"), Some("Ed25519")) => {
                 PublicKey::from_ed25519_bytes(&coordinate(self.x.as_deref())?)
             }
-            ("EC", Some("P-256")) => self.to_ec(Curve::P256),
-            ("EC", Some("secp256k1")) => self.to_ec(Curve::Secp256k1),
+            (Some("EC"), Some("P-256")) => self.to_ec(Curve::P256),
+            (Some("EC"), Some("secp256k1")) => self.to_ec(Curve::Secp256k1),
             _ => Err(KeyError::Unsupported),
         }
     }

@@ -223,11 +223,15 @@ pub fn check(proof: &str, expected: &Expected<'_>) -> Result<VerifiedProof, Dpop
     // 1. One well-formed JWS of bounded size; `typ`, `alg`, and a public `jwk` that fits it.
     let jws = CompactJws::parse(proof, MAX_PROOF_BYTES)?;
     let header = jws.header()?;
+    let jwk = header.jwk.as_ref();
+    // Before anything else can be wrong: whoever sent a private key must be told.
+    if jwk.is_some_and(|jwk| jwk.0.is_private()) {
+        return Err(DpopError::Key(KeyError::PrivateKey));
+    }
     if header.typ.as_deref() != Some("dpop+jwt") {
         return Err(DpopError::Type);
     }
     let algorithm = header.algorithm()?;
-    let jwk = header.jwk.as_ref();
     let key = jwk
         .ok_or(DpopError::Key(KeyError::Encoding("it is missing")))?
         .0

@@ -8,9 +8,8 @@ use std::borrow::Cow;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::Deserialize;
-use serde::de::IgnoredAny;
 
-use crate::json::{Object, object};
+use crate::json::{Object, object, present};
 use crate::key::Algorithm;
 use crate::key::jwk::ReceivedJwk;
 
@@ -81,16 +80,16 @@ pub(crate) struct JoseHeader<'a> {
     pub(crate) kid: Option<Cow<'a, str>>,
     #[serde(borrow, default)]
     pub(crate) jwk: Option<Object<ReceivedJwk<'a>>>,
-    #[serde(default)]
-    crit: Option<IgnoredAny>,
-    #[serde(default)]
-    b64: Option<IgnoredAny>,
-    #[serde(default)]
-    zip: Option<IgnoredAny>,
-    #[serde(default)]
-    jku: Option<IgnoredAny>,
-    #[serde(default)]
-    x5u: Option<IgnoredAny>,
+    #[serde(default, deserialize_with = "present")]
+    crit: bool,
+    #[serde(default, deserialize_with = "present")]
+    b64: bool,
+    #[serde(default, deserialize_with = "present")]
+    zip: bool,
+    #[serde(default, deserialize_with = "present")]
+    jku: bool,
+    #[serde(default, deserialize_with = "present")]
+    x5u: bool,
 }
 
 impl JoseHeader<'_> {
@@ -101,13 +100,13 @@ impl JoseHeader<'_> {
 
     fn refuse_unsupported(&self) -> Result<(), JwsError> {
         let members = [
-            ("crit", &self.crit),
-            ("b64", &self.b64),
-            ("zip", &self.zip),
-            ("jku", &self.jku),
-            ("x5u", &self.x5u),
+            ("crit", self.crit),
+            ("b64", self.b64),
+            ("zip", self.zip),
+            ("jku", self.jku),
+            ("x5u", self.x5u),
         ];
-        match members.into_iter().find(|(_, value)| value.is_some()) {
+        match members.into_iter().find(|(_, there)| *there) {
             Some((name, _)) => Err(JwsError::Header(name)),
             None => Ok(()),
         }

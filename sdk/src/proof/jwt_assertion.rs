@@ -70,6 +70,7 @@ pub struct VerifiedAssertion {
     account: Account,
     scope: Option<String>,
     resource: Option<String>,
+    issued_at: Timestamp,
     replay_key: ReplayKey,
     retain_until: Timestamp,
 }
@@ -93,6 +94,11 @@ impl VerifiedAssertion {
     /// `resource`, if the assertion states one.
     pub fn resource(&self) -> Option<&str> {
         self.resource.as_deref()
+    }
+
+    /// `iat`.
+    pub const fn issued_at(&self) -> Timestamp {
+        self.issued_at
     }
 
     /// What to claim, so that the assertion is used once.
@@ -185,6 +191,7 @@ pub fn check(
         replay_key: ReplayKey::of_jti("assertion", &key.thumbprint(), &claims.jti),
         scope: claims.scope,
         resource: claims.resource,
+        issued_at: Timestamp::from_unix(claims.iat),
         retain_until,
         account,
         key,

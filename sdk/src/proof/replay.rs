@@ -27,6 +27,12 @@ impl ReplayKey {
         Self::digest(&[kind.as_bytes(), bytes])
     }
 
+    /// The same thing for one subject alone, for what each subject may use once.
+    #[must_use]
+    pub fn for_subject(&self, subject: &str) -> Self {
+        Self::digest(&[b"subject", &self.0, subject.as_bytes()])
+    }
+
     fn digest(parts: &[&[u8]]) -> Self {
         let mut hash = Sha256::new();
         for part in parts {

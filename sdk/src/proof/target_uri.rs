@@ -26,12 +26,11 @@ impl TargetUri {
     /// # Errors
     /// [`TargetUriError`] for anything but an absolute `http(s)` URI of at most 4096 bytes.
     pub fn parse(uri: &str) -> Result<Self, TargetUriError> {
-        if uri.len() > MAX_URI_BYTES || uri.bytes().any(|b| b <= b' ' || b == b'\\' || b == 0x7f) {
+        if uri.len() > MAX_URI_BYTES || uri.bytes().any(|b| !b.is_ascii_graphic() || b == b'\\') {
             return Err(TargetUriError);
         }
         let mut url = Url::parse(uri).map_err(|_| TargetUriError)?;
-        let has_user = !url.username().is_empty() || url.password().is_some();
-        if !matches!(url.scheme(), "http" | "https") || has_user || !uri.contains("://") {
+        if !matches!(url.scheme(), "http" | "https") || !is_spelled_out(uri, &url) {
             return Err(TargetUriError);
         }
         url.set_query(None);
@@ -74,6 +73,23 @@ impl TargetUri {
 impl fmt::Display for TargetUri {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
+    }
+}
+
+/// Whether the authority stands in `uri` as it was parsed, but for case and the default port. The
+/// parser repairs much that RFC 3986 knows as another URI or as none: missing or more slashes,
+/// user information, `127.1` for an address.
+fn is_spelled_out(uri: &str, parsed: &Url) -> bool {
+    let Some((_, rest)) = uri.split_once("://") else { return false };
+    let written = rest.split(['/', '?', '#']).next().unwrap_or_default().to_ascii_lowercase();
+    let default_port = match parsed.scheme() {
+        "https" => ":443",
+        _ => ":80",
+    };
+    let host = parsed.host_str().unwrap_or_default();
+    match parsed.port() {
+        Some(port) => written == format!("{host}:{port}"),
+        None => written.strip_suffix(default_port).unwrap_or(&written) == host,
     }
 }
 
@@ -137,6 +153,10 @@ mod tests {
             "https://api.example/%2Fa",
             "https://user@api.example/a",
             "https:api.example/a",
+            "https:////api.example/a",
+            "https:api.example/a?b=://",
+            "https://api.example:/a",
+            "https://api.example:0443/a",
             "/a",
             "",
             "https://api.example/a\n",

@@ -6,11 +6,12 @@ use super::{Absent, Key, SECOND};
 pub(crate) static LIMITS_MAX_BODY_BYTES: Key<Whole<usize>> = Key {
     name: "limits.max_body_bytes",
     shape: Whole {
-        min: 1024,
+        // The largest message in form encoding, threefold, and what stands beside it.
+        min: 36_864,
         max: 1_048_576,
         unit: "bytes",
     },
-    absent: Absent::Default("16384"),
+    absent: Absent::Default("49152"),
     meaning: "The largest request body; a larger one is refused with 413.",
 };
 
@@ -46,6 +47,17 @@ pub(crate) static LIMITS_MAX_CONNECTIONS: Key<Whole<usize>> = Key {
     },
     absent: Absent::Default("10000"),
     meaning: "How many connections may be open at the same time.",
+};
+
+pub(crate) static LIMITS_CONNECTIONS_PER_ADDRESS: Key<Whole<usize>> = Key {
+    name: "limits.connections_per_address",
+    shape: Whole {
+        min: 1,
+        max: 1_000_000,
+        unit: "connections",
+    },
+    absent: Absent::Default("1000"),
+    meaning: "How many of them one address may hold (one /64 for IPv6); trusted proxies may hold all.",
 };
 
 pub(crate) static LIMITS_HEADER_TIMEOUT: Key<Whole<u64>> = Key {
@@ -111,6 +123,7 @@ pub(crate) static LIMITS_TRUSTED_PROXIES: Key<ListOf<Network>> = Key {
         item: Network,
         empty: None,
     },
-    absent: Absent::Default(""),
-    meaning: "The proxies whose `X-Forwarded-For` is believed when client addresses are counted.",
+    absent: Absent::Default("127.0.0.0/8,::1/128"),
+    meaning: "The proxies whose `X-Forwarded-For` is believed when client addresses are counted; \
+              the default is a proxy on this machine.",
 };

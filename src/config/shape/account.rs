@@ -23,15 +23,12 @@ impl TextShape for ChainName {
         let chain: ChainId = text
             .parse()
             .map_err(|_| "is not a CAIP-2 chain".to_owned())?;
-        if registry::by_namespace(chain.namespace()).is_none() {
-            return Err("is of a namespace without a message format".to_owned());
-        }
-        let reference = chain.reference();
-        let decimal = reference.bytes().all(|b| b.is_ascii_digit()) && !reference.starts_with('0');
-        if chain.namespace() == "eip155" && !decimal {
-            return Err("must name its chain by a decimal number, such as eip155:1".to_owned());
-        }
-        Ok(chain.to_string())
+        let format = registry::by_namespace(chain.namespace())
+            .ok_or_else(|| "is of a namespace without a message format".to_owned())?;
+        let canonical = format.canonical_chain(&chain);
+        canonical
+            .map(|chain| chain.to_string())
+            .ok_or_else(|| "is no chain that an account of its namespace can be on".to_owned())
     }
 }
 
@@ -79,6 +76,8 @@ mod tests {
             "eip155:",
             "eip155:0x1",
             "eip155:01",
+            "eip155:99999999999999999999",
+            "solana:nowhere",
             "cosmos:hub-4",
         ] {
             assert!(ChainName.parse(written).is_err(), "{written}");

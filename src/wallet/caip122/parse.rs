@@ -163,7 +163,7 @@ fn read_header<'a>(
         Some((scheme, domain)) => (Some(scheme), domain),
         None => (None, asker),
     };
-    if !scheme.is_none_or(lexical::is_scheme) {
+    if !scheme.is_none_or(|scheme| profile.scheme && lexical::is_scheme(scheme)) {
         return Err(lines.fault(0, "a URI scheme before `://`"));
     }
     if !lexical::is_authority(domain) {

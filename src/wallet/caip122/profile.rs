@@ -110,6 +110,9 @@ pub enum Order {
 pub struct Profile {
     /// What follows the domain on the first line.
     pub header: &'static str,
+    /// Whether a scheme may stand before the domain. Only EIP-4361 has one; readers of the others
+    /// would take it for a part of the domain.
+    pub scheme: bool,
     /// How the parts are set apart.
     pub layout: Layout,
     /// The fields that may stand in the text, in the order in which they are written.
@@ -126,6 +129,7 @@ pub struct Profile {
 /// EIP-4361, Sign in with Ethereum.
 pub static SIWE: Profile = Profile {
     header: " wants you to sign in with your Ethereum account:",
+    scheme: true,
     layout: Layout::Framed,
     fields: &Field::ALL,
     order: Order::Listed,
@@ -142,6 +146,7 @@ pub static SIWE: Profile = Profile {
 /// Sign in with Solana, as wallet-standard writes it.
 pub static SIWS: Profile = Profile {
     header: " wants you to sign in with your Solana account:",
+    scheme: false,
     layout: Layout::Paragraphs,
     fields: &Field::ALL,
     order: Order::Any,
@@ -152,6 +157,7 @@ pub static SIWS: Profile = Profile {
 /// A raw key that is its own account: the frame of CAIP-122 without a chain.
 pub static KEY: Profile = Profile {
     header: " wants you to sign in with your key:",
+    scheme: false,
     layout: Layout::Framed,
     fields: &[
         Field::Uri,

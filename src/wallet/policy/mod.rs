@@ -200,10 +200,15 @@ pub fn bind<'a>(
             "the nonce of a sign-in has at least 8 characters",
         ));
     }
-    let nonce = expected
+    let mut nonce = expected
         .nonces
         .open(format.name(), &message, expected.now)?;
     let (account, opens) = check_content(&message, format, nonce.origin, expected)?;
+    if nonce.origin == NonceOrigin::Bare {
+        // A bare nonce names nobody. Whoever copies one into a text of his own account must not
+        // spend it for its owner, so it is spent account by account; each still opens once.
+        nonce.spend_key = nonce.spend_key.for_subject(&format.subject_of(&account)?);
+    }
     Ok(BoundMessage {
         message,
         format,
