@@ -9,6 +9,7 @@ import { fileURLToPath } from 'node:url'
 
 const TARGET = fileURLToPath(new URL('../../../target/', import.meta.url))
 const START_LIMIT_MS = 20_000
+const STDIO = ['ignore', 'pipe', 'pipe']
 const STOP_LIMIT_MS = 30_000
 
 export function countersignBinary() {
@@ -38,7 +39,7 @@ export async function freePort() {
 
 /** Starts a binary and resolves once it printed `listening on http://…`. */
 export async function start(binary, args, extraEnvironment = {}) {
-  const running = new Running(spawn(binary, args, { env: environment(extraEnvironment), stdio: ['ignore', 'pipe', 'pipe'] }))
+  const running = new Running(spawn(binary, args, { env: environment(extraEnvironment), stdio: STDIO }))
   try {
     running.url = await running.listening()
   } catch (error) {
@@ -50,7 +51,7 @@ export async function start(binary, args, extraEnvironment = {}) {
 
 /** Runs a binary to its end, for commands and for starts that must fail. */
 export async function run(binary, args, { limitMs = START_LIMIT_MS } = {}) {
-  const running = new Running(spawn(binary, args, { env: environment(), stdio: ['ignore', 'pipe', 'pipe'] }))
+  const running = new Running(spawn(binary, args, { env: environment(), stdio: STDIO }))
   const timer = setTimeout(() => running.process.kill('SIGKILL'), limitMs)
   const exit = await running.exited
   clearTimeout(timer)

@@ -72,8 +72,8 @@ export class Client {
   /** RFC 7523: an assertion that a raw key signs about itself. */
   assertion(key, changes = {}) {
     const now = Math.floor(Date.now() / 1000)
-    const claims = { iss: key.did, sub: key.did, aud: this.issuer, iat: now, exp: now + 30, jti: randomUUID(), ...changes }
-    return key.jws({ alg: key.alg, typ: 'JWT' }, claims)
+    const claims = { iss: key.did, sub: key.did, aud: this.issuer, iat: now, exp: now + 30, jti: randomUUID() }
+    return key.jws({ alg: key.alg, typ: 'JWT' }, { ...claims, ...changes })
   }
 
   async assert(assertion, key, form = {}) {

@@ -5,7 +5,7 @@ import { randomUUID } from 'node:crypto'
 import { after, before, test } from 'node:test'
 import { discover } from '../lib/client.js'
 import { granted, refused } from '../lib/expect.js'
-import { ed25519Key, secp256k1Key } from '../lib/keys.js'
+import { ed25519Key, encodeJson, secp256k1Key } from '../lib/keys.js'
 import { startDevelopment } from '../lib/server.js'
 
 const RESOURCE = 'http://127.0.0.1:9555'
@@ -90,6 +90,15 @@ test('an assertion by or for somebody else is refused', async () => {
     assert.equal(answer.status, 400, `${what}: ${answer.text}`)
     refused(answer, { error: 'invalid_grant', reason })
   }
+})
+
+test('an assertion whose claims are a list is none', async () => {
+  const agent = await ed25519Key()
+  const now = Math.floor(Date.now() / 1000)
+  const claims = [agent.did, agent.did, client.issuer, randomUUID(), now, now + 30, null, SCOPE, RESOURCE]
+  const input = `${encodeJson({ alg: 'EdDSA' })}.${encodeJson(claims)}`
+  const answer = await client.assert(`${input}.${agent.signText(input)}`, agent)
+  refused(answer, { error: 'invalid_grant', reason: 'assertion_invalid' })
 })
 
 test('an assertion with a proof by another key is refused and not spent', async () => {

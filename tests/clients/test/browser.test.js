@@ -11,6 +11,7 @@ import { ethereumWallet } from '../lib/wallets.js'
 const ALLOWED = 'https://app.example'
 const FOREIGN = ['https://evil.example', 'http://app.example', 'https://app.example.evil.example', 'null']
 const RESOURCE = 'https://escrow.example'
+const FORM = 'application/x-www-form-urlencoded'
 const EXPOSED = ['dpop-nonce', 'www-authenticate', 'retry-after']
 
 let server, client
@@ -67,7 +68,7 @@ test('any other page may not', async () => {
 })
 
 test('an error can be read by the allowed page, with the headers it needs', async () => {
-  const answer = await post(client.metadata.token_endpoint, ALLOWED, 'application/x-www-form-urlencoded', 'grant_type=x')
+  const answer = await post(client.metadata.token_endpoint, ALLOWED, FORM, 'grant_type=x')
   refused(answer, { error: 'unsupported_grant_type', reason: 'grant_unsupported' })
   assert.equal(answer.headers.get('access-control-allow-origin'), ALLOWED)
   assert.ok(names(answer, 'vary').includes('origin'))
@@ -76,7 +77,7 @@ test('an error can be read by the allowed page, with the headers it needs', asyn
 
 test('an error cannot be read by a foreign page', async () => {
   for (const origin of FOREIGN) {
-    const answer = await post(client.metadata.token_endpoint, origin, 'application/x-www-form-urlencoded', 'grant_type=x')
+    const answer = await post(client.metadata.token_endpoint, origin, FORM, 'grant_type=x')
     assert.ok(answer.status >= 400)
     assert.equal(answer.headers.get('access-control-allow-origin'), null, origin)
   }

@@ -180,6 +180,17 @@ test('heads that are none, or too large', async () => {
   await cutShort(head(`GET /${'a'.repeat(100_000)} HTTP/1.1`), 431)
 })
 
+test('one Host, and bodies without a coding', async () => {
+  const line = 'GET /nonce HTTP/1.1\r\nConnection: close\r\n'
+  assert.equal(await only(`${line}\r\n`, 400), 'malformed_request')
+  assert.equal(await only(`${line}Host: a b@c/\r\n\r\n`, 400), 'malformed_request')
+  assert.equal(await only(`${line}Host: ${host}\r\nHost: ${host}\r\n\r\n`, 400), 'parameter_repeated')
+  const gzipped = post('/challenge', 'application/json', GOOD, 'Content-Encoding: gzip')
+  assert.equal(await only(gzipped, 415), 'content_type')
+  const announced = ['Content-Type: application/json', 'Content-Length: 5000000', 'Expect: 100-continue']
+  assert.equal(await only(head('POST /challenge HTTP/1.1', ...announced), 413), 'body_too_large')
+})
+
 test('old, odd and foreign targets', async () => {
   await only('GET /nonce HTTP/1.0\r\n\r\n', 200)
   await only(head(`GET http://${host}/nonce HTTP/1.1`, 'Connection: close'), 200)

@@ -99,11 +99,28 @@ test('a proof that is wrong in one way is refused and burns nothing', async () =
     assert.equal(answer.json?.reason, 'proof_invalid', `${what}: ${answer.text}`)
     refused(answer, { error: 'invalid_dpop_proof' })
   }
-  for (const iat of [now - 3600, now + 3600]) {
-    const answer = await client.redeem(owner.form, session, { claims: { iat } })
+  for (const times of [{ iat: now - 3600 }, { iat: now + 3600 }, { exp: now - 60 }, { nbf: now + 3600 }]) {
+    const answer = await client.redeem(owner.form, session, { claims: times })
     refused(answer, { error: 'invalid_dpop_proof', reason: 'proof_expired' })
   }
   await stillGood(client, owner)
+})
+
+test('a proof whose claims or header are a list is none', async () => {
+  const agent = await ed25519Key()
+  const now = Math.floor(Date.now() / 1000)
+  const header = { typ: 'dpop+jwt', alg: 'EdDSA', jwk: agent.publicJwk }
+  const claims = { jti: randomUUID(), htm: 'POST', htu: client.metadata.token_endpoint, iat: now }
+  const { message } = await client.challenge({ account: agent.did, resource: RESOURCE, scope: SCOPE })
+  const form = { grant_type: SIGNED_MESSAGE, message, signature: agent.signText(message) }
+  const send = (first, second) => {
+    const input = `${encodeJson(first)}.${encodeJson(second)}`
+    return client.token(form, { dpop: `${input}.${agent.signText(input)}` })
+  }
+  const invalid = { error: 'invalid_dpop_proof', reason: 'proof_invalid' }
+  refused(await send(header, Object.values(claims)), invalid)
+  refused(await send(Object.values(header), claims), invalid)
+  assert.equal((await send(header, claims)).status, 200)
 })
 
 test('two proofs are one too many', async () => {

@@ -5,6 +5,7 @@ import { after, before, test } from 'node:test'
 import { discover, SIGNED_MESSAGE } from '../lib/client.js'
 import { refused } from '../lib/expect.js'
 import { send } from '../lib/http.js'
+import { ed25519Key } from '../lib/keys.js'
 import { RESOURCE, SCOPE, signedIn, stillGood, written } from '../lib/owner.js'
 import { startDevelopment } from '../lib/server.js'
 import { ethereumWallet } from '../lib/wallets.js'
@@ -64,6 +65,24 @@ test('a token request that is none', async () => {
   const huge = await post(`${form}&padding=${'a'.repeat(200_000)}`)
   refused(huge, { status: 413, error: 'invalid_request', reason: 'body_too_large' })
 
+  await stillGood(client, owner)
+})
+
+test('a private key in any parameter is refused, and its owner told', async () => {
+  const owner = await signedIn(client)
+  const { privateJwk } = await ed25519Key()
+  const told = { error: 'invalid_request', reason: 'private_key_received' }
+  const text = JSON.stringify(privateJwk)
+  refused(await client.redeem({ ...owner.form, public_key: text }, owner.session), told)
+  refused(await client.redeem({ ...owner.form, seed: privateJwk.d }, owner.session), told)
+  const { account } = owner.wallet
+  const extras = [{ dpop_jkt: privateJwk }, { dpop_jkt: text }, { jwk: privateJwk }, { private_key: privateJwk.d }]
+  for (const extra of extras) {
+    const answer = await client.askChallenge({ account, resource: RESOURCE, ...extra })
+    refused(answer, told)
+    assert.ok(!answer.text.includes(privateJwk.d))
+  }
+  assert.ok(!server.output.includes(privateJwk.d))
   await stillGood(client, owner)
 })
 
