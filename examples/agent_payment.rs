@@ -95,7 +95,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
         "currency": "EUR",
     });
     let escrow = depositor.call("POST", "/escrows", Some(terms), 201).await?;
-    let path = format!("/escrows/{}", escrow["id"]);
+    let id = escrow.get("id").ok_or("the escrow has no id")?;
+    let path = format!("/escrows/{id}");
     let (release, claim) = (format!("{path}/release"), format!("{path}/claim"));
 
     // Only the depositor's key releases, and nothing is claimed before.
@@ -108,8 +109,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
     beneficiary.call("POST", &claim, None, 409).await?;
 
     let settled = depositor.call("GET", &path, None, 200).await?;
-    match settled["state"] == "claimed" {
-        true => Ok(()),
-        false => Err("the payment was not settled".into()),
+    match settled.get("state").and_then(Value::as_str) {
+        Some("claimed") => Ok(()),
+        _ => Err("the payment was not settled".into()),
     }
 }

@@ -19,7 +19,7 @@ use super::output::Output;
 /// Arguments of a sign-in, shared by `login` and `call`.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub(super) struct SignInArgs {
-    /// The issuer, such as https://auth.example.
+    /// The issuer, such as `https://auth.example`.
     #[arg(long, value_name = "URL")]
     pub(super) issuer: Option<String>,
     /// The key file: PKCS#8 PEM, or a private JWK.

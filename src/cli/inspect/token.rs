@@ -119,7 +119,7 @@ fn explain_times(jwt: &Jwt, now: Timestamp, report: &mut Report) {
     let at = |name| jwt.seconds(name).map(Timestamp::from_unix);
     match at("exp") {
         Some(exp) if exp.plus(LEEWAY) > now => {
-            report.ok("exp", format!("{exp}, in {} s", exp.since(now)))
+            report.ok("exp", format!("{exp}, in {} s", exp.since(now)));
         }
         Some(exp) => {
             let received = format!("{exp}, {} s ago", now.since(exp));
