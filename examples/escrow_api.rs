@@ -75,6 +75,7 @@ fn router(server: ResourceServer) -> Router {
         .route("/escrows/{id}/claim", post(claim))
         .merge(server.metadata_router())
         .fallback(|| async { Refused::not_found() })
+        .method_not_allowed_fallback(|| async { Refused::not_found() })
         .with_state(Escrows {
             server,
             all: Arc::default(),
@@ -234,7 +235,7 @@ impl Refused {
     }
 
     fn not_found() -> Self {
-        let text = "there is no such escrow or path";
+        let text = "there is no such escrow, path or method";
         Self(StatusCode::NOT_FOUND, "not_found", text.to_owned())
     }
 }
