@@ -75,6 +75,7 @@ fn router(server: ResourceServer) -> Router {
         .route("/escrows/{id}/claim", post(claim))
         .merge(server.metadata_router())
         .fallback(|| async { Refused::not_found() })
+        .method_not_allowed_fallback(|| async { Refused::method() })
         .with_state(Escrows {
             server,
             all: Arc::default(),
@@ -231,6 +232,11 @@ struct Refused(StatusCode, &'static str, String);
 impl Refused {
     fn terms(text: String) -> Self {
         Self(StatusCode::BAD_REQUEST, "malformed_request", text)
+    }
+
+    fn method() -> Self {
+        let text = "this path does not take this method".to_owned();
+        Self(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", text)
     }
 
     fn not_found() -> Self {

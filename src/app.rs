@@ -152,7 +152,13 @@ impl App {
         let (drained, wait_for_drain) = watch::channel(false);
         let operations = self.operations.map(|listener| {
             let routes = router::operations(Arc::clone(&health));
-            tokio::spawn(serve(listener, routes, bounds, Arc::clone(&self.state.gate), wait_for_drain))
+            tokio::spawn(serve(
+                listener,
+                routes,
+                bounds,
+                Arc::clone(&self.state.gate),
+                wait_for_drain,
+            ))
         });
         health.set_ready(true);
         let gate = Arc::clone(&self.state.gate);

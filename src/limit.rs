@@ -73,7 +73,9 @@ impl RequestLimit {
     /// Whether `address` is a proxy whose word is taken.
     pub fn trusts(&self, address: IpAddr) -> bool {
         let address = address.to_canonical();
-        self.trusted_proxies.iter().any(|net| net.contains(&address))
+        self.trusted_proxies
+            .iter()
+            .any(|net| net.contains(&address))
     }
 
     /// The client's address: the connection's peer, or, where the peer is a trusted proxy, the last
@@ -100,7 +102,10 @@ impl RequestLimit {
 
 /// The address of one entry of `X-Forwarded-For`: bare, in brackets, or with a port.
 fn address_of(hop: &str) -> Option<IpAddr> {
-    let bare = hop.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(hop);
+    let bare = hop
+        .strip_prefix('[')
+        .and_then(|rest| rest.strip_suffix(']'))
+        .unwrap_or(hop);
     let with_port = || hop.parse::<SocketAddr>().ok().map(|socket| socket.ip());
     bare.parse().ok().or_else(with_port)
 }
@@ -163,9 +168,17 @@ mod tests {
             ip("10.1.1.1")
         );
         assert_eq!(limit.client_of(ip("10.1.1.1"), &[]), ip("10.1.1.1"));
-        for hop in ["198.51.100.1:5555", "[2001:db8::1]", "[2001:db8::1]:5555", "2001:db8::1"] {
+        for hop in [
+            "198.51.100.1:5555",
+            "[2001:db8::1]",
+            "[2001:db8::1]:5555",
+            "2001:db8::1",
+        ] {
             let client = limit.client_of(ip("10.1.1.1"), &[hop]);
-            assert!(client == ip("198.51.100.1") || client == ip("2001:db8::1"), "{hop}");
+            assert!(
+                client == ip("198.51.100.1") || client == ip("2001:db8::1"),
+                "{hop}"
+            );
         }
     }
 }

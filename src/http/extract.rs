@@ -23,8 +23,15 @@ pub struct BodyLimits {
 /// The most parameters of a form.
 const MAX_PARAMETERS: usize = 32;
 /// Parameters and members under which people send private keys by mistake.
-const SECRET_NAMES: [&str; 7] =
-    ["d", "privatekey", "secretkey", "seed", "seedphrase", "mnemonic", "passphrase"];
+const SECRET_NAMES: [&str; 7] = [
+    "d",
+    "privatekey",
+    "secretkey",
+    "seed",
+    "seedphrase",
+    "mnemonic",
+    "passphrase",
+];
 
 /// Whether a name, whatever its case and separators, is one of a private key.
 fn is_secret_name(name: &str) -> bool {
@@ -234,7 +241,11 @@ impl Form {
 
 fn decode(part: &[u8]) -> Result<String, Refusal> {
     let escapes = part.split(|byte| *byte == b'%').skip(1);
-    let whole = |after: &[u8]| after.get(..2).is_some_and(|two| two.iter().all(u8::is_ascii_hexdigit));
+    let whole = |after: &[u8]| {
+        after
+            .get(..2)
+            .is_some_and(|two| two.iter().all(u8::is_ascii_hexdigit))
+    };
     if !escapes.into_iter().all(whole) {
         let detail = "the form has a % without two hexadecimal digits";
         return Err(Refusal::new(Reason::MalformedRequest, detail));

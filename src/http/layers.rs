@@ -64,11 +64,16 @@ async fn pass(State(state): State<AppState>, request: Request<Body>, next: Next)
         return ErrorAnswer::from(refusal).into_response();
     }
     // The route, not the path: clients put all kinds of things into paths.
-    let route = request.extensions().get::<MatchedPath>().map(|path| path.as_str().to_owned());
+    let route = request
+        .extensions()
+        .get::<MatchedPath>()
+        .map(|path| path.as_str().to_owned());
     let method = request.method().clone();
     let mut response = next.run(request).await;
     let nosniff = HeaderValue::from_static("nosniff");
-    response.headers_mut().insert(header::X_CONTENT_TYPE_OPTIONS, nosniff);
+    response
+        .headers_mut()
+        .insert(header::X_CONTENT_TYPE_OPTIONS, nosniff);
     if let Some(Answered(reason)) = response.extensions().get() {
         let (status, reason) = (response.status().as_u16(), reason.code());
         if response.status().is_server_error() {
@@ -133,5 +138,8 @@ fn too_many(over: OverLimit) -> Response {
 
 /// An answer that nobody may keep: it carries a nonce, a message or a token.
 pub(crate) fn no_store<T: IntoResponse>(answer: T) -> impl IntoResponse {
-    ([(header::CACHE_CONTROL, HeaderValue::from_static("no-store"))], answer)
+    (
+        [(header::CACHE_CONTROL, HeaderValue::from_static("no-store"))],
+        answer,
+    )
 }

@@ -130,7 +130,9 @@ impl Held {
 
 impl Drop for Share {
     fn drop(&mut self) {
-        let Some((held, network)) = &self.0 else { return };
+        let Some((held, network)) = &self.0 else {
+            return;
+        };
         let mut counts = held.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(count) = counts.get_mut(network) {
             *count -= 1;

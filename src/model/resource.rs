@@ -119,7 +119,10 @@ impl ResourceRules {
 }
 
 fn not_allowed() -> Refusal {
-    Refusal::new(Reason::AccountNotAllowed, "this account may not use this resource")
+    Refusal::new(
+        Reason::AccountNotAllowed,
+        "this account may not use this resource",
+    )
 }
 
 /// A configured resource.

@@ -38,7 +38,11 @@ pub async fn sign_in(context: &Context, request: &Assertion<'_>) -> Result<Issue
     let assertion = jwt_assertion::check(request.assertion, &expected).map_err(|e| refusal(&e))?;
     // A store in memory has forgotten what was used before it began. Without a proof an assertion
     // is all that there is, so the clocks' difference is added.
-    let margin = if proof.is_some() { 0 } else { context.rules.window.max_future_skew };
+    let margin = if proof.is_some() {
+        0
+    } else {
+        context.rules.window.max_future_skew
+    };
     let remembered = context.remembers_since.plus(margin);
     if assertion.issued_at() < remembered {
         let detail = "the assertion was issued before this server started; make a new one";
@@ -57,7 +61,9 @@ pub async fn sign_in(context: &Context, request: &Assertion<'_>) -> Result<Issue
         target.rules.check_format(format.name())?;
     }
     target.rules.check_subject(&assertion.account().to_did())?;
-    target.rules.check_names(registry::subjects_of_key(assertion.key()))?;
+    target
+        .rules
+        .check_names(registry::subjects_of_key(assertion.key()))?;
     let scope = match (assertion.scope(), &proof) {
         (Some(signed), _) => narrowed(target.rules.scopes_for(Some(signed))?, request.scope)?,
         // The assertion leaves the scope to the request, which the same key has to have proven.

@@ -154,17 +154,18 @@ fn sealed(
             format!("no message can be written with these values: {error}"),
         )
     })?;
-    // The nonce's line is the first that begins so: what stands above it – domain, address and the
-    // one-line statement that this file writes – begins otherwise.
-    let (before, after) = text
-        .split_once(PLACEHOLDER)
-        .filter(|(before, _)| before.ends_with("\nNonce: "))
-        .ok_or_else(|| {
-            Refusal::new(
-                Reason::ServerError,
-                "the message has no place for its nonce",
-            )
-        })?;
+    // A line of the text, and so not to be found within the statement or any value before it.
+    let line = format!("\nNonce: {PLACEHOLDER}");
+    let at = text
+        .find(&line)
+        .map(|start| start + line.len() - PLACEHOLDER.len());
+    let (before, rest) = at
+        .and_then(|at| text.split_at_checked(at))
+        .unwrap_or_default();
+    let Some(after) = rest.strip_prefix(PLACEHOLDER) else {
+        let detail = "the message has no place for its nonce";
+        return Err(Refusal::new(Reason::ServerError, detail));
+    };
     let nonce = context.nonces.challenge(
         expires_at,
         format.name(),

@@ -56,7 +56,10 @@ pub async fn sign_in(
     let signer = bound.verify(&evidence)?;
     let access = access_for(context, request, &bound, format)?;
     access.target.rules.check_subject(signer.subject())?;
-    access.target.rules.check_names(registry::subjects_of_key(signer.key()))?;
+    access
+        .target
+        .rules
+        .check_names(registry::subjects_of_key(signer.key()))?;
     possession::match_key(
         proof.as_ref(),
         bound.session_key().copied(),

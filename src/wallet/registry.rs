@@ -36,7 +36,9 @@ pub fn by_namespace(namespace: &str) -> Option<&'static dyn WalletFormat> {
 
 /// Every subject that the holder of `key` can sign in as by its key alone.
 pub fn subjects_of_key(key: &PublicKey) -> impl Iterator<Item = String> {
-    FORMATS.iter().filter_map(move |format| format.subject_of_key(key))
+    FORMATS
+        .iter()
+        .filter_map(move |format| format.subject_of_key(key))
 }
 
 /// The format that a text says it is of, by its first line.

@@ -224,10 +224,11 @@ async fn an_agent_signs_in_with_one_assertion() {
 #[tokio::test]
 async fn es256_signs_tokens_where_it_is_configured() {
     let server = Server::configured(CONFIGURED).await;
+    server.clock.advance(10);
     let agent = key(Curve::Ed25519);
     let payload = json!({
         "iss": did(&agent), "sub": did(&agent), "aud": server.issuer, "jti": "one",
-        "iat": START, "exp": START + 60,
+        "iat": server.now(), "exp": server.now() + 60,
     });
     let assertion = jws(&agent, &json!({ "alg": "EdDSA", "typ": "JWT" }), &payload);
     let form = [

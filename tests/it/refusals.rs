@@ -447,3 +447,72 @@ async fn challenges_that_are_not_written() {
         server.challenge(&body).await.refused(400, error, reason);
     }
 }
+
+#[tokio::test]
+async fn a_stranger_does_not_burn_a_bare_nonce() {
+    let ready = Ready::new().await;
+    let siwe = Siwe::new(&ready.server, &ready.wallet)
+        .await
+        .with_session_key(&ready.session);
+    let stranger = EvmWallet::new();
+    let copied = Siwe {
+        address: stranger.address(),
+        tail: siwe.tail.clone(),
+        ..siwe
+    };
+    let more = [("resource", RESOURCE)];
+    let theirs = copied.text();
+    let answer = ready
+        .post_with(&theirs, &stranger.sign(&theirs), &more)
+        .await;
+    assert_eq!(answer.status, 200, "{answer:?}");
+    // The owner's text still opens, once, on whatever chain it is written for.
+    let mine = theirs.replace(&stranger.address(), &ready.wallet.address());
+    let answer = ready
+        .post_with(&mine, &ready.wallet.sign(&mine), &more)
+        .await;
+    assert_eq!(answer.status, 200, "{answer:?}");
+    let again = mine.replace("Chain ID: 1", "Chain ID: 137");
+    let answer = ready
+        .post_with(&again, &ready.wallet.sign(&again), &more)
+        .await;
+    answer.refused(400, "invalid_grant", "nonce_used");
+}
+
+#[tokio::test]
+async fn an_assertion_from_before_the_start() {
+    let (server, agent) = (Server::development().await, key(Curve::Ed25519));
+    let payload = json!({
+        "iss": did(&agent), "sub": did(&agent), "aud": server.issuer, "jti": "j",
+        "iat": START - 1, "exp": START + 50, "resource": RESOURCE,
+    });
+    let assertion = jws(&agent, &json!({ "alg": "EdDSA" }), &payload);
+    let form = [
+        ("grant_type", JWT_BEARER),
+        ("assertion", assertion.as_str()),
+    ];
+    let answer = server.token(&form, Some(&server.proof(&agent))).await;
+    answer.refused(400, "invalid_grant", "assertion_expired");
+}
+
+#[tokio::test]
+async fn a_denied_key_is_denied_by_each_of_its_names() {
+    let agent = key(Curve::Ed25519);
+    let address = bs58::encode(agent.public_key().as_bytes()).into_string();
+    let toml = format!(
+        "issuer = \"https://auth.example\"\n[[resources]]\nuri = \"https://api.example\"\n\
+         scopes = [\"read\"]\ndeny = [\"solana:5eykt4UsFv8P8NJdTREpY1vzqKqZKvdp:{address}\"]\n"
+    );
+    let server = Server::configured(&toml).await;
+    let payload = json!({
+        "iss": did(&agent), "sub": did(&agent), "aud": server.issuer, "jti": "j",
+        "iat": START, "exp": START + 50,
+    });
+    let assertion = jws(&agent, &json!({ "alg": "EdDSA" }), &payload);
+    let form = [
+        ("grant_type", JWT_BEARER),
+        ("assertion", assertion.as_str()),
+    ];
+    let answer = server.token(&form, Some(&server.proof(&agent))).await;
+    answer.refused(400, "invalid_grant", "account_not_allowed");
+}

@@ -5,6 +5,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -168,7 +169,7 @@ pub enum DpopError {
 /// A proof that passed every check but the last: it has yet to be claimed.
 #[derive(Debug)]
 pub struct VerifiedProof {
-    key: PublicKey,
+    key: Arc<PublicKey>,
     thumbprint: Thumbprint,
     replay_key: ReplayKey,
     retain_until: Timestamp,
@@ -176,8 +177,17 @@ pub struct VerifiedProof {
 
 impl VerifiedProof {
     /// The key that signed.
-    pub const fn key(&self) -> &PublicKey {
+    pub fn key(&self) -> &PublicKey {
         &self.key
+    }
+
+    /// The key, to spare the next proof by it some work.
+    #[cfg(feature = "resource-server")]
+    pub(crate) fn known_key(&self) -> KnownKey {
+        KnownKey {
+            key: Arc::clone(&self.key),
+            thumbprint: self.thumbprint,
+        }
     }
 
     /// Its thumbprint.
@@ -194,6 +204,14 @@ impl VerifiedProof {
     pub const fn retain_until(&self) -> Timestamp {
         self.retain_until
     }
+}
+
+/// A key that made a good proof before, so that reading it and its thumbprint need not be done
+/// again. It decides nothing: a proof by another key is checked as if there were none.
+#[derive(Debug)]
+pub(crate) struct KnownKey {
+    key: Arc<PublicKey>,
+    thumbprint: Thumbprint,
 }
 
 #[derive(Deserialize)]
@@ -220,6 +238,15 @@ struct Claims<'a> {
 /// # Errors
 /// [`DpopError`], naming the first check that failed.
 pub fn check(proof: &str, expected: &Expected<'_>) -> Result<VerifiedProof, DpopError> {
+    check_by(proof, expected, None)
+}
+
+/// [`check`], where the key of the proof may be one that is known already.
+pub(crate) fn check_by(
+    proof: &str,
+    expected: &Expected<'_>,
+    known: Option<&KnownKey>,
+) -> Result<VerifiedProof, DpopError> {
     // 1. One well-formed JWS of bounded size; `typ`, `alg`, and a public `jwk` that fits it.
     let jws = CompactJws::parse(proof, MAX_PROOF_BYTES)?;
     let header = jws.header()?;
@@ -232,11 +259,13 @@ pub fn check(proof: &str, expected: &Expected<'_>) -> Result<VerifiedProof, Dpop
         return Err(DpopError::Type);
     }
     let algorithm = header.algorithm()?;
-    let key = jwk
-        .ok_or(DpopError::Key(KeyError::Encoding("it is missing")))?
-        .0
-        .to_public_key()
-        .map_err(DpopError::Key)?;
+    let missing = DpopError::Key(KeyError::Encoding("it is missing"));
+    let jwk = &jwk.ok_or(missing)?.0;
+    let known = known.filter(|known| jwk.names(&known.key));
+    let key = match known {
+        Some(known) => Arc::clone(&known.key),
+        None => Arc::new(jwk.to_public_key().map_err(DpopError::Key)?),
+    };
     let claims: Claims<'_> = object(&jws.payload).map_err(|_| {
         JwsError::Malformed("jti, htm, htu must be texts and iat whole seconds, each there once")
     })?;
@@ -246,7 +275,7 @@ pub fn check(proof: &str, expected: &Expected<'_>) -> Result<VerifiedProof, Dpop
     // 3. The signature, by the key in the header.
     key.verify(algorithm, jws.signing_input, &jws.signature)
         .map_err(|_| DpopError::Signature)?;
-    let thumbprint = key.thumbprint();
+    let thumbprint = known.map_or_else(|| key.thumbprint(), |known| known.thumbprint);
     // 4. A current nonce. After the signature, so that only a key's holder is told to retry.
     let nonce_fits = match claims.nonce.as_deref() {
         Some(nonce) => expected.nonce.accepts(nonce, expected.now),

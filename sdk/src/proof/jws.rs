@@ -77,6 +77,10 @@ pub(crate) struct JoseHeader<'a> {
     #[serde(borrow, default)]
     pub(crate) typ: Option<Cow<'a, str>>,
     #[serde(borrow, default)]
+    #[cfg_attr(
+        not(feature = "resource-server"),
+        expect(dead_code, reason = "only access tokens name their key")
+    )]
     pub(crate) kid: Option<Cow<'a, str>>,
     #[serde(borrow, default)]
     pub(crate) jwk: Option<Object<ReceivedJwk<'a>>>,

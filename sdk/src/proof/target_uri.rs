@@ -30,7 +30,14 @@ impl TargetUri {
             return Err(TargetUriError);
         }
         let mut url = Url::parse(uri).map_err(|_| TargetUriError)?;
-        if !matches!(url.scheme(), "http" | "https") || !is_spelled_out(uri, &url) {
+        let escapes_are_whole = uri.split('%').skip(1).all(|after| {
+            after
+                .as_bytes()
+                .get(..2)
+                .is_some_and(|two| two.iter().all(u8::is_ascii_hexdigit))
+        });
+        let spelled_out = escapes_are_whole && is_spelled_out(uri, &url);
+        if !matches!(url.scheme(), "http" | "https") || !spelled_out {
             return Err(TargetUriError);
         }
         url.set_query(None);
@@ -80,8 +87,14 @@ impl fmt::Display for TargetUri {
 /// parser repairs much that RFC 3986 knows as another URI or as none: missing or more slashes,
 /// user information, `127.1` for an address.
 fn is_spelled_out(uri: &str, parsed: &Url) -> bool {
-    let Some((_, rest)) = uri.split_once("://") else { return false };
-    let written = rest.split(['/', '?', '#']).next().unwrap_or_default().to_ascii_lowercase();
+    let Some((_, rest)) = uri.split_once("://") else {
+        return false;
+    };
+    let written = rest
+        .split(['/', '?', '#'])
+        .next()
+        .unwrap_or_default()
+        .to_ascii_lowercase();
     let default_port = match parsed.scheme() {
         "https" => ":443",
         _ => ":80",

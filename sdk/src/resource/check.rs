@@ -4,7 +4,7 @@
 //! claimed last, after the key that the token is bound to was found to have signed it, and before
 //! any scope is looked at. RFC 9449 §4.3, §7.1, §7.2; RFC 9068 §4.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use http::HeaderMap;
 
@@ -18,7 +18,7 @@ use super::token::{
 };
 use crate::key::Thumbprint;
 use crate::proof::JwsError;
-use crate::proof::dpop::{self, AccessTokenHash, DpopError, TokenBinding, VerifiedProof};
+use crate::proof::dpop::{self, AccessTokenHash, DpopError, KnownKey, TokenBinding, VerifiedProof};
 use crate::proof::replay::{ClaimError, Claimed};
 use crate::proof::target_uri::TargetUri;
 use crate::time::Timestamp;
@@ -37,9 +37,17 @@ pub struct RequestHead<'a> {
 /// Who sent a request: exists only for one whose every check passed, its proof used up.
 #[derive(Clone, Debug)]
 pub struct Caller {
-    token: Arc<VerifiedToken>,
+    verdict: Arc<Verdict>,
     server: u64,
     renew_nonce: bool,
+}
+
+/// A token that was verified, kept so that its signature is verified once.
+#[derive(Debug)]
+pub(super) struct Verdict {
+    token: VerifiedToken,
+    /// The key that the token is bound to, once a good proof has shown it.
+    proof_key: OnceLock<KnownKey>,
 }
 
 /// By what a request was let in.
@@ -64,7 +72,7 @@ impl Caller {
 
     /// Everything that the access token says.
     pub fn token(&self) -> &AccessToken {
-        self.token.claims()
+        self.verdict.token.claims()
     }
 
     /// Demands a scope.
@@ -103,9 +111,10 @@ impl ResourceServer {
         let credentials = Credentials::read(request.headers)?;
         // 2. The token: our issuer's, for us, now.
         let ath = AccessTokenHash::of(credentials.token);
-        let token = self.verified(credentials.token, ath, now).await?;
+        let verdict = self.verified(credentials.token, ath, now).await?;
         // 3. The scheme fits the token's binding: a bound token never goes without its key.
-        let (admission, renew_nonce) = match (credentials.scheme, token.claims().cnf_jkt()) {
+        let (admission, renew_nonce) = match (credentials.scheme, verdict.token.claims().cnf_jkt())
+        {
             (Scheme::Bearer, Some(_)) => return Err(AccessError::BoundTokenAsBearer),
             (Scheme::Bearer, None) => (self.admit_unbound(&credentials)?, false),
             (Scheme::Dpop, None) => return Err(AccessError::UnboundTokenAsDpop),
@@ -113,18 +122,20 @@ impl ResourceServer {
                 // 4. The proof: for this request and token, by the token's key. Pure.
                 let proof = credentials.proof.ok_or(AccessError::ProofMissing)?;
                 let bound = TokenBinding::Bound { ath, jkt };
-                let (proof, renew_nonce) = self.check_proof(proof, bound, request, now)?;
+                let known = verdict.proof_key.get();
+                let (proof, renew_nonce) = self.check_proof(proof, bound, known, request, now)?;
+                verdict.proof_key.get_or_init(|| proof.known_key());
                 // 5. The proof is used up. Of any number of requests with it, one gets past here.
                 (self.claim(&proof, now).await?, renew_nonce)
             }
         };
-        Ok(self.admit(token, admission, renew_nonce))
+        Ok(self.admit(verdict, admission, renew_nonce))
     }
 
     /// The only place that makes a [`Caller`]; it cannot be reached without what let it in.
-    fn admit(&self, token: Arc<VerifiedToken>, _by: Admission, renew_nonce: bool) -> Caller {
+    fn admit(&self, verdict: Arc<Verdict>, _by: Admission, renew_nonce: bool) -> Caller {
         Caller {
-            token,
+            verdict,
             server: self.0.id,
             renew_nonce,
         }
@@ -136,18 +147,21 @@ impl ResourceServer {
         token: &str,
         ath: AccessTokenHash,
         now: Timestamp,
-    ) -> Result<Arc<VerifiedToken>, AccessError> {
+    ) -> Result<Arc<Verdict>, AccessError> {
         if token.len() > MAX_TOKEN_BYTES {
             return Err(TokenError::Malformed(JwsError::TooLong(MAX_TOKEN_BYTES)).into());
         }
         let keys = self.0.keys.keys().await?;
         if let Some(known) = self.0.verdicts.get(&ath)
-            && keys.holds(known.key())
+            && keys.holds(known.token.key())
         {
-            known.claims().check_times(now, self.0.policy.leeway)?;
+            known
+                .token
+                .claims()
+                .check_times(now, self.0.policy.leeway)?;
             return Ok(known);
         }
-        let verified = match self.verify(token, &keys, now) {
+        let token = match self.verify(token, &keys, now) {
             // The issuer may have a new key since; at most one look for it in each cool-down.
             Err(TokenError::UnknownKey) => match self.0.keys.newer_than(&keys).await {
                 Some(newer) => self.verify(token, &newer, now)?,
@@ -155,9 +169,12 @@ impl ResourceServer {
             },
             verdict => verdict?,
         };
-        let verified = Arc::new(verified);
-        self.0.verdicts.insert(ath, Arc::clone(&verified));
-        Ok(verified)
+        let verdict = Arc::new(Verdict {
+            token,
+            proof_key: OnceLock::new(),
+        });
+        self.0.verdicts.insert(ath, Arc::clone(&verdict));
+        Ok(verdict)
     }
 
     fn verify(
@@ -192,6 +209,7 @@ impl ResourceServer {
         &self,
         proof: &str,
         token: TokenBinding,
+        known: Option<&KnownKey>,
         request: &RequestHead<'_>,
         now: Timestamp,
     ) -> Result<(VerifiedProof, bool), AccessError> {
@@ -213,7 +231,7 @@ impl ResourceServer {
             window: self.0.policy.window,
             now,
         };
-        match dpop::check(proof, &expected) {
+        match dpop::check_by(proof, &expected, known) {
             Ok(verified) => Ok((verified, nonce.wants_renewal(now))),
             Err(DpopError::Nonce) => Err(AccessError::NonceNeeded {
                 fresh: self.fresh_nonce(now)?,

@@ -335,3 +335,23 @@ async fn the_public_url_and_its_prefix_are_what_a_proof_names() {
     let text = error.to_string();
     assert!(text.contains("https://api.example/v1/a"), "{text}");
 }
+
+#[tokio::test]
+async fn a_key_that_is_known_decides_nothing() {
+    let fixture = Fixture::new();
+    let token = fixture.token(|_| ());
+    assert!(fixture.ask_with(&token).await.is_ok());
+    assert!(fixture.ask_with(&token).await.is_ok());
+    let authorization = format!("DPoP {token}");
+    let thief = signer(Curve::Ed25519);
+    let foreign = fixture.proof_with(&thief, "GET", "/a", &token, None).await;
+    let fields = [("authorization", &*authorization), ("dpop", &*foreign)];
+    refused(&fixture, &fields, 401, "invalid_token proof_key_mismatch").await;
+    // The owner's public key in the header, another signature below it.
+    let good = fixture.proof("GET", "/a", &token).await;
+    let (input, _) = good.rsplit_once('.').unwrap();
+    let (_, signature) = foreign.rsplit_once('.').unwrap();
+    let mixed = format!("{input}.{signature}");
+    let fields = [("authorization", &*authorization), ("dpop", &*mixed)];
+    refused(&fixture, &fields, 401, "invalid_dpop_proof proof_invalid").await;
+}

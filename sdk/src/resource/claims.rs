@@ -7,6 +7,7 @@
 use serde::{Deserialize, Deserializer};
 
 use super::token::TokenError;
+use crate::json::Object;
 use crate::key::Thumbprint;
 use crate::time::Timestamp;
 
@@ -161,9 +162,9 @@ pub(super) struct Received {
     #[serde(default, deserialize_with = "present")]
     amr: Option<Vec<String>>,
     #[serde(default, deserialize_with = "present")]
-    cnf: Option<Confirmation>,
+    cnf: Option<Object<Confirmation>>,
     #[serde(default, deserialize_with = "present")]
-    proven_key: Option<ReceivedProvenKey>,
+    proven_key: Option<Object<ReceivedProvenKey>>,
 }
 
 /// `aud` is one text or a list of them (RFC 7519 §4.1.3).
@@ -207,8 +208,8 @@ impl Received {
     pub(super) fn into_token(self) -> Result<AccessToken, TokenError> {
         let bound_to = match self.cnf {
             None => None,
-            Some(Confirmation { jkt: Some(jkt) }) => Some(jkt),
-            Some(Confirmation { jkt: None }) => return Err(TokenError::Confirmation),
+            Some(Object(Confirmation { jkt: Some(jkt) })) => Some(jkt),
+            Some(Object(Confirmation { jkt: None })) => return Err(TokenError::Confirmation),
         };
         Ok(AccessToken {
             subject: self.sub,
@@ -218,7 +219,7 @@ impl Received {
             scope: self.scope.unwrap_or_default(),
             session: self.sid,
             methods: self.amr.unwrap_or_default(),
-            proven_key: self.proven_key.map(|key| ProvenKey {
+            proven_key: self.proven_key.map(|Object(key)| ProvenKey {
                 jkt: key.jkt,
                 method: key.method,
             }),

@@ -13,6 +13,7 @@ use serde::Deserialize;
 use url::Url;
 
 use super::jwks::MAX_JWKS_BYTES;
+use crate::json::object;
 
 /// The longest metadata document read, in bytes.
 const MAX_METADATA_BYTES: usize = 64 * 1024;
@@ -118,7 +119,7 @@ impl IssuerEndpoint {
     async fn jwks_url(&self) -> Result<Url, FetchError> {
         let answer = self.get(&self.metadata_url, MAX_METADATA_BYTES).await?;
         let unusable = |reason: &str| unusable(&self.metadata_url, reason);
-        let metadata: Metadata = serde_json::from_slice(&answer.document)
+        let metadata: Metadata = object(&answer.document)
             .map_err(|_| unusable("not metadata with issuer and jwks_uri"))?;
         if metadata.issuer != self.issuer {
             return Err(unusable("it is the metadata of another issuer"));

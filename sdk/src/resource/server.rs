@@ -11,11 +11,11 @@ use std::time::Duration;
 use quick_cache::sync::Cache;
 
 use super::challenge_header;
+use super::check::Verdict;
 use super::error::AccessError;
 use super::jwks_cache::JwksCache;
 use super::nonce::Nonces;
 use super::policy::Policy;
-use super::token::VerifiedToken;
 use crate::entropy::Entropy;
 use crate::proof::dpop::AccessTokenHash;
 use crate::proof::replay::{MemoryReplayStore, ReplayStore};
@@ -40,7 +40,7 @@ pub(super) struct Inner {
     pub(super) used_proofs: UsedProofs,
     /// Tokens that were verified before, by their hash. Positive verdicts only; evicting one costs
     /// a signature verification and nothing else.
-    pub(super) verdicts: Cache<AccessTokenHash, Arc<VerifiedToken>>,
+    pub(super) verdicts: Cache<AccessTokenHash, Arc<Verdict>>,
     pub(super) nonces: Nonces,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) entropy: Arc<dyn Entropy>,

@@ -171,6 +171,8 @@ fn each_claim_is_enforced_alone() {
         ("scope", json!(["read"])),
         ("cnf", json!(null)),
         ("cnf", json!({ "jkt": "short" })),
+        ("cnf", json!([JKT])),
+        ("proven_key", json!([JKT, "siwe"])),
         ("amr", json!("pop")),
     ] {
         assert_eq!(

@@ -73,16 +73,16 @@ pub(super) fn is_ascii_statement(text: &str) -> bool {
 /// A line of a statement in any script, without what could hide or reorder text on a screen.
 pub(super) fn is_printable_line(text: &str) -> bool {
     text.is_ascii() && text.bytes().all(|b| (0x20..0x7f).contains(&b))
-        || text.chars().all(|c| {
-            !c.is_control() && !is_deceptive(c)
-        })
+        || text.chars().all(|c| !c.is_control() && !is_deceptive(c))
 }
 
 /// Characters that show as nothing, as a space that is none, or that turn the text around them:
 /// with them two texts look like one. The variation selectors of emoji are not among them.
 fn is_deceptive(c: char) -> bool {
-    matches!(c, '\u{a0}' | '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{1680}' | '\u{3000}' | '\u{3164}')
-        || matches!(c, '\u{feff}' | '\u{ffa0}' | '\u{115f}'..='\u{1160}' | '\u{17b4}'..='\u{17b5}')
+    matches!(
+        c,
+        '\u{a0}' | '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{1680}' | '\u{3000}' | '\u{3164}'
+    ) || matches!(c, '\u{feff}' | '\u{ffa0}' | '\u{115f}'..='\u{1160}' | '\u{17b4}'..='\u{17b5}')
         || matches!(c, '\u{180b}'..='\u{180f}' | '\u{2000}'..='\u{200f}' | '\u{2028}'..='\u{202f}')
         || matches!(c, '\u{205f}'..='\u{206f}' | '\u{fff0}'..='\u{fffb}' | '\u{1bca0}'..='\u{1bca3}')
         || matches!(c, '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e0fff}')

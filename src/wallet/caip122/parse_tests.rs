@@ -116,3 +116,34 @@ fn a_key_text_names_no_chain() {
     let chained = text.replace("Version: 1\n", "Version: 1\nChain ID: 1\n");
     assert!(parse(&KEY, &chained).is_err());
 }
+
+#[test]
+fn a_scheme_stands_before_an_ethereum_domain_alone() {
+    let with_scheme = |text: &str| format!("https://{text}");
+    assert!(parse(&SIWE, &with_scheme(ETHEREUM)).is_ok());
+    let solana =
+        "a.example wants you to sign in with your Solana account:\nA\n\nURI: https://a.example";
+    assert!(parse(&SIWS, solana).is_ok());
+    assert!(parse(&SIWS, &with_scheme(solana)).is_err());
+}
+
+#[test]
+fn a_statement_hides_nothing() {
+    let with = |c: char| {
+        format!("a.example wants you to sign in with your Solana account:\nA\n\nSign{c}in.")
+    };
+    for shown in ['é', '漢', 'ש', '❤', '\u{fe0f}'] {
+        assert!(parse(&SIWS, &with(shown)).is_ok(), "{shown:?}");
+    }
+    for hidden in [
+        '\u{200b}',
+        '\u{feff}',
+        '\u{a0}',
+        '\u{202e}',
+        '\u{3164}',
+        '\u{e0041}',
+        '\u{ad}',
+    ] {
+        assert!(parse(&SIWS, &with(hidden)).is_err(), "{hidden:?}");
+    }
+}

@@ -164,6 +164,9 @@ mod tests {
                 if profile.header == KEY.header {
                     fields.chain_id = None;
                 }
+                if !profile.scheme {
+                    fields.scheme = None;
+                }
                 let complete = profile.required.iter().all(|&f| value_of(&fields, f).is_some());
                 prop_assert_eq!(render(profile, &fields).is_ok(), complete);
             }

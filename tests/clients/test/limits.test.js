@@ -33,7 +33,7 @@ function overLimit(answer) {
 }
 
 test('an address over its rate is told when to come back, and the page can read it', async () => {
-  const settings = `domains = ["app.example"]\n[limits]\nrequests_per_minute = 1\nburst = ${BURST}`
+  const settings = `domains = ["app.example"]\n[limits]\nrequests_per_minute = 1\nburst = ${BURST}\ntrusted_proxies = []`
   await withServer(settings, async (client, server) => {
     const ask = (headers) => send(client.metadata.nonce_endpoint, { headers })
     // The metadata document was the first request of the burst.
