@@ -4,17 +4,22 @@
 
 use std::fmt;
 
+use aws_lc_rs::rand::SystemRandom;
+use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair};
 use countersign_sdk::entropy::Entropy;
 use countersign_sdk::key::{Algorithm, Curve, InMemorySigner, PublicKey, SecretKeyError, Signer};
-use jsonwebtoken::EncodingKey;
 use serde::Serialize;
 
-/// A key that access tokens are signed with. Prints as its `kid`.
+/// A key that access tokens are signed with, parsed once. Prints as its `kid`.
 pub struct SigningKey {
     kid: String,
-    algorithm: Algorithm,
     public: PublicKey,
-    encoding: EncodingKey,
+    pair: Pair,
+}
+
+enum Pair {
+    Ed25519(Ed25519KeyPair),
+    P256(EcdsaKeyPair),
 }
 
 impl SigningKey {
@@ -23,25 +28,23 @@ impl SigningKey {
     /// # Errors
     /// [`SecretKeyError`], also for an algorithm that tokens are not signed with.
     pub fn generate(algorithm: Algorithm, entropy: &dyn Entropy) -> Result<Self, SecretKeyError> {
-        let curve = algorithm.curve();
-        let signer = InMemorySigner::generate(curve, entropy)?;
+        let signer = InMemorySigner::generate(algorithm.curve(), entropy)?;
         let der = signer.to_pkcs8_der()?;
-        let encoding = match curve {
-            Curve::Ed25519 => EncodingKey::from_ed_der(&der),
-            Curve::P256 => EncodingKey::from_ec_der(&der),
+        let rejected = |_| SecretKeyError::OutOfRange;
+        let pair = match algorithm.curve() {
+            Curve::Ed25519 => {
+                Pair::Ed25519(Ed25519KeyPair::from_pkcs8_maybe_unchecked(&der).map_err(rejected)?)
+            }
+            Curve::P256 => {
+                let pair = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &der);
+                Pair::P256(pair.map_err(rejected)?)
+            }
             Curve::Secp256k1 => {
-                return Err(SecretKeyError::Encoding(
-                    "tokens are not signed with ES256K",
-                ));
+                return Err(SecretKeyError::Encoding("tokens are not signed with ES256K"));
             }
         };
         let public = signer.public_key().clone();
-        Ok(Self {
-            kid: public.thumbprint().to_string(),
-            algorithm,
-            public,
-            encoding,
-        })
+        Ok(Self { kid: public.thumbprint().to_string(), public, pair })
     }
 
     /// The key's name in token headers and in the JWKS: its RFC 7638 thumbprint.
@@ -51,12 +54,17 @@ impl SigningKey {
 
     /// The algorithm of its signatures.
     pub const fn algorithm(&self) -> Algorithm {
-        self.algorithm
+        self.public.algorithm()
     }
 
-    /// The key in the form that the token library takes.
-    pub(crate) const fn encoding(&self) -> &EncodingKey {
-        &self.encoding
+    /// A JWS signature over `input`; `None` when the library fails, which it does for want of
+    /// randomness alone.
+    pub(crate) fn sign(&self, input: &[u8]) -> Option<[u8; 64]> {
+        let signature = match &self.pair {
+            Pair::Ed25519(pair) => pair.sign(input),
+            Pair::P256(pair) => pair.sign(&SystemRandom::new(), input).ok()?,
+        };
+        signature.as_ref().try_into().ok()
     }
 }
 
@@ -108,7 +116,7 @@ impl Keyring {
         let published = PublishedKey {
             jwk: key.public.to_jwk(),
             kid: &key.kid,
-            alg: key.algorithm.name(),
+            alg: key.algorithm().name(),
             usage: "sig",
         };
         serde_json::to_string(&KeySet {

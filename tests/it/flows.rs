@@ -305,3 +305,32 @@ default_scopes = ["read"]
 binding = "optional"
 formats = ["siwe", "key"]
 "#;
+
+/// The tokens are read by a JWT library that had no part in signing them.
+#[tokio::test]
+#[expect(clippy::disallowed_methods, reason = "another's verifier is the point")]
+async fn a_token_is_verified_by_another_library() {
+    let (server, agent) = (Server::configured(CONFIGURED).await, key(Curve::Ed25519));
+    let development = Server::development().await;
+    for server in [&server, &development] {
+        let resource = if server.issuer.starts_with("https") { "https://api.example" } else { RESOURCE };
+        let payload = json!({
+            "iss": did(&agent), "sub": did(&agent), "aud": server.issuer, "jti": "one",
+            "iat": server.now(), "exp": server.now() + 60, "resource": resource,
+        });
+        let assertion = jws(&agent, &json!({ "alg": "EdDSA" }), &payload);
+        let form = [("grant_type", JWT_BEARER), ("assertion", assertion.as_str())];
+        let answer = server.token(&form, Some(&server.proof(&agent))).await;
+        let jwks = server.http.get(server.at("/.well-known/jwks.json")).send().await.unwrap();
+        let jwks: jsonwebtoken::jwk::JwkSet = jwks.json().await.unwrap();
+        let token = answer.text("access_token");
+        let header = jsonwebtoken::decode_header(token).unwrap();
+        let jwk = jwks.find(header.kid.as_deref().unwrap()).unwrap();
+        let mut validation = jsonwebtoken::Validation::new(header.alg);
+        validation.set_audience(&[resource]);
+        validation.validate_exp = false;
+        let key = jsonwebtoken::DecodingKey::from_jwk(jwk).unwrap();
+        let read = jsonwebtoken::decode::<serde_json::Value>(token, &key, &validation).unwrap();
+        assert_eq!(read.claims["sub"], json!(did(&agent)));
+    }
+}
