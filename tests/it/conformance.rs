@@ -34,7 +34,7 @@ fn has_test(source: &str, name: &str) -> bool {
             .is_some_and(|after| after.starts_with('('))
     };
     lines.iter().enumerate().any(|(place, line)| {
-        let attributes = lines[..place].iter().rev();
+        let attributes = lines.iter().take(place).rev();
         let mut attributes = attributes.take_while(|line| line.starts_with("#["));
         declares(line)
             && attributes
