@@ -48,11 +48,7 @@ impl Agent {
             .await?;
         let sub = session.access_token().await?.sub.clone();
         println!("{name} ({}) is {sub}", curve.name());
-        Ok(Self {
-            name,
-            client: Client::new(session),
-            api: args.api.clone(),
-        })
+        Ok(Self { name, client: Client::new(session), api: args.api.clone() })
     }
 
     async fn sub(&self) -> Result<String, Box<dyn Error>> {

@@ -76,10 +76,7 @@ fn router(server: ResourceServer) -> Router {
         .merge(server.metadata_router())
         .fallback(|| async { Refused::not_found() })
         .method_not_allowed_fallback(|| async { Refused::method() })
-        .with_state(Escrows {
-            server,
-            all: Arc::default(),
-        })
+        .with_state(Escrows { server, all: Arc::default() })
 }
 
 /// Everything the handlers share. One lock for all escrows, held for an instant: a state is looked
@@ -215,11 +212,7 @@ impl Escrow {
     fn advance(&mut self, from: Stage, to: Stage) -> Result<(), Refused> {
         if self.state != from {
             let text = "the escrow is not in the state that this step starts from";
-            return Err(Refused(
-                StatusCode::CONFLICT,
-                "wrong_state",
-                text.to_owned(),
-            ));
+            return Err(Refused(StatusCode::CONFLICT, "wrong_state", text.to_owned()));
         }
         self.state = to;
         Ok(())
@@ -249,11 +242,7 @@ impl IntoResponse for Refused {
     fn into_response(self) -> Response {
         let Self(status, reason, text) = self;
         let forbidden = status == StatusCode::FORBIDDEN;
-        let error = if forbidden {
-            "access_denied"
-        } else {
-            "invalid_request"
-        };
+        let error = if forbidden { "access_denied" } else { "invalid_request" };
         let body = json!({ "error": error, "error_description": text, "reason": reason });
         (status, Json(body)).into_response()
     }

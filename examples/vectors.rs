@@ -3,11 +3,7 @@
 //! `cargo run --release --example vectors -- <file or folder>…` ends with the count of cases, and
 //! with a failure when one of them was answered otherwise than its file expects. docs/VECTORS.md
 //! describes the files.
-#![expect(
-    clippy::print_stdout,
-    clippy::print_stderr,
-    reason = "a program for people"
-)]
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program for people")]
 
 use std::path::PathBuf;
 use std::process::ExitCode;

@@ -79,10 +79,7 @@ pub struct Surroundings {
 impl Default for Surroundings {
     /// The machine's own.
     fn default() -> Self {
-        Self {
-            clock: Arc::new(SystemClock),
-            entropy: Arc::new(OsEntropy),
-        }
+        Self { clock: Arc::new(SystemClock), entropy: Arc::new(OsEntropy) }
     }
 }
 
@@ -106,17 +103,10 @@ impl App {
             Some(address) => Some(listen(address).await?),
             None => None,
         };
-        let address = public
-            .local_addr()
-            .map_err(|e| StartError::Bind(settings.listen, e))?;
+        let address = public.local_addr().map_err(|e| StartError::Bind(settings.listen, e))?;
         let settings = settings.with_bound_address(address);
         let state = state(&settings, surroundings)?;
-        Ok(Self {
-            settings,
-            public,
-            operations,
-            state,
-        })
+        Ok(Self { settings, public, operations, state })
     }
 
     /// The settings, with the address that was bound.
@@ -126,9 +116,7 @@ impl App {
 
     /// The address of the operations listener, if there is one.
     pub fn operations_address(&self) -> Option<SocketAddr> {
-        self.operations
-            .as_ref()
-            .and_then(|listener| listener.local_addr().ok())
+        self.operations.as_ref().and_then(|listener| listener.local_addr().ok())
     }
 
     /// The public routes, for tests that need no socket.
@@ -182,9 +170,7 @@ async fn mark_draining(mut stop: watch::Receiver<bool>, health: Arc<Health>) {
 }
 
 async fn listen(address: SocketAddr) -> Result<TcpListener, StartError> {
-    TcpListener::bind(address)
-        .await
-        .map_err(|error| StartError::Bind(address, error))
+    TcpListener::bind(address).await.map_err(|error| StartError::Bind(address, error))
 }
 
 /// Clears away what has expired.
@@ -234,11 +220,7 @@ fn state(settings: &Settings, surroundings: Surroundings) -> Result<AppState, St
         ),
     };
     let documents = Arc::new(Documents::of(&context)?);
-    Ok(AppState {
-        context: Arc::new(context),
-        documents,
-        gate: Arc::new(gate),
-    })
+    Ok(AppState { context: Arc::new(context), documents, gate: Arc::new(gate) })
 }
 
 fn issuer(issuer: &config::Issuer) -> Result<Issuer, StartError> {
@@ -262,10 +244,7 @@ fn rules(settings: &Settings) -> Result<Rules, StartError> {
         ResourcePolicy::Listed(list) => Resources::Listed(
             list.iter()
                 .map(|entry| {
-                    Ok(Resource {
-                        uri: entry.uri.clone(),
-                        rules: resource_rules(&entry.rules)?,
-                    })
+                    Ok(Resource { uri: entry.uri.clone(), rules: resource_rules(&entry.rules)? })
                 })
                 .collect::<Result<_, Refusal>>()?,
         ),
@@ -293,11 +272,8 @@ fn rules(settings: &Settings) -> Result<Rules, StartError> {
 }
 
 fn resource_rules(rules: &config::ResourceRules) -> Result<ResourceRules, Refusal> {
-    let scopes = |list: &[String]| {
-        list.iter()
-            .map(|scope| scope.parse())
-            .collect::<Result<ScopeSet, _>>()
-    };
+    let scopes =
+        |list: &[String]| list.iter().map(|scope| scope.parse()).collect::<Result<ScopeSet, _>>();
     Ok(ResourceRules {
         scopes: match &rules.scopes {
             ScopeRule::Any => KnownScopes::Any,

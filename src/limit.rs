@@ -34,11 +34,7 @@ impl RequestLimit {
     ) -> Self {
         let buckets =
             per_minute.map(|rate| RateLimiter::keyed(Quota::per_minute(rate).allow_burst(burst)));
-        Self {
-            buckets,
-            trusted_proxies,
-            clock: DefaultClock::default(),
-        }
+        Self { buckets, trusted_proxies, clock: DefaultClock::default() }
     }
 
     /// Whether anything is counted.
@@ -56,9 +52,7 @@ impl RequestLimit {
         };
         buckets.check_key(&network_of(client)).map_err(|denied| {
             let wait = denied.wait_time_from(self.clock.now());
-            OverLimit {
-                retry_after: wait.as_secs().saturating_add(1),
-            }
+            OverLimit { retry_after: wait.as_secs().saturating_add(1) }
         })
     }
 
@@ -73,19 +67,14 @@ impl RequestLimit {
     /// Whether `address` is a proxy whose word is taken.
     pub fn trusts(&self, address: IpAddr) -> bool {
         let address = address.to_canonical();
-        self.trusted_proxies
-            .iter()
-            .any(|net| net.contains(&address))
+        self.trusted_proxies.iter().any(|net| net.contains(&address))
     }
 
     /// The client's address: the connection's peer, or, where the peer is a trusted proxy, the last
     /// address of `X-Forwarded-For` that is not one.
     pub fn client_of(&self, peer: IpAddr, forwarded_for: &[&str]) -> IpAddr {
         let mut client = peer.to_canonical();
-        let hops = forwarded_for
-            .iter()
-            .rev()
-            .flat_map(|value| value.rsplit(','));
+        let hops = forwarded_for.iter().rev().flat_map(|value| value.rsplit(','));
         for hop in hops {
             if !self.trusts(client) {
                 break;
@@ -102,10 +91,7 @@ impl RequestLimit {
 
 /// The address of one entry of `X-Forwarded-For`: bare, in brackets, or with a port.
 fn address_of(hop: &str) -> Option<IpAddr> {
-    let bare = hop
-        .strip_prefix('[')
-        .and_then(|rest| rest.strip_suffix(']'))
-        .unwrap_or(hop);
+    let bare = hop.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(hop);
     let with_port = || hop.parse::<SocketAddr>().ok().map(|socket| socket.ip());
     bare.parse().ok().or_else(with_port)
 }
@@ -127,20 +113,14 @@ mod tests {
 
     fn limit(per_minute: u32, burst: u32) -> RequestLimit {
         let proxies = vec!["10.0.0.0/8".parse().unwrap()];
-        RequestLimit::new(
-            NonZeroU32::new(per_minute),
-            NonZeroU32::new(burst).unwrap(),
-            proxies,
-        )
+        RequestLimit::new(NonZeroU32::new(per_minute), NonZeroU32::new(burst).unwrap(), proxies)
     }
 
     #[test]
     fn counts_an_address_and_its_network() {
         let limit = limit(1, 2);
-        let (one, same_net): (IpAddr, IpAddr) = (
-            "2001:db8::1".parse().unwrap(),
-            "2001:db8::ffff".parse().unwrap(),
-        );
+        let (one, same_net): (IpAddr, IpAddr) =
+            ("2001:db8::1".parse().unwrap(), "2001:db8::ffff".parse().unwrap());
         assert!(limit.count(one).is_ok() && limit.count(same_net).is_ok());
         assert!(limit.count(one).unwrap_err().retry_after >= 1);
         assert!(limit.count("2001:db8:0:1::1".parse().unwrap()).is_ok());
@@ -151,34 +131,17 @@ mod tests {
     fn believes_trusted_proxies_alone() {
         let limit = limit(1, 1);
         let ip = |text: &str| text.parse::<IpAddr>().unwrap();
-        assert_eq!(
-            limit.client_of(ip("192.0.2.9"), &["198.51.100.1"]),
-            ip("192.0.2.9")
-        );
-        assert_eq!(
-            limit.client_of(ip("10.1.1.1"), &["198.51.100.1"]),
-            ip("198.51.100.1")
-        );
+        assert_eq!(limit.client_of(ip("192.0.2.9"), &["198.51.100.1"]), ip("192.0.2.9"));
+        assert_eq!(limit.client_of(ip("10.1.1.1"), &["198.51.100.1"]), ip("198.51.100.1"));
         assert_eq!(
             limit.client_of(ip("10.1.1.1"), &["203.0.113.5, 198.51.100.1, 10.2.2.2"]),
             ip("198.51.100.1")
         );
-        assert_eq!(
-            limit.client_of(ip("10.1.1.1"), &["garbage"]),
-            ip("10.1.1.1")
-        );
+        assert_eq!(limit.client_of(ip("10.1.1.1"), &["garbage"]), ip("10.1.1.1"));
         assert_eq!(limit.client_of(ip("10.1.1.1"), &[]), ip("10.1.1.1"));
-        for hop in [
-            "198.51.100.1:5555",
-            "[2001:db8::1]",
-            "[2001:db8::1]:5555",
-            "2001:db8::1",
-        ] {
+        for hop in ["198.51.100.1:5555", "[2001:db8::1]", "[2001:db8::1]:5555", "2001:db8::1"] {
             let client = limit.client_of(ip("10.1.1.1"), &[hop]);
-            assert!(
-                client == ip("198.51.100.1") || client == ip("2001:db8::1"),
-                "{hop}"
-            );
+            assert!(client == ip("198.51.100.1") || client == ip("2001:db8::1"), "{hop}");
         }
     }
 }

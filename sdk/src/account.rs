@@ -36,20 +36,13 @@ impl ChainId {
     /// [`AccountError::Shape`] when a part breaks the grammar of CAIP-2.
     pub fn new(namespace: &str, reference: &str) -> Result<Self, AccountError> {
         let namespace_fits = (3..=8).contains(&namespace.len())
-            && namespace
-                .bytes()
-                .all(|b| matches!(b, b'-' | b'a'..=b'z' | b'0'..=b'9'));
+            && namespace.bytes().all(|b| matches!(b, b'-' | b'a'..=b'z' | b'0'..=b'9'));
         let reference_fits = (1..=32).contains(&reference.len())
-            && reference
-                .bytes()
-                .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'));
+            && reference.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'));
         if !namespace_fits || !reference_fits {
             return Err(AccountError::Shape);
         }
-        Ok(Self {
-            namespace: namespace.to_owned(),
-            reference: reference.to_owned(),
-        })
+        Ok(Self { namespace: namespace.to_owned(), reference: reference.to_owned() })
     }
 
     /// The namespace, such as `eip155`.
@@ -98,10 +91,7 @@ impl ChainAccount {
         if !fits {
             return Err(AccountError::Shape);
         }
-        Ok(Self {
-            chain,
-            address: address.to_owned(),
-        })
+        Ok(Self { chain, address: address.to_owned() })
     }
 
     /// The chain.

@@ -23,10 +23,7 @@ pub trait Entropy: Send + Sync + fmt::Debug {
 pub struct OsEntropy;
 
 impl Entropy for OsEntropy {
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "the one place that asks the system"
-    )]
+    #[expect(clippy::disallowed_methods, reason = "the one place that asks the system")]
     fn fill(&self, out: &mut [u8]) -> Result<(), EntropyError> {
         getrandom::fill(out).map_err(|_| EntropyError)
     }

@@ -68,10 +68,7 @@ pub trait Clock: Send + Sync + fmt::Debug {
 pub struct SystemClock;
 
 impl Clock for SystemClock {
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "the one place that reads the system clock"
-    )]
+    #[expect(clippy::disallowed_methods, reason = "the one place that reads the system clock")]
     fn now(&self) -> Timestamp {
         let elapsed = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
         // A clock before 1970 reads as the epoch, at which nothing that we sign or check is valid.
@@ -112,9 +109,6 @@ mod tests {
 
     #[test]
     fn prints_rfc3339() {
-        assert_eq!(
-            Timestamp::from_unix(1_748_779_500).to_string(),
-            "2025-06-01T12:05:00Z"
-        );
+        assert_eq!(Timestamp::from_unix(1_748_779_500).to_string(), "2025-06-01T12:05:00Z");
     }
 }

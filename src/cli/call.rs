@@ -37,12 +37,7 @@ pub struct Args {
     #[arg(short = 'H', long = "header", value_name = "FIELD")]
     headers: Vec<String>,
     /// The body: a text, @FILE, or - for standard input. JSON is labelled as such.
-    #[arg(
-        short = 'd',
-        long = "data",
-        value_name = "DATA",
-        allow_hyphen_values = true
-    )]
+    #[arg(short = 'd', long = "data", value_name = "DATA", allow_hyphen_values = true)]
     data: Option<String>,
     /// Print the status and the header fields too.
     #[arg(short = 'i', long = "include")]
@@ -109,10 +104,7 @@ fn read_body(data: &str) -> Result<Vec<u8>, Failure> {
         Some(path) => {
             File::open(path).and_then(|file| file.take(MAX_BODY + 1).read_to_end(&mut bytes))
         }
-        None if data == "-" => io::stdin()
-            .lock()
-            .take(MAX_BODY + 1)
-            .read_to_end(&mut bytes),
+        None if data == "-" => io::stdin().lock().take(MAX_BODY + 1).read_to_end(&mut bytes),
         None => return Ok(data.as_bytes().to_vec()),
     };
     read.map_err(|error| Failure::configuration(format!("{data}: {error}")))?;
@@ -129,10 +121,7 @@ async fn show(mut answer: Response, include: bool, output: &Output) -> Result<()
         .headers()
         .iter()
         .map(|(name, value)| {
-            (
-                name.to_string(),
-                String::from_utf8_lossy(value.as_bytes()).into_owned(),
-            )
+            (name.to_string(), String::from_utf8_lossy(value.as_bytes()).into_owned())
         })
         .collect();
     if output.is_json() {

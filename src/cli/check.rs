@@ -25,23 +25,12 @@ pub fn run(args: Args) -> ExitCode {
     let mut out = io::stdout().lock();
     if args.print_config_doc {
         let written = out.write_all(config::doc::render().as_bytes());
-        return if written.is_ok() {
-            ExitCode::SUCCESS
-        } else {
-            exit::FAILED
-        };
+        return if written.is_ok() { ExitCode::SUCCESS } else { exit::FAILED };
     }
-    let flags = Flags {
-        config: args.file,
-        ..Flags::default()
-    };
+    let flags = Flags { config: args.file, ..Flags::default() };
     match config::load(&flags, &config::process_environment()) {
         Ok(settings) => {
-            let _ = writeln!(
-                out,
-                "the configuration is good; issuer {}",
-                settings.issuer.issuer()
-            );
+            let _ = writeln!(out, "the configuration is good; issuer {}", settings.issuer.issuer());
             ExitCode::SUCCESS
         }
         Err(faults) => fail(exit::configuration(), &faults.to_string()),

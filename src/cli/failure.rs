@@ -58,11 +58,7 @@ pub struct Failure {
 
 impl Failure {
     fn new(fault: Fault, message: impl Into<String>) -> Self {
-        Self {
-            fault,
-            message: message.into(),
-            reason: None,
-        }
+        Self { fault, message: message.into(), reason: None }
     }
 
     /// Refused by somebody, or a check failed.
@@ -115,11 +111,9 @@ impl From<ClientError> for Failure {
     fn from(error: ClientError) -> Self {
         let message = error.to_string();
         match error {
-            ClientError::Refused(refusal) => Self {
-                fault: Fault::Refused,
-                message,
-                reason: refusal.reason,
-            },
+            ClientError::Refused(refusal) => {
+                Self { fault: Fault::Refused, message, reason: refusal.reason }
+            }
             ClientError::Challenge(_)
             | ClientError::Signer(_)
             | ClientError::SignInRequired

@@ -38,18 +38,14 @@ impl Folder {
     fn file(&self, name: &str) -> Result<PathBuf, Failure> {
         let fits = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_');
         if name.is_empty() || name.len() > MAX_NAME || !name.bytes().all(fits) {
-            return Err(Failure::usage(
-                "a session's name is 1 to 64 letters, digits, - and _",
-            ));
+            return Err(Failure::usage("a session's name is 1 to 64 letters, digits, - and _"));
         }
         let folder = match (&self.sessions, &self.config_home, &self.home) {
             (Some(folder), _, _) => folder.clone(),
             (None, Some(config), _) if config.is_absolute() => config.join("countersign/sessions"),
             (None, _, Some(home)) => home.join(".config/countersign/sessions"),
             (None, _, None) => {
-                return Err(Failure::usage(
-                    "no home folder is known; give --sessions FOLDER",
-                ));
+                return Err(Failure::usage("no home folder is known; give --sessions FOLDER"));
             }
         };
         Ok(folder.join(format!("{name}.json")))
@@ -171,11 +167,7 @@ pub(super) fn resume(folder: &Folder, name: &str, output: &Output) -> Result<Res
             sign_in.resume(token, key)?
         }
     };
-    Ok(Resumed {
-        session,
-        path,
-        kept,
-    })
+    Ok(Resumed { session, path, kept })
 }
 
 /// What is left of a [`Resumed`] while its session is in use.
@@ -186,11 +178,7 @@ pub(super) struct Place {
 
 impl Resumed {
     pub(super) fn split(self) -> (Session, Place) {
-        let Self {
-            session,
-            path,
-            kept,
-        } = self;
+        let Self { session, path, kept } = self;
         (session, Place { path, kept })
     }
 }
@@ -201,9 +189,7 @@ impl Place {
         if self.kept.access_token.0 == token.access_token.expose() {
             return Ok(());
         }
-        let Kept {
-            issuer, signed_by, ..
-        } = self.kept;
+        let Kept { issuer, signed_by, .. } = self.kept;
         write(&self.path, &kept(&issuer, token, signed_by))
     }
 }
@@ -235,10 +221,7 @@ mod tests {
     use super::*;
 
     fn folder(path: &Path) -> Folder {
-        Folder {
-            sessions: Some(path.join("deep/sessions")),
-            ..Folder::default()
-        }
+        Folder { sessions: Some(path.join("deep/sessions")), ..Folder::default() }
     }
 
     #[test]
@@ -259,10 +242,7 @@ mod tests {
         write(&path, &kept("https://auth.example", &token, signed_by)).unwrap();
         let resumed = resume(&folder, "demo", &Output::new(true)).unwrap();
         assert_eq!(resumed.session.signer().public_key(), key.public_key());
-        let renewed = Token {
-            access_token: AccessToken::new("token-2").unwrap(),
-            ..token
-        };
+        let renewed = Token { access_token: AccessToken::new("token-2").unwrap(), ..token };
         resumed.split().1.update(&renewed).unwrap();
         let again = resume(&folder, "demo", &Output::new(true)).unwrap();
         assert_eq!(again.kept.access_token.0, "token-2");

@@ -67,9 +67,7 @@ pub(super) fn write_new(path: &Path, secret: &str) -> Result<(), Failure> {
         Failure::configuration(format!("{}: {what}", path.display()))
     };
     let mut file = options.open(path).map_err(failed)?;
-    let written = file
-        .write_all(secret.as_bytes())
-        .and_then(|()| file.sync_all());
+    let written = file.write_all(secret.as_bytes()).and_then(|()| file.sync_all());
     written.map_err(failed)
 }
 
@@ -111,11 +109,7 @@ mod tests {
     fn a_file_that_is_no_key_is_refused_without_quoting_it() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("key");
-        for text in [
-            "",
-            "{\"d\":\"hush\"}",
-            "-----BEGIN EC PRIVATE KEY-----\nhush",
-        ] {
+        for text in ["", "{\"d\":\"hush\"}", "-----BEGIN EC PRIVATE KEY-----\nhush"] {
             std::fs::write(&path, text).unwrap();
             let failure = read_key(&path, &Output::new(true)).unwrap_err();
             assert!(!failure.message().contains("hush"));

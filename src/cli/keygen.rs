@@ -102,14 +102,7 @@ mod tests {
             (Curve::Secp256k1, "eip155:1:0x"),
         ] {
             let names = names(&generate(curve).unwrap()).unwrap();
-            let value = |name| {
-                names
-                    .iter()
-                    .find(|(key, _)| *key == name)
-                    .unwrap()
-                    .1
-                    .clone()
-            };
+            let value = |name| names.iter().find(|(key, _)| *key == name).unwrap().1.clone();
             assert!(value("account").as_str().unwrap().starts_with(account));
             assert!(value("did").as_str().unwrap().starts_with("did:key:z"));
         }

@@ -29,9 +29,7 @@ impl Output {
     /// [`Failure`] when standard output is closed or full.
     pub fn result(&self, pairs: &[(&str, Value)]) -> Result<(), Failure> {
         if self.json {
-            let members = pairs
-                .iter()
-                .map(|(name, value)| ((*name).to_owned(), value.clone()));
+            let members = pairs.iter().map(|(name, value)| ((*name).to_owned(), value.clone()));
             return self.document(&Value::Object(members.collect()));
         }
         let width = pairs.iter().map(|(name, _)| name.len()).max().unwrap_or(0) + 2;

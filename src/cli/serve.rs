@@ -50,10 +50,7 @@ pub fn run(args: Args) -> ExitCode {
     if let Err(error) = telemetry::init(json, &settings.log.level) {
         return fail(exit::configuration(), &error);
     }
-    let runtime = match tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-    {
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return fail(exit::FAILED, &format!("cannot start: {error}")),
     };
@@ -66,15 +63,13 @@ async fn serve(settings: Settings) -> ExitCode {
         Err(error) => return fail(exit::FAILED, &error.to_string()),
     };
     let (tell, stop) = watch::channel(false);
-    let (mut terminate, mut interrupt) = match (
-        signal(SignalKind::terminate()),
-        signal(SignalKind::interrupt()),
-    ) {
-        (Ok(terminate), Ok(interrupt)) => (terminate, interrupt),
-        (Err(error), _) | (_, Err(error)) => {
-            return fail(exit::FAILED, &format!("cannot listen for signals: {error}"));
-        }
-    };
+    let (mut terminate, mut interrupt) =
+        match (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) {
+            (Ok(terminate), Ok(interrupt)) => (terminate, interrupt),
+            (Err(error), _) | (_, Err(error)) => {
+                return fail(exit::FAILED, &format!("cannot listen for signals: {error}"));
+            }
+        };
     if let Err(error) = announce(&app) {
         tracing::debug!(%error, "standard output is closed");
     }

@@ -105,11 +105,7 @@ impl SignInArgs {
             None => self.agent(sign_in, path, output).await?,
             Some(format) => self.wallet(sign_in, format, path, output).await?,
         };
-        Ok(SignedIn {
-            session,
-            request_key,
-            issuer,
-        })
+        Ok(SignedIn { session, request_key, issuer })
     }
 
     async fn agent(
@@ -160,11 +156,7 @@ impl SignInArgs {
 
     /// The wallet of the key, which must control the account that was named.
     fn wallet_of(&self, format: Format, key: InMemorySigner) -> Result<InMemoryWallet, Failure> {
-        let named = self
-            .account
-            .as_deref()
-            .map(str::parse::<Account>)
-            .transpose();
+        let named = self.account.as_deref().map(str::parse::<Account>).transpose();
         let named = named.map_err(|error| Failure::usage(format!("--account: {error}")))?;
         let refused = |error: WalletKeyError| Failure::usage(format!("{format:?}: {error}"));
         let wallet = match format {
@@ -179,10 +171,9 @@ impl SignInArgs {
             ours == theirs || (format == Format::Siwe && ours.eq_ignore_ascii_case(&theirs))
         };
         match &named {
-            Some(named) if !controls(named) => Err(Failure::usage(format!(
-                "the key controls {}, not {named}",
-                wallet.account()
-            ))),
+            Some(named) if !controls(named) => {
+                Err(Failure::usage(format!("the key controls {}, not {named}", wallet.account())))
+            }
             Some(_) | None => Ok(wallet),
         }
     }
@@ -209,29 +200,17 @@ mod tests {
     const SECRET: &str = "ac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80";
 
     fn wallet(format: Format, account: Option<&str>) -> Result<InMemoryWallet, Failure> {
-        let args = SignInArgs {
-            account: account.map(str::to_owned),
-            ..SignInArgs::default()
-        };
-        args.wallet_of(
-            format,
-            InMemorySigner::from_hex(Curve::Secp256k1, SECRET).unwrap(),
-        )
+        let args = SignInArgs { account: account.map(str::to_owned), ..SignInArgs::default() };
+        args.wallet_of(format, InMemorySigner::from_hex(Curve::Secp256k1, SECRET).unwrap())
     }
 
     #[test]
     fn the_named_account_is_the_keys_own() {
         let ours = "eip155:10:0xf39fd6e51aad88f6f4ce6ab8827279cfffb92266";
-        let signed_for = wallet(Format::Siwe, Some(ours))
-            .unwrap()
-            .account()
-            .to_string();
+        let signed_for = wallet(Format::Siwe, Some(ours)).unwrap().account().to_string();
         assert!(signed_for.starts_with("eip155:10:0xf39F"), "{signed_for}");
         for (format, account) in [
-            (
-                Format::Siwe,
-                Some("eip155:1:0x0000000000000000000000000000000000000001"),
-            ),
+            (Format::Siwe, Some("eip155:1:0x0000000000000000000000000000000000000001")),
             (Format::Siwe, Some("solana:x:abc")),
             (Format::Siwe, Some("nonsense")),
             (Format::Siws, None),

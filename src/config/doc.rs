@@ -41,31 +41,16 @@ pub fn render() -> String {
     let mut page = String::from("# Configuration\n\n");
     let _ = writeln!(page, "<!-- Generated: {COMMAND} -->\n");
     page.push_str(OPENING);
-    table(
-        &mut page,
-        "At the top of the file",
-        KEYS.iter().filter(|key| !key.name().contains('.')),
-    );
+    table(&mut page, "At the top of the file", KEYS.iter().filter(|key| !key.name().contains('.')));
     for section in sections() {
         let inside = |key: &&&dyn AnyKey| {
-            key.name()
-                .strip_prefix(section)
-                .is_some_and(|name| name.starts_with('.'))
+            key.name().strip_prefix(section).is_some_and(|name| name.starts_with('.'))
         };
-        table(
-            &mut page,
-            &format!("`[{section}]`"),
-            KEYS.iter().filter(inside),
-        );
+        table(&mut page, &format!("`[{section}]`"), KEYS.iter().filter(inside));
     }
-    table(
-        &mut page,
-        &format!("`[[{RESOURCES}]]`, once for each API"),
-        RESOURCE_KEYS.iter(),
-    );
-    let development: Vec<String> = names(DEVELOPMENT_KEYS)
-        .map(|name| format!("`{name}` (`{}`)", variable(name)))
-        .collect();
+    table(&mut page, &format!("`[[{RESOURCES}]]`, once for each API"), RESOURCE_KEYS.iter());
+    let development: Vec<String> =
+        names(DEVELOPMENT_KEYS).map(|name| format!("`{name}` (`{}`)", variable(name))).collect();
     let _ = writeln!(page, "\n{CLOSING}\n{}.", development.join(", "));
     page
 }
@@ -78,11 +63,7 @@ fn table<'a>(page: &mut String, title: &str, keys: impl Iterator<Item = &'a &'st
     for key in keys {
         let name = key.name().rsplit('.').next().unwrap_or_default();
         let (accepted, default) = (cell(&key.accepted()), cell(&absent(key.absent())));
-        let _ = writeln!(
-            page,
-            "| `{name}` | {accepted} | {default} | {} |",
-            cell(key.meaning())
-        );
+        let _ = writeln!(page, "| `{name}` | {accepted} | {default} | {} |", cell(key.meaning()));
     }
 }
 
@@ -108,10 +89,7 @@ mod tests {
     fn the_page_in_the_repository_is_this_one() {
         let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/CONFIG.md");
         let found = std::fs::read_to_string(path).unwrap_or_default();
-        assert!(
-            found == render(),
-            "docs/CONFIG.md is out of date; run: {COMMAND}"
-        );
+        assert!(found == render(), "docs/CONFIG.md is out of date; run: {COMMAND}");
     }
 
     #[test]

@@ -46,11 +46,7 @@ impl Flags {
     fn values(&self) -> impl Iterator<Item = Written> {
         [
             ("--listen", LISTEN.name(), &self.listen),
-            (
-                "--operations-listen",
-                OPERATIONS_LISTEN.name(),
-                &self.operations_listen,
-            ),
+            ("--operations-listen", OPERATIONS_LISTEN.name(), &self.operations_listen),
             ("--log-format", LOG_FORMAT.name(), &self.log_format),
             ("--log-level", LOG_LEVEL.name(), &self.log_level),
         ]
@@ -72,8 +68,7 @@ pub fn process_environment() -> Vec<(String, String)> {
     std::env::vars_os()
         .filter_map(|(name, value)| {
             let name = name.into_string().ok()?;
-            name.starts_with(PREFIX)
-                .then(|| (name, value.to_string_lossy().into_owned()))
+            name.starts_with(PREFIX).then(|| (name, value.to_string_lossy().into_owned()))
         })
         .collect()
 }
@@ -95,16 +90,13 @@ pub fn load(flags: &Flags, environment: &[(String, String)]) -> Result<Settings,
         None => Raw::default(),
     };
     raw.values.extend(variables);
-    raw.values
-        .extend(flags.values().map(|written| (written.key.clone(), written)));
+    raw.values.extend(flags.values().map(|written| (written.key.clone(), written)));
     let settings = match path {
         Some((path, _)) => validate::configured(&raw, &path.display().to_string(), &mut faults),
         None => validate::development(&raw, &mut faults),
     };
     // Whatever kept the settings from being complete has said so in `faults`.
-    settings
-        .filter(|_| faults.is_empty())
-        .ok_or_else(|| Faults::sorted(faults))
+    settings.filter(|_| faults.is_empty()).ok_or_else(|| Faults::sorted(faults))
 }
 
 /// The variable that sets the key `name`: `challenge.lifetime` is `COUNTERSIGN_CHALLENGE__LIFETIME`.
@@ -175,10 +167,7 @@ fn unknown(name: &str) -> String {
     if name.starts_with(&variable(RESOURCES)) {
         return "sets no key: resources are written in the configuration file".to_owned();
     }
-    let known: Vec<String> = names(KEYS)
-        .map(variable)
-        .chain([FILE_VARIABLE.to_owned()])
-        .collect();
+    let known: Vec<String> = names(KEYS).map(variable).chain([FILE_VARIABLE.to_owned()]).collect();
     let meant = nearest(name, known.iter().map(String::as_str));
     let suggestion = meant.map(|meant| format!("; did you mean {meant}?"));
     format!("sets no known key{}", suggestion.unwrap_or_default())
@@ -220,11 +209,7 @@ mod tests {
         ] {
             assert!(is_service_link(name), "{name}");
         }
-        for name in [
-            "COUNTERSIGN_PORTS",
-            "COUNTERSIGN_PORT_X_TCP",
-            "COUNTERSIGN_SERVICE",
-        ] {
+        for name in ["COUNTERSIGN_PORTS", "COUNTERSIGN_PORT_X_TCP", "COUNTERSIGN_SERVICE"] {
             assert!(!is_service_link(name), "{name}");
         }
     }

@@ -50,11 +50,7 @@ pub(crate) fn parse(path: &str, text: &str, faults: &mut Vec<Fault>) -> Result<R
             accepted: None,
         }]));
     }
-    let mut walk = Walk {
-        place,
-        raw: Raw::default(),
-        faults,
-    };
+    let mut walk = Walk { place, raw: Raw::default(), faults };
     walk.root(table.get_ref());
     Ok(walk.raw)
 }
@@ -71,21 +67,13 @@ impl Place<'_> {
         let before = self.text.get(..offset).unwrap_or(self.text);
         let line = before.matches('\n').count() + 1;
         let column = before.rsplit('\n').next().unwrap_or("").chars().count() + 1;
-        Source::File {
-            path: self.path.to_owned(),
-            line: Some(line),
-            column: Some(column),
-        }
+        Source::File { path: self.path.to_owned(), line: Some(line), column: Some(column) }
     }
 
     /// The line where `span` begins.
     fn line(&self, span: Range<usize>) -> Source {
         match self.position(span.start) {
-            Source::File { path, line, .. } => Source::File {
-                path,
-                line,
-                column: None,
-            },
+            Source::File { path, line, .. } => Source::File { path, line, column: None },
             other => other,
         }
     }
@@ -119,10 +107,8 @@ impl Walk<'_, '_> {
         let Some(table) = value.get_ref().as_table() else {
             let problem = format!("must be a table, written [{section}]");
             let written = self.written(section.to_owned(), value);
-            self.faults.push(Fault {
-                source: self.place.line(span),
-                ..written.fault(problem, None)
-            });
+            self.faults
+                .push(Fault { source: self.place.line(span), ..written.fault(problem, None) });
             return;
         };
         for (name, value) in table {
@@ -140,10 +126,7 @@ impl Walk<'_, '_> {
         const FORM: &str = "must be a list of tables, each written [[resources]]";
         let Some(items) = value.get_ref().as_array() else {
             let fault = self.written(RESOURCES.to_owned(), value).fault(FORM, None);
-            self.faults.push(Fault {
-                source: self.place.line(span),
-                ..fault
-            });
+            self.faults.push(Fault { source: self.place.line(span), ..fault });
             return;
         };
         for (index, item) in items.iter().enumerate() {
@@ -160,26 +143,14 @@ impl Walk<'_, '_> {
         let mut values = Values::new();
         for (name, value) in table {
             let written_name = name.get_ref().as_ref();
-            if RESOURCE_KEYS
-                .iter()
-                .any(|known| known.name() == written_name)
-            {
+            if RESOURCE_KEYS.iter().any(|known| known.name() == written_name) {
                 let written = self.written(format!("{key}.{written_name}"), value);
                 values.insert(written_name.to_owned(), written);
             } else {
-                self.unknown(
-                    written_name,
-                    &format!("{key}."),
-                    name.span(),
-                    names(RESOURCE_KEYS),
-                );
+                self.unknown(written_name, &format!("{key}."), name.span(), names(RESOURCE_KEYS));
             }
         }
-        self.raw.resources.push(RawResource {
-            key,
-            source,
-            values,
-        });
+        self.raw.resources.push(RawResource { key, source, values });
     }
 
     /// Unknown values are not shown: nobody knows what they are.
@@ -193,10 +164,7 @@ impl Walk<'_, '_> {
         let suggestion = nearest(name, known).map(|meant| format!("; did you mean `{meant}`?"));
         self.faults.push(Fault {
             source: self.place.line(span),
-            key: format!(
-                "{prefix}{}",
-                name.escape_debug().take(SHOWN).collect::<String>()
-            ),
+            key: format!("{prefix}{}", name.escape_debug().take(SHOWN).collect::<String>()),
             found: None,
             problem: format!("is not a known key{}", suggestion.unwrap_or_default()),
             accepted: None,
@@ -222,10 +190,6 @@ impl Walk<'_, '_> {
             DeValue::Datetime(_) => Value::Other("a date"),
             DeValue::Table(_) => Value::Other("a table"),
         };
-        Written {
-            key,
-            source: self.place.line(value.span()),
-            value: read,
-        }
+        Written { key, source: self.place.line(value.span()), value: read }
     }
 }

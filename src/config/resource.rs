@@ -72,10 +72,7 @@ fn one(raw: &RawResource, faults: &mut Vec<Fault>) -> Option<Resource> {
 /// A default that does not exist could never be granted.
 fn check_defaults(scopes: &[Item<String>], defaults: &[Item<String>], faults: &mut Vec<Fault>) {
     let known: Vec<&str> = scopes.iter().map(|item| item.value.as_str()).collect();
-    for item in defaults
-        .iter()
-        .filter(|item| !known.contains(&item.value.as_str()))
-    {
+    for item in defaults.iter().filter(|item| !known.contains(&item.value.as_str())) {
         let problem = "is not one of this resource's scopes";
         faults.push(item.written.fault(problem, Some(known.join(", "))));
     }
@@ -98,11 +95,7 @@ fn check_names(written: &[RawResource], read: &[Option<Resource>], faults: &mut 
         let Some(resource) = resource else { continue };
         let name = resource.uri.trim_end_matches('/');
         let twin = *seen.entry(name).or_insert(raw.key.as_str());
-        if let Some(uri) = raw
-            .values
-            .get(RESOURCE_URI.name)
-            .filter(|_| twin != raw.key)
-        {
+        if let Some(uri) = raw.values.get(RESOURCE_URI.name).filter(|_| twin != raw.key) {
             let problem =
                 format!("is the uri of {twin} already (a closing slash makes no difference here)");
             faults.push(uri.fault(problem, None));

@@ -46,10 +46,7 @@ impl Issuer {
             80 => address.ip().to_string(),
             _ => address.to_string(),
         };
-        Self {
-            url: format!("http://{host}"),
-            host,
-        }
+        Self { url: format!("http://{host}"), host }
     }
 }
 
@@ -224,11 +221,7 @@ impl Settings {
             Mode::Development => Issuer::development(address),
             Mode::Configured => self.issuer,
         };
-        Self {
-            issuer,
-            listen: address,
-            ..self
-        }
+        Self { issuer, listen: address, ..self }
     }
 }
 
@@ -245,10 +238,7 @@ mod tests {
             ("[::1]:80", "http://[::1]", "[::1]"),
         ] {
             let found = Issuer::development(address.parse().unwrap());
-            assert_eq!(
-                (found.issuer(), found.host(), found.path()),
-                (issuer, host, "")
-            );
+            assert_eq!((found.issuer(), found.host(), found.path()), (issuer, host, ""));
         }
     }
 }

@@ -17,12 +17,7 @@ pub(crate) fn nearest<'a>(
     let allowed = (written.chars().count() / 3).max(1);
     known
         .into_iter()
-        .map(|name| {
-            (
-                distance(&written.to_lowercase(), &name.to_lowercase()),
-                name,
-            )
-        })
+        .map(|name| (distance(&written.to_lowercase(), &name.to_lowercase()), name))
         .filter(|(edits, _)| *edits <= allowed)
         .min_by_key(|(edits, _)| *edits)
         .map(|(_, name)| name)
@@ -36,9 +31,7 @@ fn distance(from: &str, to: &str) -> usize {
         let mut left = index + 1;
         let mut next = vec![left];
         for (found, above) in to.chars().zip(row.iter().skip(1)) {
-            left = (diagonal + usize::from(wanted != found))
-                .min(left + 1)
-                .min(above + 1);
+            left = (diagonal + usize::from(wanted != found)).min(left + 1).min(above + 1);
             diagonal = *above;
             next.push(left);
         }
@@ -53,13 +46,9 @@ mod tests {
 
     #[test]
     fn edits_are_counted() {
-        for (from, to, edits) in [
-            ("", "", 0),
-            ("a", "", 1),
-            ("", "ab", 2),
-            ("kitten", "sitting", 3),
-            ("uri", "url", 1),
-        ] {
+        for (from, to, edits) in
+            [("", "", 0), ("a", "", 1), ("", "ab", 2), ("kitten", "sitting", 3), ("uri", "url", 1)]
+        {
             assert_eq!(distance(from, to), edits, "{from} → {to}");
         }
     }

@@ -19,18 +19,9 @@ use super::written::Values;
 
 /// The settings of a server with a configuration file at `path`.
 pub(crate) fn configured(raw: &Raw, path: &str, faults: &mut Vec<Fault>) -> Option<Settings> {
-    let place = Source::File {
-        path: path.to_owned(),
-        line: None,
-        column: None,
-    };
+    let place = Source::File { path: path.to_owned(), line: None, column: None };
     let resources = resource::all(&raw.resources, &place, faults);
-    let mut reader = Reader {
-        values: &raw.values,
-        place,
-        prefix: String::new(),
-        faults,
-    };
+    let mut reader = Reader { values: &raw.values, place, prefix: String::new(), faults };
     let issuer = reader.read(&keys::ISSUER);
     let domains = reader.read(&keys::DOMAINS).map(plain).unwrap_or_default();
     let chains = reader.read(&keys::CHAINS).map(plain);
@@ -62,15 +53,8 @@ pub(crate) fn configured(raw: &Raw, path: &str, faults: &mut Vec<Fault>) -> Opti
 
 /// The settings of a server without one: loopback alone, and nothing to decide but where to listen and what to log.
 pub(crate) fn development(raw: &Raw, faults: &mut Vec<Fault>) -> Option<Settings> {
-    let taken: Vec<&str> = keys::DEVELOPMENT_KEYS
-        .iter()
-        .map(|key| key.name())
-        .collect();
-    for written in raw
-        .values
-        .values()
-        .filter(|written| !taken.contains(&written.key.as_str()))
-    {
+    let taken: Vec<&str> = keys::DEVELOPMENT_KEYS.iter().map(|key| key.name()).collect();
+    for written in raw.values.values().filter(|written| !taken.contains(&written.key.as_str())) {
         let problem = format!(
             "needs a configuration file (--config): without one, only {} are taken",
             taken.join(", ")
@@ -83,12 +67,8 @@ pub(crate) fn development(raw: &Raw, faults: &mut Vec<Fault>) -> Option<Settings
         .filter(|(key, _)| taken.contains(&key.as_str()))
         .map(|(key, written)| (key.clone(), written.clone()))
         .collect();
-    let mut reader = Reader {
-        values: &ours,
-        place: Source::Default,
-        prefix: String::new(),
-        faults,
-    };
+    let mut reader =
+        Reader { values: &ours, place: Source::Default, prefix: String::new(), faults };
     let listen = reader.read(&keys::LISTEN);
     let operations = reader.read(&keys::OPERATIONS_LISTEN);
     let limits = limits(&mut reader);
@@ -114,10 +94,7 @@ pub(crate) fn development(raw: &Raw, faults: &mut Vec<Fault>) -> Option<Settings
         domains: DomainPolicy::Loopback,
         resources: ResourcePolicy::AnyLoopback(development_rules(&mut reader)?),
         chains: None,
-        limits: Limits {
-            requests_per_minute: None,
-            ..limits?
-        },
+        limits: Limits { requests_per_minute: None, ..limits? },
     });
     Some(settings)
 }
@@ -195,10 +172,7 @@ fn rest(reader: &mut Reader<'_>) -> Option<Rest> {
             max_age: max_age?,
             max_future_skew: max_future_skew?,
         },
-        log: LogSettings {
-            format: format?,
-            level: level?,
-        },
+        log: LogSettings { format: format?, level: level? },
     })
 }
 
@@ -232,9 +206,7 @@ fn limits(reader: &mut Reader<'_>) -> Option<Limits> {
 /// The issuer's host, then the others.
 fn with_own_host(issuer: &Issuer, domains: Vec<String>) -> Vec<String> {
     let others = domains.into_iter().filter(|domain| domain != issuer.host());
-    std::iter::once(issuer.host().to_owned())
-        .chain(others)
-        .collect()
+    std::iter::once(issuer.host().to_owned()).chain(others).collect()
 }
 
 /// An http issuer would send tokens in clear to whoever the listener reaches.
@@ -263,10 +235,7 @@ fn check_listeners(listen: SocketAddr, operations: SocketAddr, reader: &mut Read
         return;
     }
     if reader.values.contains_key(keys::OPERATIONS_LISTEN.name) {
-        reader.fault(
-            &keys::OPERATIONS_LISTEN,
-            format!("meets the public listener, {listen}"),
-        );
+        reader.fault(&keys::OPERATIONS_LISTEN, format!("meets the public listener, {listen}"));
     } else {
         let problem = format!("meets operations_listen, which is {operations} unless set");
         reader.fault(&keys::LISTEN, problem);
@@ -275,15 +244,9 @@ fn check_listeners(listen: SocketAddr, operations: SocketAddr, reader: &mut Read
 
 /// A session that ends before its first challenge or token does would promise less than it gives.
 fn check_lifetimes(rest: &Rest, resources: &[Resource], reader: &mut Reader<'_>) {
-    let challenge = (
-        keys::CHALLENGE_LIFETIME.name.to_owned(),
-        rest.challenge_lifetime,
-    );
+    let challenge = (keys::CHALLENGE_LIFETIME.name.to_owned(), rest.challenge_lifetime);
     let tokens = resources.iter().enumerate().map(|(index, resource)| {
-        (
-            format!("resources[{index}].token_ttl"),
-            resource.rules.token_ttl,
-        )
+        (format!("resources[{index}].token_ttl"), resource.rules.token_ttl)
     });
     for (key, seconds) in std::iter::once(challenge).chain(tokens) {
         if rest.session_lifetime < seconds {

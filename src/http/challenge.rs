@@ -47,20 +47,8 @@ async fn answer(state: &AppState, request: Request<Body>) -> Result<Response, Re
     let origin = single(request.headers(), &header::ORIGIN)?.map(str::to_owned);
     let body = read_body(request, state.gate.body).await?;
     let body: ChallengeBody = json(&body)?;
-    let texts = [
-        &body.resource,
-        &body.scope,
-        &body.dpop_jkt,
-        &body.format,
-        &body.domain,
-    ];
-    refuse_private_keys(
-        texts
-            .into_iter()
-            .flatten()
-            .chain([&body.account])
-            .map(String::as_str),
-    )?;
+    let texts = [&body.resource, &body.scope, &body.dpop_jkt, &body.format, &body.domain];
+    refuse_private_keys(texts.into_iter().flatten().chain([&body.account]).map(String::as_str))?;
     let made = challenge(
         &state.context,
         &ChallengeRequest {

@@ -38,22 +38,14 @@ pub struct ErrorAnswer {
 
 impl From<Refusal> for ErrorAnswer {
     fn from(refusal: Refusal) -> Self {
-        Self {
-            refusal,
-            refused: Refused::Request,
-            dpop_nonce: None,
-        }
+        Self { refusal, refused: Refused::Request, dpop_nonce: None }
     }
 }
 
 impl ErrorAnswer {
     /// The refusal of a grant, with the nonce that the client is to use next (RFC 9449 §8).
     pub const fn of_grant(refusal: Refusal, dpop_nonce: Option<String>) -> Self {
-        Self {
-            refusal,
-            refused: Refused::Grant,
-            dpop_nonce,
-        }
+        Self { refusal, refused: Refused::Grant, dpop_nonce }
     }
 
     /// The reason.
@@ -70,11 +62,8 @@ impl IntoResponse for ErrorAnswer {
     fn into_response(self) -> Response {
         let reason = self.refusal.reason();
         let (status, error) = wire(reason, self.refused);
-        let body = ErrorBody {
-            error,
-            error_description: self.refusal.detail(),
-            reason: reason.code(),
-        };
+        let body =
+            ErrorBody { error, error_description: self.refusal.detail(), reason: reason.code() };
         let mut response = (status, Json(body)).into_response();
         let headers = response.headers_mut();
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));

@@ -23,15 +23,8 @@ pub struct BodyLimits {
 /// The most parameters of a form.
 const MAX_PARAMETERS: usize = 32;
 /// Parameters and members under which people send private keys by mistake.
-const SECRET_NAMES: [&str; 7] = [
-    "d",
-    "privatekey",
-    "secretkey",
-    "seed",
-    "seedphrase",
-    "mnemonic",
-    "passphrase",
-];
+const SECRET_NAMES: [&str; 7] =
+    ["d", "privatekey", "secretkey", "seed", "seedphrase", "mnemonic", "passphrase"];
 
 /// Whether a name, whatever its case and separators, is one of a private key.
 fn is_secret_name(name: &str) -> bool {
@@ -61,14 +54,8 @@ pub async fn read_body(request: Request<Body>, limits: BodyLimits) -> Result<Byt
     match tokio::time::timeout(limits.timeout, body).await {
         Ok(Ok(collected)) => Ok(collected.to_bytes()),
         Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_large()),
-        Ok(Err(_)) => Err(Refusal::new(
-            Reason::MalformedRequest,
-            "the body did not arrive whole",
-        )),
-        Err(_elapsed) => Err(Refusal::new(
-            Reason::BodyTimeout,
-            "the body did not arrive in time",
-        )),
+        Ok(Err(_)) => Err(Refusal::new(Reason::MalformedRequest, "the body did not arrive whole")),
+        Err(_elapsed) => Err(Refusal::new(Reason::BodyTimeout, "the body did not arrive in time")),
     }
 }
 
@@ -82,10 +69,7 @@ pub fn check_content_type(headers: &HeaderMap, media_type: &'static str) -> Resu
     if essence.eq_ignore_ascii_case(media_type) {
         return Ok(());
     }
-    Err(Refusal::new(
-        Reason::ContentType,
-        format!("send Content-Type: {media_type}"),
-    ))
+    Err(Refusal::new(Reason::ContentType, format!("send Content-Type: {media_type}")))
 }
 
 /// The value of a header field that may stand once.
@@ -145,11 +129,7 @@ pub fn json<T: DeserializeOwned>(body: &[u8]) -> Result<T, Refusal> {
 /// # Errors
 /// [`Reason::PrivateKeyReceived`].
 pub fn refuse_private_keys<'a>(values: impl IntoIterator<Item = &'a str>) -> Result<(), Refusal> {
-    if values.into_iter().any(is_private_key) {
-        Err(private_key())
-    } else {
-        Ok(())
-    }
+    if values.into_iter().any(is_private_key) { Err(private_key()) } else { Ok(()) }
 }
 
 fn is_private_key(value: &str) -> bool {
@@ -193,10 +173,7 @@ impl Form {
     /// [`Reason::MalformedRequest`], [`Reason::ParameterRepeated`] or [`Reason::PrivateKeyReceived`].
     pub fn parse(body: &[u8]) -> Result<Self, Refusal> {
         let mut parameters: Vec<(String, String)> = Vec::new();
-        for pair in body
-            .split(|byte| *byte == b'&')
-            .filter(|pair| !pair.is_empty())
-        {
+        for pair in body.split(|byte| *byte == b'&').filter(|pair| !pair.is_empty()) {
             let mut halves = pair.splitn(2, |byte| *byte == b'=');
             let name = decode(halves.next().unwrap_or_default())?;
             let value = decode(halves.next().unwrap_or_default())?;
@@ -220,9 +197,7 @@ impl Form {
     /// The value of a parameter, unless absent or empty.
     pub fn get(&self, name: &str) -> Option<&str> {
         let found = self.0.iter().find(|(other, _)| other == name);
-        found
-            .map(|(_, value)| value.as_str())
-            .filter(|value| !value.is_empty())
+        found.map(|(_, value)| value.as_str()).filter(|value| !value.is_empty())
     }
 
     /// The value of a parameter that must be there.
@@ -231,29 +206,21 @@ impl Form {
     /// [`Reason::ParameterMissing`].
     pub fn require(&self, name: &'static str) -> Result<&str, Refusal> {
         self.get(name).ok_or_else(|| {
-            Refusal::new(
-                Reason::ParameterMissing,
-                format!("the parameter {name} is missing"),
-            )
+            Refusal::new(Reason::ParameterMissing, format!("the parameter {name} is missing"))
         })
     }
 }
 
 fn decode(part: &[u8]) -> Result<String, Refusal> {
     let escapes = part.split(|byte| *byte == b'%').skip(1);
-    let whole = |after: &[u8]| {
-        after
-            .get(..2)
-            .is_some_and(|two| two.iter().all(u8::is_ascii_hexdigit))
-    };
+    let whole =
+        |after: &[u8]| after.get(..2).is_some_and(|two| two.iter().all(u8::is_ascii_hexdigit));
     if !escapes.into_iter().all(whole) {
         let detail = "the form has a % without two hexadecimal digits";
         return Err(Refusal::new(Reason::MalformedRequest, detail));
     }
-    let spaced: Vec<u8> = part
-        .iter()
-        .map(|byte| if *byte == b'+' { b' ' } else { *byte })
-        .collect();
+    let spaced: Vec<u8> =
+        part.iter().map(|byte| if *byte == b'+' { b' ' } else { *byte }).collect();
     percent_decode(&spaced)
         .decode_utf8()
         .map(std::borrow::Cow::into_owned)
@@ -262,10 +229,7 @@ fn decode(part: &[u8]) -> Result<String, Refusal> {
 
 /// A received name, short and printable enough for an error message.
 fn shown(name: &str) -> String {
-    name.chars()
-        .take(40)
-        .filter(char::is_ascii_graphic)
-        .collect()
+    name.chars().take(40).filter(char::is_ascii_graphic).collect()
 }
 
 #[cfg(test)]

@@ -42,17 +42,13 @@ pub(crate) fn wrap(routes: Router<AppState>, state: &AppState) -> Router<AppStat
     let dpop_nonce = HeaderName::from_static("dpop-nonce");
     let cors = CorsLayer::new()
         .allow_origin(AllowOrigin::predicate(move |origin: &HeaderValue, _| {
-            origin
-                .to_str()
-                .is_ok_and(|origin| domains.allows_origin(origin))
+            origin.to_str().is_ok_and(|origin| domains.allows_origin(origin))
         }))
         .allow_methods([Method::GET, Method::POST])
         .allow_headers([header::CONTENT_TYPE, header::AUTHORIZATION, dpop])
         .expose_headers([dpop_nonce, header::WWW_AUTHENTICATE, header::RETRY_AFTER])
         .max_age(PREFLIGHT_MAX_AGE);
-    routes
-        .layer(from_fn_with_state(state.clone(), pass))
-        .layer(cors)
+    routes.layer(from_fn_with_state(state.clone(), pass)).layer(cors)
 }
 
 /// Lets a request through the limit, and logs what became of it where it failed.
@@ -64,16 +60,11 @@ async fn pass(State(state): State<AppState>, request: Request<Body>, next: Next)
         return ErrorAnswer::from(refusal).into_response();
     }
     // The route, not the path: clients put all kinds of things into paths.
-    let route = request
-        .extensions()
-        .get::<MatchedPath>()
-        .map(|path| path.as_str().to_owned());
+    let route = request.extensions().get::<MatchedPath>().map(|path| path.as_str().to_owned());
     let method = request.method().clone();
     let mut response = next.run(request).await;
     let nosniff = HeaderValue::from_static("nosniff");
-    response
-        .headers_mut()
-        .insert(header::X_CONTENT_TYPE_OPTIONS, nosniff);
+    response.headers_mut().insert(header::X_CONTENT_TYPE_OPTIONS, nosniff);
     if let Some(Answered(reason)) = response.extensions().get() {
         let (status, reason) = (response.status().as_u16(), reason.code());
         if response.status().is_server_error() {
@@ -124,22 +115,14 @@ fn count(limit: &RequestLimit, request: &Request<Body>) -> Result<(), OverLimit>
 }
 
 fn too_many(over: OverLimit) -> Response {
-    let detail = format!(
-        "too many requests; try again in {} seconds",
-        over.retry_after
-    );
+    let detail = format!("too many requests; try again in {} seconds", over.retry_after);
     let mut response = ErrorAnswer::from(Refusal::new(Reason::RateLimited, detail)).into_response();
     debug_assert_eq!(response.status(), StatusCode::TOO_MANY_REQUESTS);
-    response
-        .headers_mut()
-        .insert(header::RETRY_AFTER, HeaderValue::from(over.retry_after));
+    response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(over.retry_after));
     response
 }
 
 /// An answer that nobody may keep: it carries a nonce, a message or a token.
 pub(crate) fn no_store<T: IntoResponse>(answer: T) -> impl IntoResponse {
-    (
-        [(header::CACHE_CONTROL, HeaderValue::from_static("no-store"))],
-        answer,
-    )
+    ([(header::CACHE_CONTROL, HeaderValue::from_static("no-store"))], answer)
 }

@@ -101,10 +101,7 @@ fn listed(resources: &Resources) -> (Vec<String>, Vec<&str>) {
         .collect();
     scopes.sort();
     scopes.dedup();
-    (
-        scopes,
-        list.iter().map(|resource| resource.uri.as_str()).collect(),
-    )
+    (scopes, list.iter().map(|resource| resource.uri.as_str()).collect())
 }
 
 /// `GET /.well-known/oauth-authorization-server`.

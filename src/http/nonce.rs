@@ -26,10 +26,7 @@ pub(crate) async fn get(
     if prefers_text(&headers) {
         return Ok(no_store(issued.nonce).into_response());
     }
-    let answer = NonceAnswer {
-        nonce: issued.nonce,
-        expires_in: issued.expires_in,
-    };
+    let answer = NonceAnswer { nonce: issued.nonce, expires_in: issued.expires_in };
     Ok(no_store(Json(answer)).into_response())
 }
 
@@ -42,10 +39,7 @@ fn prefers_text(headers: &HeaderMap) -> bool {
             .filter_map(|value| value.to_str().ok())
             .flat_map(|value| value.split(','))
             .any(|range| {
-                range
-                    .split(';')
-                    .next()
-                    .is_some_and(|r| r.trim().eq_ignore_ascii_case(media_type))
+                range.split(';').next().is_some_and(|r| r.trim().eq_ignore_ascii_case(media_type))
             })
     };
     accepts("text/plain") && !accepts("application/json")

@@ -26,10 +26,7 @@ pub fn public(state: AppState) -> Router {
     let issuer_path = state.context.issuer.path.clone();
     let endpoints = Router::new()
         .route("/.well-known/jwks.json", get(metadata::jwks))
-        .route(
-            "/.well-known/oauth-authorization-server",
-            get(metadata::metadata),
-        )
+        .route("/.well-known/oauth-authorization-server", get(metadata::metadata))
         .route("/nonce", get(nonce::get))
         .route("/challenge", post(challenge::post))
         .route("/token", post(token::post));
@@ -39,16 +36,11 @@ pub fn public(state: AppState) -> Router {
     } else {
         // RFC 8414 §3.1: the well-known path stands between host and the issuer's own path.
         Router::new()
-            .route(
-                &format!("{well_known}{issuer_path}"),
-                get(metadata::metadata),
-            )
+            .route(&format!("{well_known}{issuer_path}"), get(metadata::metadata))
             .nest(&issuer_path, endpoints)
     };
     layers::wrap(
-        routes
-            .method_not_allowed_fallback(error::method_not_allowed)
-            .fallback(error::not_found),
+        routes.method_not_allowed_fallback(error::method_not_allowed).fallback(error::not_found),
         &state,
     )
     .with_state(state)

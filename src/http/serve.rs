@@ -97,10 +97,7 @@ pub async fn serve(
         });
     }
     drop(listener);
-    if tokio::time::timeout(bounds.grace, graceful.shutdown())
-        .await
-        .is_err()
-    {
+    if tokio::time::timeout(bounds.grace, graceful.shutdown()).await.is_err() {
         tracing::warn!("some requests were still open when the grace time ended");
     }
 }

@@ -119,8 +119,6 @@ impl Keyring {
             alg: key.algorithm().name(),
             usage: "sig",
         };
-        serde_json::to_string(&KeySet {
-            keys: vec![published],
-        })
+        serde_json::to_string(&KeySet { keys: vec![published] })
     }
 }

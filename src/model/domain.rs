@@ -69,13 +69,7 @@ mod tests {
 
     #[test]
     fn loopback_is_this_machine_and_nothing_that_looks_like_it() {
-        for near in [
-            "localhost",
-            "localhost:3000",
-            "127.0.0.1:8700",
-            "[::1]:9",
-            "app.localhost",
-        ] {
+        for near in ["localhost", "localhost:3000", "127.0.0.1:8700", "[::1]:9", "app.localhost"] {
             assert!(is_loopback_authority(near), "{near}");
         }
         for far in [

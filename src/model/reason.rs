@@ -150,10 +150,7 @@ pub struct Refusal {
 impl Refusal {
     /// A refusal with its sentence, which must never quote a secret.
     pub fn new(reason: Reason, detail: impl Into<Cow<'static, str>>) -> Self {
-        Self {
-            reason,
-            detail: detail.into(),
-        }
+        Self { reason, detail: detail.into() }
     }
 
     /// The check that failed.
@@ -184,10 +181,6 @@ mod tests {
     fn codes_are_snake_case_and_unique() {
         let codes: HashSet<_> = Reason::ALL.iter().map(|reason| reason.code()).collect();
         assert_eq!(codes.len(), Reason::ALL.len());
-        assert!(
-            codes
-                .iter()
-                .all(|code| code.bytes().all(|b| b.is_ascii_lowercase() || b == b'_'))
-        );
+        assert!(codes.iter().all(|code| code.bytes().all(|b| b.is_ascii_lowercase() || b == b'_')));
     }
 }

@@ -119,10 +119,7 @@ impl ResourceRules {
 }
 
 fn not_allowed() -> Refusal {
-    Refusal::new(
-        Reason::AccountNotAllowed,
-        "this account may not use this resource",
-    )
+    Refusal::new(Reason::AccountNotAllowed, "this account may not use this resource")
 }
 
 /// A configured resource.
@@ -170,10 +167,7 @@ impl Resources {
             },
             (Self::AnyLoopback(rules), Some(uri)) => {
                 check_loopback(uri)?;
-                Ok(Target {
-                    uri: Cow::Owned(uri.to_owned()),
-                    rules,
-                })
+                Ok(Target { uri: Cow::Owned(uri.to_owned()), rules })
             }
             (Self::AnyLoopback(_), None) => Err(required()),
         }
@@ -182,10 +176,7 @@ impl Resources {
 
 impl Resource {
     fn target(&self) -> Target<'_> {
-        Target {
-            uri: Cow::Borrowed(&self.uri),
-            rules: &self.rules,
-        }
+        Target { uri: Cow::Borrowed(&self.uri), rules: &self.rules }
     }
 }
 

@@ -43,11 +43,7 @@ impl Scope {
         };
         // `oauth/a:b` would be the scope `a:b`, whose own ability is `a/b`.
         let (namespace, name) = scope.ability();
-        if ability
-            .strip_prefix(namespace)
-            .and_then(|rest| rest.strip_prefix('/'))
-            == Some(name)
-        {
+        if ability.strip_prefix(namespace).and_then(|rest| rest.strip_prefix('/')) == Some(name) {
             Ok(scope)
         } else {
             Err(malformed())
@@ -138,10 +134,7 @@ impl FromStr for ScopeSet {
             return Ok(Self::default());
         }
         if text.split(' ').count() > MAX_SCOPES {
-            return Err(Refusal::new(
-                Reason::ScopeUnknown,
-                "at most 32 scopes can be asked for",
-            ));
+            return Err(Refusal::new(Reason::ScopeUnknown, "at most 32 scopes can be asked for"));
         }
         text.split(' ').map(str::parse).collect()
     }
@@ -176,17 +169,7 @@ mod tests {
 
     #[test]
     fn refuses_other_shapes() {
-        for text in [
-            "",
-            "a b",
-            "a:b:c",
-            "oauth:read",
-            ":a",
-            "a:",
-            "a/b",
-            "ä",
-            "a\"b",
-        ] {
+        for text in ["", "a b", "a:b:c", "oauth:read", ":a", "a:", "a/b", "ä", "a\"b"] {
             assert!(text.parse::<Scope>().is_err(), "{text}");
         }
         assert!("a  b".parse::<ScopeSet>().is_err());

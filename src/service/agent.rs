@@ -29,20 +29,13 @@ pub struct Assertion<'a> {
 /// The [`Refusal`] of the first check that failed.
 pub async fn sign_in(context: &Context, request: &Assertion<'_>) -> Result<IssuedToken, Refusal> {
     let now = context.now();
-    let expected = Expected {
-        issuer: &context.issuer.url,
-        skew: context.rules.window.max_future_skew,
-        now,
-    };
+    let expected =
+        Expected { issuer: &context.issuer.url, skew: context.rules.window.max_future_skew, now };
     let proof = possession::check(context, request.proof, now)?;
     let assertion = jwt_assertion::check(request.assertion, &expected).map_err(|e| refusal(&e))?;
     // A store in memory has forgotten what was used before it began. Without a proof an assertion
     // is all that there is, so the clocks' difference is added.
-    let margin = if proof.is_some() {
-        0
-    } else {
-        context.rules.window.max_future_skew
-    };
+    let margin = if proof.is_some() { 0 } else { context.rules.window.max_future_skew };
     let remembered = context.remembers_since.plus(margin);
     if assertion.issued_at() < remembered {
         let detail = "the assertion was issued before this server started; make a new one";
@@ -61,9 +54,7 @@ pub async fn sign_in(context: &Context, request: &Assertion<'_>) -> Result<Issue
         target.rules.check_format(format.name())?;
     }
     target.rules.check_subject(&assertion.account().to_did())?;
-    target
-        .rules
-        .check_names(registry::subjects_of_key(assertion.key()))?;
+    target.rules.check_names(registry::subjects_of_key(assertion.key()))?;
     let scope = match (assertion.scope(), &proof) {
         (Some(signed), _) => narrowed(target.rules.scopes_for(Some(signed))?, request.scope)?,
         // The assertion leaves the scope to the request, which the same key has to have proven.
@@ -72,27 +63,16 @@ pub async fn sign_in(context: &Context, request: &Assertion<'_>) -> Result<Issue
     };
     possession::match_key(proof.as_ref(), None, assertion.key().thumbprint())?;
     let possession = possession::claim(context, proof.as_ref(), target.rules, now).await?;
-    let claimed = context
-        .store
-        .claim(assertion.replay_key(), assertion.retain_until(), now)
-        .await
-        .map_err(|error| {
-            let detail = "this assertion was used before; make a new one";
-            let used = Refusal::new(Reason::AssertionReplayed, detail);
-            store_refusal(possession::store_error(error), used)
-        })?;
+    let claimed =
+        context.store.claim(assertion.replay_key(), assertion.retain_until(), now).await.map_err(
+            |error| {
+                let detail = "this assertion was used before; make a new one";
+                let used = Refusal::new(Reason::AssertionReplayed, detail);
+                store_refusal(possession::store_error(error), used)
+            },
+        )?;
     let who = Authenticated::by_assertion(&assertion, claimed);
-    mint(
-        context,
-        &who,
-        &possession,
-        &Access {
-            target,
-            scope,
-            until: None,
-        },
-        now,
-    )
+    mint(context, &who, &possession, &Access { target, scope, until: None }, now)
 }
 
 fn refusal(error: &AssertionError) -> Refusal {

@@ -66,9 +66,7 @@ pub struct BareNonce {
 /// [`Reason::ServerError`] without randomness.
 pub fn nonce(context: &Context) -> Result<BareNonce, Refusal> {
     let expires_in = context.rules.challenge_lifetime;
-    let nonce = context
-        .nonces
-        .bare(context.now().plus(expires_in), &*context.entropy)?;
+    let nonce = context.nonces.bare(context.now().plus(expires_in), &*context.entropy)?;
     Ok(BareNonce { nonce, expires_in })
 }
 
@@ -103,11 +101,7 @@ pub fn challenge(context: &Context, request: &ChallengeRequest<'_>) -> Result<Ch
     let expires_at = now.plus(context.rules.challenge_lifetime);
     let signed_until = if session_key.is_some() {
         let longest = context.rules.session_lifetime;
-        now.plus(
-            request
-                .session_expires_in
-                .map_or(longest, |asked| asked.min(longest)),
-        )
+        now.plus(request.session_expires_in.map_or(longest, |asked| asked.min(longest)))
     } else {
         expires_at
     };
@@ -116,7 +110,7 @@ pub fn challenge(context: &Context, request: &ChallengeRequest<'_>) -> Result<Ch
         .ok_or_else(|| Refusal::new(Reason::AccountInvalid, "the account is not of this format"))?;
     let (issued, expires) = (now.to_string(), signed_until.to_string());
     let fields = Fields {
-        domain: &domain,
+        domain,
         address: spelling.address,
         statement: Some(&statement),
         uri: Some(&context.issuer.url),
@@ -129,13 +123,7 @@ pub fn challenge(context: &Context, request: &ChallengeRequest<'_>) -> Result<Ch
         ..Fields::default()
     };
     let (message, nonce) = sealed(context, format, &fields, expires_at)?;
-    Ok(Challenge {
-        format: format.name(),
-        message,
-        nonce,
-        issued_at: now,
-        expires_at,
-    })
+    Ok(Challenge { format: format.name(), message, nonce, issued_at: now, expires_at })
 }
 
 /// As long as a nonce, and in its place until the rest of the text is known.
@@ -156,22 +144,14 @@ fn sealed(
     })?;
     // A line of the text, and so not to be found within the statement or any value before it.
     let line = format!("\nNonce: {PLACEHOLDER}");
-    let at = text
-        .find(&line)
-        .map(|start| start + line.len() - PLACEHOLDER.len());
-    let (before, rest) = at
-        .and_then(|at| text.split_at_checked(at))
-        .unwrap_or_default();
+    let at = text.find(&line).map(|start| start + line.len() - PLACEHOLDER.len());
+    let (before, rest) = at.and_then(|at| text.split_at_checked(at)).unwrap_or_default();
     let Some(after) = rest.strip_prefix(PLACEHOLDER) else {
         let detail = "the message has no place for its nonce";
         return Err(Refusal::new(Reason::ServerError, detail));
     };
-    let nonce = context.nonces.challenge(
-        expires_at,
-        format.name(),
-        (before, after),
-        &*context.entropy,
-    )?;
+    let nonce =
+        context.nonces.challenge(expires_at, format.name(), (before, after), &*context.entropy)?;
     Ok((format!("{before}{nonce}{after}"), nonce))
 }
 

@@ -121,9 +121,8 @@ pub(crate) fn store_refusal(error: StoreError, used: Refusal) -> Refusal {
             Reason::StoreUnavailable,
             "this server holds as many used proofs as it may; try again shortly",
         ),
-        StoreError::Unavailable => Refusal::new(
-            Reason::StoreUnavailable,
-            "the store does not answer; try again shortly",
-        ),
+        StoreError::Unavailable => {
+            Refusal::new(Reason::StoreUnavailable, "the store does not answer; try again shortly")
+        }
     }
 }

@@ -29,9 +29,7 @@ pub fn check(
         window: context.rules.window,
         now,
     };
-    dpop::check(proof, &expected)
-        .map(Some)
-        .map_err(|error| refusal(&error))
+    dpop::check(proof, &expected).map(Some).map_err(|error| refusal(&error))
 }
 
 /// Whether the proof is by the key that the token is to be bound to. `signed_for` is the session
@@ -70,16 +68,10 @@ pub async fn claim(
     let Some(proof) = proof else {
         return Possession::bearer(rules);
     };
-    let claimed: Result<Claimed, ClaimError> = context
-        .store
-        .claim(proof.replay_key(), proof.retain_until(), now)
-        .await;
-    let replayed = || {
-        Refusal::new(
-            Reason::ProofReplayed,
-            "this DPoP proof was used before; make a new one",
-        )
-    };
+    let claimed: Result<Claimed, ClaimError> =
+        context.store.claim(proof.replay_key(), proof.retain_until(), now).await;
+    let replayed =
+        || Refusal::new(Reason::ProofReplayed, "this DPoP proof was used before; make a new one");
     match claimed {
         Ok(claimed) => Ok(Possession::bound(proof, &claimed)),
         Err(error) => Err(store_refusal(store_error(error), replayed())),

@@ -15,7 +15,7 @@ use crate::model::scope::ScopeSet;
 use crate::token::access::{self, Authenticated, Grant};
 use crate::wallet::format::{Evidence, WalletFormat};
 use crate::wallet::policy::{self, BoundMessage};
-use crate::wallet::registry;
+use crate::wallet::{recap, registry};
 
 /// What a client sends with the grant `signed-message`.
 #[derive(Clone, Copy, Debug)]
@@ -49,29 +49,15 @@ pub async fn sign_in(
     let message = format.read(request.message)?;
     let proof = possession::check(context, request.proof, now)?;
     let bound = policy::bind(message, format, &context.expected(now))?;
-    let evidence = Evidence {
-        signature: request.signature,
-        public_key: request.public_key,
-    };
+    let evidence = Evidence { signature: request.signature, public_key: request.public_key };
     let signer = bound.verify(&evidence)?;
     let access = access_for(context, request, &bound, format)?;
     access.target.rules.check_subject(signer.subject())?;
-    access
-        .target
-        .rules
-        .check_names(registry::subjects_of_key(signer.key()))?;
-    possession::match_key(
-        proof.as_ref(),
-        bound.session_key().copied(),
-        signer.key().thumbprint(),
-    )?;
+    access.target.rules.check_names(registry::subjects_of_key(signer.key()))?;
+    possession::match_key(proof.as_ref(), bound.session_key().copied(), signer.key().thumbprint())?;
     let possession = possession::claim(context, proof.as_ref(), access.target.rules, now).await?;
-    let used = || {
-        Refusal::new(
-            Reason::NonceUsed,
-            "this message was used before; ask for a new challenge",
-        )
-    };
+    let used =
+        || Refusal::new(Reason::NonceUsed, "this message was used before; ask for a new challenge");
     let spent = context
         .store
         .spend(bound.nonce(), now)
@@ -123,15 +109,9 @@ fn format_of(request: &SignedMessage<'_>) -> Result<&'static dyn WalletFormat, R
         None => registry::by_text(request.message),
     };
     found.ok_or_else(|| {
-        let names: Vec<_> = registry::FORMATS
-            .iter()
-            .map(|format| format.name())
-            .collect();
+        let names: Vec<_> = registry::FORMATS.iter().map(|format| format.name()).collect();
         let known = names.join(", ");
-        Refusal::new(
-            Reason::FormatUnsupported,
-            format!("the message formats are {known}"),
-        )
+        Refusal::new(Reason::FormatUnsupported, format!("the message formats are {known}"))
     })
 }
 
@@ -144,7 +124,7 @@ fn access_for<'a>(
     format: &dyn WalletFormat,
 ) -> Result<Access<'a>, Refusal> {
     let signed = bound.grant();
-    let uri: Option<Cow<'_, str>> = match (signed.map(|grant| grant.resource()), request.resource) {
+    let uri: Option<Cow<'_, str>> = match (signed.map(recap::Grant::resource), request.resource) {
         (Some(signed), Some(asked)) if signed != asked => {
             return Err(Refusal::new(
                 Reason::ResourceNotAllowed,
@@ -164,11 +144,7 @@ fn access_for<'a>(
         None => target.rules.default_scopes.clone(),
     };
     let scope = narrowed(granted, request.scope)?;
-    Ok(Access {
-        target,
-        scope,
-        until: bound.session_end(),
-    })
+    Ok(Access { target, scope, until: bound.session_end() })
 }
 
 /// The scopes asked for out of those that were granted.

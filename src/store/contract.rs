@@ -42,10 +42,7 @@ async fn one_spend_wins(store: Arc<dyn Store>) {
         wins += usize::from(task.await.unwrap());
     }
     assert_eq!(wins, 1, "of 64 concurrent spends");
-    assert_eq!(
-        store.spend(&nonce, NOW.plus(300)).await.err(),
-        Some(StoreError::Used)
-    );
+    assert_eq!(store.spend(&nonce, NOW.plus(300)).await.err(), Some(StoreError::Used));
 }
 
 async fn one_claim_wins(store: Arc<dyn Store>) {
@@ -66,40 +63,20 @@ async fn one_claim_wins(store: Arc<dyn Store>) {
 }
 
 async fn expiry_frees_and_fullness_refuses(store: Arc<dyn Store>) {
-    let (first, second, third) = (
-        nonce(b"1", NOW.plus(10)),
-        nonce(b"2", NOW.plus(300)),
-        nonce(b"3", NOW.plus(300)),
-    );
+    let (first, second, third) =
+        (nonce(b"1", NOW.plus(10)), nonce(b"2", NOW.plus(300)), nonce(b"3", NOW.plus(300)));
     assert!(store.spend(&first, NOW).await.is_ok());
     assert!(store.spend(&second, NOW).await.is_ok());
     assert_eq!(store.spend(&third, NOW).await.err(), Some(StoreError::Full));
-    assert_eq!(
-        store.spend(&second, NOW).await.err(),
-        Some(StoreError::Used),
-        "nothing evicted"
-    );
+    assert_eq!(store.spend(&second, NOW).await.err(), Some(StoreError::Used), "nothing evicted");
     store.sweep(NOW.plus(11)).await;
-    assert!(
-        store.spend(&third, NOW.plus(11)).await.is_ok(),
-        "the expired one made room"
-    );
-    assert_eq!(
-        store.spend(&second, NOW.plus(11)).await.err(),
-        Some(StoreError::Used)
-    );
+    assert!(store.spend(&third, NOW.plus(11)).await.is_ok(), "the expired one made room");
+    assert_eq!(store.spend(&second, NOW.plus(11)).await.err(), Some(StoreError::Used));
 }
 
 async fn nonces_and_proofs_do_not_crowd_each_other(store: Arc<dyn Store>) {
-    assert!(
-        store
-            .claim(ReplayKey::of_bytes("contract", b"a"), NOW.plus(60), NOW)
-            .await
-            .is_ok()
-    );
-    let full = store
-        .claim(ReplayKey::of_bytes("contract", b"b"), NOW.plus(60), NOW)
-        .await;
+    assert!(store.claim(ReplayKey::of_bytes("contract", b"a"), NOW.plus(60), NOW).await.is_ok());
+    let full = store.claim(ReplayKey::of_bytes("contract", b"b"), NOW.plus(60), NOW).await;
     assert_eq!(full.err(), Some(ClaimError::Full));
     assert!(store.spend(&nonce(b"1", NOW.plus(300)), NOW).await.is_ok());
 }

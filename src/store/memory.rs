@@ -23,10 +23,7 @@ pub struct MemoryStore {
 impl MemoryStore {
     /// A store that holds at most so many spent nonces and so many used proofs.
     pub fn new(nonces: usize, proofs: usize) -> Self {
-        Self {
-            nonces: MemoryReplayStore::new(nonces),
-            proofs: MemoryReplayStore::new(proofs),
-        }
+        Self { nonces: MemoryReplayStore::new(nonces), proofs: MemoryReplayStore::new(proofs) }
     }
 }
 

@@ -3,7 +3,7 @@
 //! There is no read-then-write here and no way to ask whether something was used: a caller says
 //! *use this up* and learns whether it was the one who did. A live entry is never evicted to make
 //! room; a store at its bound refuses, and the server answers 503. An engine is one file beside
-//! this one, and passes [`contract`].
+//! this one, and passes the suite `contract`.
 
 use std::fmt;
 

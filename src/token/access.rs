@@ -88,9 +88,7 @@ pub struct Possession {
 impl Possession {
     /// Bound to the key of a proof that this request claimed.
     pub const fn bound(proof: &VerifiedProof, _claimed: &Claimed) -> Self {
-        Self {
-            jkt: Some(proof.thumbprint()),
-        }
+        Self { jkt: Some(proof.thumbprint()) }
     }
 
     /// Bound to nothing, where the resource's rules allow that.
@@ -194,10 +192,7 @@ pub fn issue(
         auth_time: grant.now,
         account: who.account.to_string(),
         cnf: possession.jkt.map(|jkt| Confirmation { jkt }),
-        proven_key: ProvenKey {
-            jkt: who.proven,
-            method: who.method,
-        },
+        proven_key: ProvenKey { jkt: who.proven, method: who.method },
         // RFC 8176: proof of possession of a key.
         amr: ["pop"],
     };

@@ -31,9 +31,7 @@ impl Nonces {
     /// # Errors
     /// [`Reason::ServerError`] without randomness.
     pub fn bare(&self, expires_at: Timestamp, entropy: &dyn Entropy) -> Result<String, Refusal> {
-        self.0
-            .mint(NonceKind::Bare, expires_at, &[], entropy)
-            .map_err(no_entropy)
+        self.0.mint(NonceKind::Bare, expires_at, &[], entropy).map_err(no_entropy)
     }
 
     /// A nonce for a message that the issuer wrote: it covers the format and every byte around it.
@@ -48,9 +46,7 @@ impl Nonces {
         entropy: &dyn Entropy,
     ) -> Result<String, Refusal> {
         let context = [format.as_bytes(), before.as_bytes(), after.as_bytes()];
-        self.0
-            .mint(NonceKind::Challenge, expires_at, &context, entropy)
-            .map_err(no_entropy)
+        self.0.mint(NonceKind::Challenge, expires_at, &context, entropy).map_err(no_entropy)
     }
 
     /// A nonce for DPoP proofs (RFC 9449 §8).
@@ -59,21 +55,13 @@ impl Nonces {
     /// [`Reason::ServerError`] without randomness.
     pub fn proof(&self, now: Timestamp, entropy: &dyn Entropy) -> Result<String, Refusal> {
         self.0
-            .mint(
-                NonceKind::Dpop,
-                now.plus(PROOF_NONCE_LIFETIME),
-                &[],
-                entropy,
-            )
+            .mint(NonceKind::Dpop, now.plus(PROOF_NONCE_LIFETIME), &[], entropy)
             .map_err(no_entropy)
     }
 
     /// Judges the nonces of DPoP proofs.
     pub const fn for_proofs(&self, required: bool) -> ProofNonces<'_> {
-        ProofNonces {
-            mint: &self.0,
-            required,
-        }
+        ProofNonces { mint: &self.0, required }
     }
 }
 
@@ -94,20 +82,15 @@ impl NonceAuthority for Nonces {
             Some(NonceKind::Dpop) | None => return Err(refusal(NonceError::Unknown)),
         };
         let opened = self.0.open(kind, nonce, context, now).map_err(refusal)?;
-        Ok(OpenedNonce {
-            origin,
-            spend_key: opened.replay_key(),
-            until: opened.expires_at(),
-        })
+        Ok(OpenedNonce { origin, spend_key: opened.replay_key(), until: opened.expires_at() })
     }
 }
 
 fn refusal(error: NonceError) -> Refusal {
     match error {
-        NonceError::Unknown => Refusal::new(
-            Reason::NonceUnknown,
-            "the message's nonce is not one of this issuer's",
-        ),
+        NonceError::Unknown => {
+            Refusal::new(Reason::NonceUnknown, "the message's nonce is not one of this issuer's")
+        }
         NonceError::ContextChanged => Refusal::new(
             Reason::MessageMismatch,
             "the message differs from the one that the issuer wrote for this nonce",

@@ -33,10 +33,7 @@ impl Case {
     pub(crate) fn of(case: &Value, place: usize, got: Verdict) -> Self {
         let id = text(case, "id").or_else(|| text(case, "name"));
         Self {
-            id: id.map_or_else(
-                || place.to_string(),
-                |id| id.replace(char::is_whitespace, "-"),
-            ),
+            id: id.map_or_else(|| place.to_string(), |id| id.replace(char::is_whitespace, "-")),
             accept: text(case, "expect") != Some("reject"),
             got,
         }

@@ -70,22 +70,12 @@ fn check_proof(case: &Value) -> Result<(), Why> {
     let curve = proof.key().curve();
     let takes = |algs: &Vec<Value>| {
         let names = algs.iter().filter_map(Value::as_str);
-        names
-            .filter_map(Algorithm::from_name)
-            .any(|algorithm| algorithm.curve() == curve)
+        names.filter_map(Algorithm::from_name).any(|algorithm| algorithm.curve() == curve)
     };
-    if !server
-        .get("algs")
-        .and_then(Value::as_array)
-        .is_none_or(takes)
-    {
+    if !server.get("algs").and_then(Value::as_array).is_none_or(takes) {
         return Err("alg_not_allowed".into());
     }
-    let seen = server
-        .get("seen_jti")
-        .and_then(Value::as_array)
-        .into_iter()
-        .flatten();
+    let seen = server.get("seen_jti").and_then(Value::as_array).into_iter().flatten();
     let mut seen = seen.filter_map(Value::as_str);
     let replayed = |jti| ReplayKey::of_jti("dpop", &proof.thumbprint(), jti) == proof.replay_key();
     if seen.any(replayed) {
@@ -104,18 +94,12 @@ fn binding(case: &Value, request: &Value) -> Result<TokenBinding, Why> {
     };
     let jkt = text(case, "token_cnf_jkt").ok_or("token_not_bound")?;
     let jkt: Thumbprint = jkt.parse().map_err(said)?;
-    Ok(TokenBinding::Bound {
-        ath: AccessTokenHash::of(token),
-        jkt,
-    })
+    Ok(TokenBinding::Bound { ath: AccessTokenHash::of(token), jkt })
 }
 
 /// Judges `token` cases against the `jwks` of their file.
 pub(super) fn judge_tokens(document: &Value, cases: &[Value]) -> Vec<Case> {
-    let keys = document
-        .get("jwks")
-        .map(Value::to_string)
-        .unwrap_or_default();
+    let keys = document.get("jwks").map(Value::to_string).unwrap_or_default();
     let keys = IssuerKeys::from_json(keys.as_bytes());
     let judged = cases.iter().enumerate().map(|(place, case)| {
         let token = text(case, "token").unwrap_or_default();
@@ -146,14 +130,9 @@ fn check_token(case: &Value, token: &str, keys: &IssuerKeys) -> Result<(), Why> 
         audience: text(expected, "aud").unwrap_or_default(),
         algorithms: &algorithms,
         now: moment(expected, "now").unwrap_or_default(),
-        leeway: expected
-            .get("leeway_seconds")
-            .and_then(Value::as_u64)
-            .unwrap_or(0),
+        leeway: expected.get("leeway_seconds").and_then(Value::as_u64).unwrap_or(0),
     };
-    verify_access_token(token, keys, &expected)
-        .map(drop)
-        .map_err(said)
+    verify_access_token(token, keys, &expected).map(drop).map_err(said)
 }
 
 /// Judges `compact` cases: a JWS and the key in the case, or the one that it names in `keys`.
@@ -162,14 +141,10 @@ pub(super) fn judge_compact(document: &Value, cases: &[Value]) -> Vec<Case> {
         let jws = text(case, "compact").unwrap_or_default();
         let key = case.get("jwk").or_else(|| {
             let name = text(case, "public_key")?;
-            document
-                .get("keys")?
-                .get(name.strip_suffix(".json").unwrap_or(name))
+            document.get("keys")?.get(name.strip_suffix(".json").unwrap_or(name))
         });
         // Texts that ask for what RFC 7797 adds are to be refused by whoever does not do it.
-        let asks_more = case
-            .get("protected")
-            .is_some_and(|header| header.get("crit").is_some());
+        let asks_more = case.get("protected").is_some_and(|header| header.get("crit").is_some());
         let got = if asks_more {
             let any = json!({"kty": "OKP", "crv": "Ed25519", "x": SOME_KEY});
             check_jws(jws, Some(&any)).into()
@@ -193,9 +168,7 @@ pub(super) fn check_jws(jws: &str, key: Option<&Value>) -> Result<(), Why> {
         None => json!({ "keys": [] }),
     };
     let keys = IssuerKeys::from_json(set.to_string().as_bytes()).map_err(said)?;
-    verify_jws(jws, &keys, &Algorithm::ALL)
-        .map(drop)
-        .map_err(said)
+    verify_jws(jws, &keys, &Algorithm::ALL).map(drop).map_err(said)
 }
 
 /// Whether a case is to be accepted for an algorithm that we have not.
@@ -207,9 +180,7 @@ fn wants_other_algorithm(case: &Value, jws: &str) -> bool {
 fn algorithm_of(jws: &str) -> Option<Algorithm> {
     use base64::Engine as _;
     let header = jws.split('.').next()?;
-    let header = base64::engine::general_purpose::URL_SAFE_NO_PAD
-        .decode(header)
-        .ok()?;
+    let header = base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(header).ok()?;
     let header: Value = serde_json::from_slice(&header).ok()?;
     Algorithm::from_name(text(&header, "alg")?)
 }

@@ -38,11 +38,7 @@ fn decode_did(case: &Value) -> Result<(), Why> {
     let Some(expected) = bytes(case, "public_key_hex") else {
         return Ok(());
     };
-    if is_key(&key, &expected) {
-        Ok(())
-    } else {
-        Err("another_key".into())
-    }
+    if is_key(&key, &expected) { Ok(()) } else { Err("another_key".into()) }
 }
 
 /// Whether bytes, of SEC 1 or Ed25519, are this key.
@@ -84,11 +80,7 @@ pub(super) fn judge_did_documents(document: &Value) -> Option<Vec<Case>> {
             Some(expected) if *expected != key => Err(Why::from("another_key")),
             Some(_) | None => Ok(()),
         });
-        Case {
-            id: did.clone(),
-            accept: expected.is_some(),
-            got: got.into(),
-        }
+        Case { id: did.clone(), accept: expected.is_some(), got: got.into() }
     });
     Some(judged.collect())
 }
@@ -98,9 +90,7 @@ fn declared_key(method: &Value) -> Option<PublicKey> {
     let key = match method.get("publicKeyJwk") {
         Some(jwk) => PublicKey::from_jwk_json(jwk.to_string().as_bytes()).ok()?,
         None => {
-            let bytes = bs58::decode(text(method, "publicKeyBase58")?)
-                .into_vec()
-                .ok()?;
+            let bytes = bs58::decode(text(method, "publicKeyBase58")?).into_vec().ok()?;
             match text(method, "type")? {
                 "Ed25519VerificationKey2018" | "Ed25519VerificationKey2020" => {
                     PublicKey::from_ed25519_bytes(&bytes).ok()?
@@ -143,11 +133,7 @@ fn thumbprint(jwk: &Map<String, Value>, expected: &str) -> Result<(), Why> {
         .map(|(name, value)| (name.clone(), value.clone()))
         .collect();
     let key = PublicKey::from_jwk_json(json!(public).to_string().as_bytes()).map_err(said)?;
-    if key.thumbprint().to_string() == expected {
-        Ok(())
-    } else {
-        Err("another_thumbprint".into())
-    }
+    if key.thumbprint().to_string() == expected { Ok(()) } else { Err("another_thumbprint".into()) }
 }
 
 /// Judges Ed25519 cases of RFC 8032: the signature, and that signing gives the very same one.
@@ -167,19 +153,13 @@ fn sign_and_verify(case: &Value) -> Result<(), Why> {
     let secret: [u8; 32] = part("secret_key")?.try_into().map_err(|_| "not_hex")?;
     let signer = InMemorySigner::from_bytes(Curve::Ed25519, &secret).map_err(said)?;
     let made = signer.sign_now(&message).map_err(said)?;
-    if made == signature {
-        Ok(())
-    } else {
-        Err("signed_otherwise".into())
-    }
+    if made == signature { Ok(()) } else { Err("signed_otherwise".into()) }
 }
 
 /// Judges a list of Ed25519 signatures that carry `flags` in place of verdicts.
 pub(super) fn judge_flagged(list: &[Value]) -> Option<Vec<Case>> {
     let first = list.first()?;
-    let known = ["number", "key", "sig", "msg"]
-        .iter()
-        .all(|member| first.get(member).is_some());
+    let known = ["number", "key", "sig", "msg"].iter().all(|member| first.get(member).is_some());
     if !known {
         return None;
     }
@@ -187,9 +167,7 @@ pub(super) fn judge_flagged(list: &[Value]) -> Option<Vec<Case>> {
         let flags = case.get("flags").and_then(Value::as_array);
         let harmless = |flag: &Value| flag.as_str().is_some_and(|flag| HARMLESS.contains(&flag));
         Case {
-            id: case
-                .get("number")
-                .map_or_else(|| place.to_string(), Value::to_string),
+            id: case.get("number").map_or_else(|| place.to_string(), Value::to_string),
             accept: flags.is_none_or(|flags| flags.iter().all(harmless)),
             got: verify_ed25519(case).into(),
         }
@@ -202,6 +180,5 @@ fn verify_ed25519(case: &Value) -> Result<(), Why> {
     let signature = bytes(case, "sig").ok_or("not_hex")?;
     let key = PublicKey::from_ed25519_bytes(&key).map_err(said)?;
     let message = text(case, "msg").unwrap_or_default();
-    key.verify_wallet(message.as_bytes(), &signature)
-        .map_err(said)
+    key.verify_wallet(message.as_bytes(), &signature).map_err(said)
 }

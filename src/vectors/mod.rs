@@ -50,13 +50,7 @@ pub struct Disagreement {
 
 impl fmt::Display for Disagreement {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            file,
-            id,
-            expected,
-            got,
-            reason,
-        } = self;
+        let Self { file, id, expected, got, reason } = self;
         write!(f, "{file} {id} {expected} {got} {reason}")
     }
 }
@@ -83,13 +77,7 @@ impl fmt::Display for Report {
         for file in &self.skipped_files {
             writeln!(f, "{file} skipped")?;
         }
-        write!(
-            f,
-            "{} passed, {} failed, {} skipped",
-            self.passed,
-            self.failed.len(),
-            self.skipped
-        )
+        write!(f, "{} passed, {} failed, {} skipped", self.passed, self.failed.len(), self.skipped)
     }
 }
 

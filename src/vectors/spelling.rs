@@ -84,11 +84,7 @@ pub(super) fn judge_map(document: &Value) -> Option<Vec<Case>> {
                 _ => (false, check_fields(value).into()),
             },
         };
-        Case {
-            id: name.replace(char::is_whitespace, "-"),
-            accept,
-            got,
-        }
+        Case { id: name.replace(char::is_whitespace, "-"), accept, got }
     });
     Some(judged.collect())
 }
@@ -108,10 +104,8 @@ fn check_text(message: &str) -> Result<(), Why> {
 
 fn check_signature(value: &Value) -> Result<(), Why> {
     let message = Siwe.read(text(value, "message").unwrap_or_default())?;
-    let evidence = Evidence {
-        signature: text(value, "signature").unwrap_or_default(),
-        public_key: None,
-    };
+    let evidence =
+        Evidence { signature: text(value, "signature").unwrap_or_default(), public_key: None };
     Siwe.verify(&message, &evidence)?;
     Ok(())
 }
@@ -134,11 +128,7 @@ fn same_both_ways(profile: &'static Profile, text: &str, fields: &Value) -> Resu
         return Err("fields_differ".into());
     }
     let written = render(profile, read.fields()).map_err(super::case::said)?;
-    if written == text {
-        Ok(())
-    } else {
-        Err("text_differs".into())
-    }
+    if written == text { Ok(()) } else { Err("text_differs".into()) }
 }
 
 fn reads_as_caip122(format: &dyn WalletFormat, text: &str) -> Result<(), Why> {
@@ -149,11 +139,7 @@ fn reads_as_caip122(format: &dyn WalletFormat, text: &str) -> Result<(), Why> {
     };
     let read = parse(profile, text).map_err(super::case::said)?;
     let written = render(profile, read.fields()).map_err(super::case::said)?;
-    if written == text {
-        Ok(())
-    } else {
-        Err("text_differs".into())
-    }
+    if written == text { Ok(()) } else { Err("text_differs".into()) }
 }
 
 /// Fields as JSON has them, numbers as texts.

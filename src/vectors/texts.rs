@@ -49,11 +49,7 @@ pub(super) fn judge(document: &Value, cases: &[Value]) -> Option<Vec<Case>> {
     if declared.is_some() && by_declaration.is_none() {
         return None;
     }
-    let by_header = || {
-        cases
-            .iter()
-            .find_map(|case| registry::by_text(text(case, "message")?))
-    };
+    let by_header = || cases.iter().find_map(|case| registry::by_text(text(case, "message")?));
     let format = by_declaration.or_else(by_header)?;
     let judged = cases.iter().enumerate().map(|(place, case)| {
         let got = match format_of(case, format) {
@@ -112,11 +108,7 @@ fn check_text(text: &str, format: &'static dyn WalletFormat) -> Result<(), Why> 
 fn check_signature_alone(case: &Value, message: &str) -> Result<(), Why> {
     let address = message.lines().nth(1).and_then(siwe::address_bytes);
     let key = siwe::recover(message, text(case, "signature").unwrap_or_default())?;
-    if address == Some(siwe::address_of(&key)) {
-        Ok(())
-    } else {
-        Err("signature_mismatch".into())
-    }
+    if address == Some(siwe::address_of(&key)) { Ok(()) } else { Err("signature_mismatch".into()) }
 }
 
 fn check_sign_in(
@@ -125,10 +117,8 @@ fn check_sign_in(
     format: &'static dyn WalletFormat,
 ) -> Result<(), Why> {
     let signature = text(case, "signature").or_else(|| text(case, "signature_b64"));
-    let evidence = Evidence {
-        signature: signature.unwrap_or_default(),
-        public_key: text(case, "public_key"),
-    };
+    let evidence =
+        Evidence { signature: signature.unwrap_or_default(), public_key: text(case, "public_key") };
     if format.name() == "siwe" && !is_declared_encoding(case, evidence.signature) {
         return Err("signature_malformed".into());
     }
@@ -172,18 +162,12 @@ fn check_sign_in(
         Account::Chain(account) => account.address() == named,
         Account::Key(did) => did == named,
     };
-    if right {
-        Ok(())
-    } else {
-        Err("account_invalid".into())
-    }
+    if right { Ok(()) } else { Err("account_invalid".into()) }
 }
 
 /// What a case says of the site; where it says nothing, the text's own domain.
 fn site_of<'a>(case: &'a Value, context: &'a Value, own: &'a str) -> Site<'a> {
-    let listed = case
-        .get("allowed_domains")
-        .or_else(|| context.get("domains"));
+    let listed = case.get("allowed_domains").or_else(|| context.get("domains"));
     let domains = match (text(context, "domain"), listed.and_then(Value::as_array)) {
         (Some(domain), _) => vec![domain],
         (None, Some(list)) => list.iter().filter_map(Value::as_str).collect(),

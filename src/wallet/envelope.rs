@@ -26,16 +26,13 @@ pub fn around<'a>(
     // The length has two bytes in both older forms; a longer text has none of them.
     let length = u16::try_from(text.len()).ok().map(u16::to_le_bytes);
     let applications = [application_domain(domain), Some([0; 32])];
-    let v0 = applications
-        .into_iter()
-        .flatten()
-        .flat_map(move |application| {
-            kinds.into_iter().flatten().filter_map(move |kind| {
-                let header = [&[0], &application[..], &[kind, 1]].concat();
-                let parts = [SIGNING_DOMAIN, &header[..], key, &length?, text.as_bytes()];
-                Some(parts.concat())
-            })
-        });
+    let v0 = applications.into_iter().flatten().flat_map(move |application| {
+        kinds.into_iter().flatten().filter_map(move |kind| {
+            let header = [&[0], &application[..], &[kind, 1]].concat();
+            let parts = [SIGNING_DOMAIN, &header[..], key, &length?, text.as_bytes()];
+            Some(parts.concat())
+        })
+    });
     let legacy = kinds.into_iter().flatten().filter_map(move |kind| {
         Some([SIGNING_DOMAIN, &[0, kind][..], &length?, text.as_bytes()].concat())
     });
@@ -48,9 +45,7 @@ pub fn around<'a>(
 /// The specification leaves line feeds out of format 0 and devices sign them under it all the same,
 /// so a short ASCII text of several lines has two.
 fn kinds_of(text: &str) -> [Option<u8>; 2] {
-    let ascii = text
-        .bytes()
-        .all(|b| b == b'\n' || (0x20..=0x7e).contains(&b));
+    let ascii = text.bytes().all(|b| b == b'\n' || (0x20..=0x7e).contains(&b));
     match (text.len() > SHORT_TEXT, ascii) {
         (true, _) => [Some(2), None],
         (false, true) => [Some(0), Some(1)],
@@ -61,9 +56,7 @@ fn kinds_of(text: &str) -> [Option<u8>; 2] {
 /// A domain as 32 bytes, filled up with zeros.
 fn application_domain(domain: &str) -> Option<[u8; 32]> {
     let mut bytes = [0; 32];
-    bytes
-        .get_mut(..domain.len())?
-        .copy_from_slice(domain.as_bytes());
+    bytes.get_mut(..domain.len())?.copy_from_slice(domain.as_bytes());
     Some(bytes)
 }
 

@@ -115,12 +115,7 @@ impl VerifiedSigner {
         account: Account,
         subject: String,
     ) -> Self {
-        Self {
-            key,
-            format,
-            account,
-            subject,
-        }
+        Self { key, format, account, subject }
     }
 
     /// The key that signed.
@@ -179,9 +174,6 @@ pub(in crate::wallet) fn malformed_signature(expected: &'static str) -> Refusal 
 pub(in crate::wallet) fn other_namespace(format: &'static str, account: &Account) -> Refusal {
     Refusal::new(
         Reason::FormatUnsupported,
-        format!(
-            "accounts of {} do not sign messages of the format {format}",
-            account.namespace()
-        ),
+        format!("accounts of {} do not sign messages of the format {format}", account.namespace()),
     )
 }

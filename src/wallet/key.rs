@@ -63,10 +63,7 @@ impl WalletFormat for RawKey {
 
     fn spelling<'a>(&self, account: &'a Account) -> Option<Spelling<'a>> {
         match account {
-            Account::Key(did) => Some(Spelling {
-                address: did,
-                chain_id: None,
-            }),
+            Account::Key(did) => Some(Spelling { address: did, chain_id: None }),
             Account::Chain(_) => None,
         }
     }
@@ -85,15 +82,9 @@ impl WalletFormat for RawKey {
             .ok_or_else(|| malformed_signature("a signature is 64 bytes in base64url or 0x hex"))?;
         let did = message.fields().address;
         let key = provable(did)?;
-        key.verify_wallet(message.text().as_bytes(), &signature)
-            .map_err(refused_signature)?;
+        key.verify_wallet(message.text().as_bytes(), &signature).map_err(refused_signature)?;
         let account = Account::Key(did.to_owned());
-        Ok(VerifiedSigner::proven(
-            key,
-            self.name(),
-            account,
-            did.to_owned(),
-        ))
+        Ok(VerifiedSigner::proven(key, self.name(), account, did.to_owned()))
     }
 }
 
@@ -147,14 +138,10 @@ mod tests {
             let text = text_for(&did);
             let signature = signer.sign_now(text.as_bytes()).unwrap();
             let message = RawKey.read(&text).unwrap();
-            for encoded in [
-                URL_SAFE_NO_PAD.encode(&signature),
-                format!("0x{}", hex::encode(&signature)),
-            ] {
-                let evidence = Evidence {
-                    signature: &encoded,
-                    public_key: None,
-                };
+            for encoded in
+                [URL_SAFE_NO_PAD.encode(&signature), format!("0x{}", hex::encode(&signature))]
+            {
+                let evidence = Evidence { signature: &encoded, public_key: None };
                 assert_eq!(RawKey.verify(&message, &evidence).unwrap().subject(), did);
             }
             for encoded in [
@@ -163,20 +150,14 @@ mod tests {
                 URL_SAFE_NO_PAD.encode(&signature[..63]),
                 format!("{}==", URL_SAFE_NO_PAD.encode(&signature)),
             ] {
-                let evidence = Evidence {
-                    signature: &encoded,
-                    public_key: None,
-                };
+                let evidence = Evidence { signature: &encoded, public_key: None };
                 let refusal = RawKey.verify(&message, &evidence).unwrap_err();
                 assert_eq!(refusal.reason(), Reason::SignatureMalformed);
             }
             let mut flipped = signature.clone();
             flipped[40] ^= 1;
             let encoded = URL_SAFE_NO_PAD.encode(&flipped);
-            let evidence = Evidence {
-                signature: &encoded,
-                public_key: None,
-            };
+            let evidence = Evidence { signature: &encoded, public_key: None };
             let refusal = RawKey.verify(&message, &evidence).unwrap_err();
             assert_eq!(refusal.reason(), Reason::SignatureMismatch);
         }

@@ -71,10 +71,7 @@ impl Grant {
         }
         let mut ordered: Vec<Scope> = scopes.iter().cloned().collect();
         ordered.sort_unstable_by(by_ability);
-        Ok(Self {
-            resource: resource.to_owned(),
-            scopes: ordered.into_iter().collect(),
-        })
+        Ok(Self { resource: resource.to_owned(), scopes: ordered.into_iter().collect() })
     }
 
     /// Reads a resource entry; `None` when it is no ReCap.
@@ -85,10 +82,7 @@ impl Grant {
         let encoded = uri.strip_prefix(PREFIX)?;
         let decoded = URL_SAFE_NO_PAD.decode(encoded).ok();
         let text = decoded.and_then(|bytes| String::from_utf8(bytes).ok());
-        Some(
-            text.ok_or(RecapError::Encoding)
-                .and_then(|text| read(&text)),
-        )
+        Some(text.ok_or(RecapError::Encoding).and_then(|text| read(&text)))
     }
 
     /// The `urn:recap:` entry.
@@ -146,11 +140,9 @@ impl Grant {
 
     /// Whether `statement` ends in this grant's sentence and speaks of no other grant.
     pub fn is_stated_by(&self, statement: &str) -> bool {
-        statement
-            .strip_suffix(self.sentence().as_str())
-            .is_some_and(|before| {
-                (before.is_empty() || before.ends_with([' ', '\n'])) && !speaks_of_grant(before)
-            })
+        statement.strip_suffix(self.sentence().as_str()).is_some_and(|before| {
+            (before.is_empty() || before.ends_with([' ', '\n'])) && !speaks_of_grant(before)
+        })
     }
 
     /// The resource that the scopes are for.
@@ -180,9 +172,7 @@ pub fn speaks_of_grant(statement: &str) -> bool {
 
 /// Reads the one spelling that `to_uri` writes.
 fn read(json: &str) -> Result<Grant, RecapError> {
-    let rest = json
-        .strip_prefix("{\"att\":{\"")
-        .ok_or(RecapError::NotCanonical)?;
+    let rest = json.strip_prefix("{\"att\":{\"").ok_or(RecapError::NotCanonical)?;
     let (resource, mut rest) = rest.split_once("\":{").ok_or(RecapError::NotCanonical)?;
     if !quotable(resource) {
         return Err(RecapError::Resource);
@@ -215,10 +205,7 @@ fn read(json: &str) -> Result<Grant, RecapError> {
     if rest != "}},\"prf\":[]}" {
         return Err(RecapError::NotCanonical);
     }
-    Ok(Grant {
-        resource: resource.to_owned(),
-        scopes: scopes.into_iter().collect(),
-    })
+    Ok(Grant { resource: resource.to_owned(), scopes: scopes.into_iter().collect() })
 }
 
 /// A URI that neither JSON nor the sentence has to escape.
@@ -256,10 +243,7 @@ mod tests {
             )
         );
         assert_eq!(Grant::from_uri(&grant.to_uri()), Some(Ok(grant.clone())));
-        assert_eq!(
-            grant.scopes().to_string(),
-            "escrow:read escrow:release read"
-        );
+        assert_eq!(grant.scopes().to_string(), "escrow:read escrow:release read");
         assert!(grant.is_stated_by(&grant.sentence()));
         assert!(grant.is_stated_by(&format!("Hello. {}", grant.sentence())));
         let less = grant_of("escrow:read");
@@ -295,24 +279,15 @@ mod tests {
             assert!(read(json).is_err(), "{json}");
         }
         assert!(read(r#"{"att":{"https://a.example":{"a/b":[{}]}},"prf":[]}"#).is_ok());
-        assert_eq!(
-            Grant::from_uri("urn:recap:e30="),
-            Some(Err(RecapError::Encoding))
-        );
+        assert_eq!(Grant::from_uri("urn:recap:e30="), Some(Err(RecapError::Encoding)));
         assert_eq!(Grant::from_uri("https://a.example"), None);
     }
 
     #[test]
     fn grants_something_on_a_uri() {
         let read = "read".parse().unwrap();
-        assert_eq!(
-            Grant::new(ESCROW, &ScopeSet::default()),
-            Err(RecapError::Scope)
-        );
+        assert_eq!(Grant::new(ESCROW, &ScopeSet::default()), Err(RecapError::Scope));
         assert_eq!(Grant::new("escrow", &read), Err(RecapError::Resource));
-        assert_eq!(
-            Grant::new("https://a.example/'", &read),
-            Err(RecapError::Resource)
-        );
+        assert_eq!(Grant::new("https://a.example/'", &read), Err(RecapError::Resource));
     }
 }

@@ -28,26 +28,18 @@ pub fn by_account(account: &Account) -> Option<&'static dyn WalletFormat> {
 
 /// The default format of a namespace, such as `eip155` or `did:key`.
 pub fn by_namespace(namespace: &str) -> Option<&'static dyn WalletFormat> {
-    FORMATS
-        .iter()
-        .copied()
-        .find(|format| format.namespaces().contains(&namespace))
+    FORMATS.iter().copied().find(|format| format.namespaces().contains(&namespace))
 }
 
 /// Every subject that the holder of `key` can sign in as by its key alone.
 pub fn subjects_of_key(key: &PublicKey) -> impl Iterator<Item = String> {
-    FORMATS
-        .iter()
-        .filter_map(move |format| format.subject_of_key(key))
+    FORMATS.iter().filter_map(move |format| format.subject_of_key(key))
 }
 
 /// The format that a text says it is of, by its first line.
 pub fn by_text(text: &str) -> Option<&'static dyn WalletFormat> {
     let (header, _) = text.split_once('\n')?;
-    FORMATS
-        .iter()
-        .copied()
-        .find(|format| header.ends_with(format.profile().header))
+    FORMATS.iter().copied().find(|format| header.ends_with(format.profile().header))
 }
 
 #[cfg(test)]
@@ -59,10 +51,7 @@ mod tests {
         for format in FORMATS {
             let header = format.profile().header;
             let text = format!("a.example{header}\nA");
-            assert_eq!(
-                by_name(format.name()).map(WalletFormat::name),
-                Some(format.name())
-            );
+            assert_eq!(by_name(format.name()).map(WalletFormat::name), Some(format.name()));
             assert_eq!(by_text(&text).map(WalletFormat::name), Some(format.name()));
             for namespace in format.namespaces() {
                 assert!(by_namespace(namespace).is_some());

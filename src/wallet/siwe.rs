@@ -181,11 +181,7 @@ pub fn checksummed(address: &[u8; 20]) -> String {
     let mut text = String::with_capacity(42);
     text.push_str("0x");
     for (digit, nibble) in digits.iter().zip(nibbles) {
-        let upper = if nibble >= 8 {
-            digit.to_ascii_uppercase()
-        } else {
-            *digit
-        };
+        let upper = if nibble >= 8 { digit.to_ascii_uppercase() } else { *digit };
         text.push(char::from(upper));
     }
     text
@@ -267,9 +263,7 @@ fn second_reading_agrees(message: &UnverifiedMessage<'_>) -> bool {
         && Some(second.address) == address_bytes(fields.address)
         && second.statement.as_deref() == fields.statement
         && Some(second.uri.as_str()) == fields.uri
-        && fields
-            .chain_id
-            .is_some_and(|id| id.parse() == Ok(second.chain_id))
+        && fields.chain_id.is_some_and(|id| id.parse() == Ok(second.chain_id))
         && Some(second.nonce.as_str()) == fields.nonce
         && same_time(message.issued_at(), Some(&second.issued_at))
         && same_time(message.expiration_time(), second.expiration_time.as_ref())
@@ -291,10 +285,7 @@ mod tests {
     const SIGNATURE: &str = "0x7821a17268cfaf80b89bd5a9a6b5167768e0b8795fe42122f0bc2e09461c08041949d060a7f536783886e81c6ca16203a546da5fcffb6bbfc0fcf9bd7bcd26ae1b";
 
     fn reason(text: &str, signature: &str) -> Result<(), Reason> {
-        let evidence = Evidence {
-            signature,
-            public_key: None,
-        };
+        let evidence = Evidence { signature, public_key: None };
         Siwe.read(text)
             .and_then(|message| Siwe.verify(&message, &evidence))
             .map(|_| ())
@@ -304,12 +295,7 @@ mod tests {
     #[test]
     fn takes_every_encoding_of_the_right_signature_and_no_other() {
         let rs = SIGNATURE.strip_suffix("1b").unwrap();
-        for signature in [
-            SIGNATURE,
-            &format!("{rs}00"),
-            rs,
-            &SIGNATURE.replace('f', "F"),
-        ] {
+        for signature in [SIGNATURE, &format!("{rs}00"), rs, &SIGNATURE.replace('f', "F")] {
             assert_eq!(reason(TEXT, signature), Ok(()), "{signature}");
         }
         for (signature, expected) in [
@@ -318,14 +304,8 @@ mod tests {
             (&SIGNATURE[2..], Reason::SignatureMalformed),
             (&format!("{rs}1d"), Reason::SignatureMalformed),
             (&format!("{rs}1b00"), Reason::SignatureMalformed),
-            (
-                &format!("0x{}", &SIGNATURE[..130]),
-                Reason::SignatureMalformed,
-            ),
-            (
-                &format!("0x{}", "00".repeat(65)),
-                Reason::SignatureMalformed,
-            ),
+            (&format!("0x{}", &SIGNATURE[..130]), Reason::SignatureMalformed),
+            (&format!("0x{}", "00".repeat(65)), Reason::SignatureMalformed),
             (&format!("{rs}1c"), Reason::SignatureMismatch),
             (
                 "0x7821a17268cfaf80b89bd5a9a6b5167768e0b8795fe42122f0bc2e09461c0804e6b62f9f580ac987c77917e3935e9dfb15680286df4d347bfed564cf54691a931c",
@@ -341,21 +321,12 @@ mod tests {
     #[test]
     fn a_subject_is_the_same_on_every_chain() {
         let message = Siwe.read(TEXT).unwrap();
-        let evidence = Evidence {
-            signature: SIGNATURE,
-            public_key: None,
-        };
+        let evidence = Evidence { signature: SIGNATURE, public_key: None };
         let signer = Siwe.verify(&message, &evidence).unwrap();
-        assert_eq!(
-            signer.subject(),
-            "did:pkh:eip155:1:0xF3F4F90b63eb726Bf2778B99c98Cb9a8227518Ed"
-        );
+        assert_eq!(signer.subject(), "did:pkh:eip155:1:0xF3F4F90b63eb726Bf2778B99c98Cb9a8227518Ed");
         let chained = TEXT.replace("Chain ID: 1", "Chain ID: 137");
         let account = Siwe.account_of(&Siwe.read(&chained).unwrap()).unwrap();
-        assert_eq!(
-            account.to_string(),
-            "eip155:137:0xF3F4F90b63eb726Bf2778B99c98Cb9a8227518Ed"
-        );
+        assert_eq!(account.to_string(), "eip155:137:0xF3F4F90b63eb726Bf2778B99c98Cb9a8227518Ed");
     }
 
     #[test]
@@ -371,9 +342,7 @@ mod tests {
             TEXT.replace("Chain ID: 1", "Chain ID: eip155"),
             TEXT.replace("Chain ID: 1", "Chain ID: 99999999999999999999"),
         ] {
-            let account = Siwe
-                .read(&text)
-                .and_then(|message| Siwe.account_of(&message));
+            let account = Siwe.read(&text).and_then(|message| Siwe.account_of(&message));
             assert!(account.is_err(), "{text}");
         }
         let with_scheme = format!("https://{TEXT}");
@@ -384,8 +353,7 @@ mod tests {
     fn asked_accounts_become_eip55() {
         let canonical = |text: &str| {
             let account: Account = text.parse().unwrap();
-            Siwe.canonical_account(&account)
-                .map(|account| account.to_string())
+            Siwe.canonical_account(&account).map(|account| account.to_string())
         };
         let right = "eip155:1:0xF3F4F90b63eb726Bf2778B99c98Cb9a8227518Ed";
         assert_eq!(canonical(right).unwrap(), right);

@@ -35,18 +35,9 @@ impl Cluster {
 
 /// The canonical chain first.
 static CLUSTERS: [Cluster; 3] = [
-    Cluster {
-        name: "mainnet",
-        genesis: "5eykt4UsFv8P8NJdTREpY1vzqKqZKvdpKuc147dw2N9d",
-    },
-    Cluster {
-        name: "testnet",
-        genesis: "4uhcVJyU9pJkvQyS88uRDiswHXSCkY3zQawwpjk2NsNY",
-    },
-    Cluster {
-        name: "devnet",
-        genesis: "EtWTRABZaYq6iMfeYKouRu166VU2xqa1wcaWoxPkrZBG",
-    },
+    Cluster { name: "mainnet", genesis: "5eykt4UsFv8P8NJdTREpY1vzqKqZKvdpKuc147dw2N9d" },
+    Cluster { name: "testnet", genesis: "4uhcVJyU9pJkvQyS88uRDiswHXSCkY3zQawwpjk2NsNY" },
+    Cluster { name: "devnet", genesis: "EtWTRABZaYq6iMfeYKouRu166VU2xqa1wcaWoxPkrZBG" },
 ];
 
 /// The format `siws`.
@@ -107,13 +98,10 @@ impl WalletFormat for Siws {
         let Account::Chain(account) = account else {
             return None;
         };
-        let cluster = CLUSTERS
-            .iter()
-            .find(|cluster| cluster.reference() == account.chain().reference())?;
-        (account.chain().namespace() == NAMESPACE).then(|| Spelling {
-            address: account.address(),
-            chain_id: Some(cluster.name),
-        })
+        let cluster =
+            CLUSTERS.iter().find(|cluster| cluster.reference() == account.chain().reference())?;
+        (account.chain().namespace() == NAMESPACE)
+            .then(|| Spelling { address: account.address(), chain_id: Some(cluster.name) })
     }
 
     fn account_of(&self, message: &UnverifiedMessage<'_>) -> Result<Account, Refusal> {
@@ -136,9 +124,7 @@ impl WalletFormat for Siws {
         let bytes = address_bytes(address).ok_or_else(invalid_address)?;
         let signatures = decode_signature(evidence.signature);
         if signatures.iter().all(Option::is_none) {
-            return Err(malformed_signature(
-                "a signature is 64 bytes in base58 or in base64",
-            ));
+            return Err(malformed_signature("a signature is 64 bytes in base58 or in base64"));
         }
         let key = PublicKey::from_ed25519_bytes(&bytes).map_err(|_| invalid_address())?;
         let mut refusal = SignatureError::Mismatch;
@@ -180,16 +166,10 @@ fn decode_signature(text: &str) -> [Option<[u8; 64]>; 2] {
         return [None; 2];
     }
     let mut base58 = [0; 64];
-    let base58 = bs58::decode(text)
-        .onto(&mut base58)
-        .ok()
-        .filter(|&length| length == 64)
-        .map(|_| base58);
-    let base64 = if text.ends_with('=') {
-        STANDARD.decode(text)
-    } else {
-        STANDARD_NO_PAD.decode(text)
-    };
+    let base58 =
+        bs58::decode(text).onto(&mut base58).ok().filter(|&length| length == 64).map(|_| base58);
+    let base64 =
+        if text.ends_with('=') { STANDARD.decode(text) } else { STANDARD_NO_PAD.decode(text) };
     [base58, base64.ok().and_then(|bytes| bytes.try_into().ok())]
 }
 
@@ -246,10 +226,7 @@ mod tests {
         "jvUMPcu78+7qNHsG/gfh3A6ePmDXwUeqWYQUiSGBdwuwMj8UsOszH8L3pI8ql0mC0Xib8MUTQ5YfHWJVfc2gAA==";
 
     fn verify(text: &str, signature: &str) -> Result<VerifiedSigner, Reason> {
-        let evidence = Evidence {
-            signature,
-            public_key: None,
-        };
+        let evidence = Evidence { signature, public_key: None };
         Siws.read(text)
             .and_then(|message| Siws.verify(&message, &evidence))
             .map_err(|refusal| refusal.reason())
@@ -290,22 +267,10 @@ mod tests {
             assert_eq!(account, plain, "{spelling}");
             assert_eq!(Siws.spelling(&account).unwrap().chain_id, Some("mainnet"));
         }
-        for spelling in [
-            "random:mainnet",
-            "1",
-            "Mainnet",
-            "localnet",
-            "solana:solana:mainnet",
-        ] {
+        for spelling in ["random:mainnet", "1", "Mainnet", "localnet", "solana:solana:mainnet"] {
             let text = TEXT.replace("Nonce:", &format!("Chain ID: {spelling}\nNonce:"));
-            let account = Siws
-                .read(&text)
-                .and_then(|message| Siws.account_of(&message));
-            assert_eq!(
-                account.unwrap_err().reason(),
-                Reason::ChainNotAllowed,
-                "{spelling}"
-            );
+            let account = Siws.read(&text).and_then(|message| Siws.account_of(&message));
+            assert_eq!(account.unwrap_err().reason(), Reason::ChainNotAllowed, "{spelling}");
         }
     }
 }

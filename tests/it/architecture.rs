@@ -20,25 +20,12 @@ const SERVER_FLOORS: &[&[&str]] = &[
 ];
 
 /// The floors of the SDK.
-const SDK_FLOORS: &[&[&str]] = &[
-    &["time", "entropy", "json"],
-    &["key"],
-    &["account"],
-    &["proof"],
-    &["client", "resource"],
-];
+const SDK_FLOORS: &[&[&str]] =
+    &[&["time", "entropy", "json"], &["key"], &["account"], &["proof"], &["client", "resource"]];
 
 /// Libraries that belong to some places only: the crate, and the paths that may name it.
 const PLACES: &[(&str, &[&str])] = &[
-    (
-        "axum",
-        &[
-            "src/http/",
-            "src/app.rs",
-            "sdk/src/resource/layer",
-            "sdk/src/resource/metadata",
-        ],
-    ),
+    ("axum", &["src/http/", "src/app.rs", "sdk/src/resource/layer", "sdk/src/resource/metadata"]),
     ("dashmap", &["sdk/src/proof/replay.rs"]),
     ("k256", &["sdk/src/key/"]),
     ("secp256k1", &["sdk/src/key/"]),
@@ -75,9 +62,7 @@ fn rust_files(folder: &Path) -> Vec<PathBuf> {
 fn named_after<'a>(line: &'a str, prefix: &'a str) -> impl Iterator<Item = &'a str> {
     line.match_indices(prefix).map(move |(at, _)| {
         let rest = &line[at + prefix.len()..];
-        let end = rest
-            .find(|c: char| !c.is_ascii_alphanumeric() && c != '_')
-            .unwrap_or(rest.len());
+        let end = rest.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(rest.len());
         &rest[..end]
     })
 }
@@ -88,13 +73,7 @@ fn arrows_fall(folder: &str, floors: &[&[&str]]) -> Vec<String> {
     let mut faults = Vec::new();
     for file in rust_files(&source) {
         let inside = file.strip_prefix(&source).unwrap();
-        let first = inside
-            .iter()
-            .next()
-            .unwrap()
-            .to_str()
-            .unwrap()
-            .trim_end_matches(".rs");
+        let first = inside.iter().next().unwrap().to_str().unwrap().trim_end_matches(".rs");
         if first == "lib" || first == "main" {
             continue;
         }
@@ -127,28 +106,12 @@ fn no_arrow_points_up() {
 fn libraries_stay_in_their_places() {
     let root = root();
     let mut faults = Vec::new();
-    for file in ["src", "sdk/src"]
-        .into_iter()
-        .flat_map(|folder| rust_files(&root.join(folder)))
-    {
-        let inside = file
-            .strip_prefix(&root)
-            .unwrap()
-            .to_str()
-            .unwrap()
-            .to_owned();
+    for file in ["src", "sdk/src"].into_iter().flat_map(|folder| rust_files(&root.join(folder))) {
+        let inside = file.strip_prefix(&root).unwrap().to_str().unwrap().to_owned();
         let text = fs::read_to_string(&file).unwrap();
         let code = text.split("#[cfg(test)]").next().unwrap();
-        for line in code
-            .lines()
-            .map(str::trim_start)
-            .filter(|line| line.starts_with("use "))
-        {
-            let named = line["use ".len()..]
-                .split(':')
-                .next()
-                .unwrap()
-                .trim_end_matches(';');
+        for line in code.lines().map(str::trim_start).filter(|line| line.starts_with("use ")) {
+            let named = line["use ".len()..].split(':').next().unwrap().trim_end_matches(';');
             for (library, places) in PLACES.iter().filter(|(library, _)| *library == named) {
                 if !places.iter().any(|place| inside.starts_with(place)) {
                     faults.push(format!("{inside}: {library} belongs to {places:?}"));
@@ -162,9 +125,8 @@ fn libraries_stay_in_their_places() {
 #[test]
 fn every_module_stands_in_the_architecture_page() {
     let page = fs::read_to_string(root().join("docs/ARCHITECTURE.md")).unwrap();
-    let words: BTreeSet<&str> = page
-        .split(|c: char| !c.is_ascii_alphanumeric() && c != '_')
-        .collect();
+    let words: BTreeSet<&str> =
+        page.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').collect();
     let mut missing = Vec::new();
     for folder in ["src", "sdk/src"] {
         let source = root().join(folder);
@@ -183,10 +145,7 @@ fn every_module_stands_in_the_architecture_page() {
         }
     }
     missing.dedup();
-    assert!(
-        missing.is_empty(),
-        "docs/ARCHITECTURE.md does not name {missing:?}"
-    );
+    assert!(missing.is_empty(), "docs/ARCHITECTURE.md does not name {missing:?}");
 }
 
 #[test]
@@ -197,17 +156,9 @@ fn every_file_says_what_it_decides() {
         .flat_map(|folder| rust_files(&root.join(folder)))
     {
         let text = fs::read_to_string(&file).unwrap();
-        assert!(
-            text.starts_with("//! "),
-            "{} does not begin with //!",
-            file.display()
-        );
+        assert!(text.starts_with("//! "), "{} does not begin with //!", file.display());
         let lines = text.lines().count();
-        assert!(
-            lines <= 450,
-            "{} has {lines} lines: what does it decide?",
-            file.display()
-        );
+        assert!(lines <= 450, "{} has {lines} lines: what does it decide?", file.display());
     }
 }
 
@@ -218,26 +169,11 @@ fn one_generation_of_cryptography() {
     let lock: toml::Table = lock.parse().unwrap();
     let packages = lock["package"].as_array().unwrap();
     let versions = |name: &str| -> Vec<&str> {
-        let named = packages
-            .iter()
-            .filter(|package| package["name"].as_str() == Some(name));
-        named
-            .map(|package| package["version"].as_str().unwrap())
-            .collect()
+        let named = packages.iter().filter(|package| package["name"].as_str() == Some(name));
+        named.map(|package| package["version"].as_str().unwrap()).collect()
     };
-    for single in [
-        "ed25519-dalek",
-        "curve25519-dalek",
-        "aws-lc-rs",
-        "jsonwebtoken",
-        "secp256k1",
-    ] {
-        assert_eq!(
-            versions(single).len(),
-            1,
-            "{single}: {:?}",
-            versions(single)
-        );
+    for single in ["ed25519-dalek", "curve25519-dalek", "aws-lc-rs", "jsonwebtoken", "secp256k1"] {
+        assert_eq!(versions(single).len(), 1, "{single}: {:?}", versions(single));
     }
     for banned in ["openssl", "native-tls", "rsa", "libsecp256k1", "serde_yaml"] {
         assert!(versions(banned).is_empty(), "{banned} is in the tree");
@@ -245,10 +181,7 @@ fn one_generation_of_cryptography() {
     // `siwe` 0.6 is in the tree for parsing alone and brings k256 0.13 and sha3 0.10 with it.
     for (named, new) in [("k256", "0.14"), ("sha3", "0.12")] {
         let found = versions(named);
-        assert!(
-            found.len() == 2 && found.iter().any(|v| v.starts_with(new)),
-            "{named}: {found:?}"
-        );
+        assert!(found.len() == 2 && found.iter().any(|v| v.starts_with(new)), "{named}: {found:?}");
     }
 }
 
@@ -264,10 +197,7 @@ fn reasons_table() -> String {
         } else {
             format!("`{error}`; at `/token` `{at_token}`")
         };
-        table += &format!(
-            "| `{code}` | {} | {errors} | {meaning} |\n",
-            status.as_u16()
-        );
+        table += &format!("| `{code}` | {} | {errors} | {meaning} |\n", status.as_u16());
     }
     table
 }
@@ -276,8 +206,5 @@ fn reasons_table() -> String {
 fn every_reason_stands_in_the_api_page() {
     let page = fs::read_to_string(root().join("docs/API.md")).unwrap();
     let table = reasons_table();
-    assert!(
-        page.contains(&table),
-        "docs/API.md lacks this table of reasons:\n\n{table}"
-    );
+    assert!(page.contains(&table), "docs/API.md lacks this table of reasons:\n\n{table}");
 }

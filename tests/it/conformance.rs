@@ -30,8 +30,7 @@ fn has_test(source: &str, name: &str) -> bool {
     let declares = |line: &str| {
         let rest = line.strip_prefix("async ").unwrap_or(line);
         let rest = rest.strip_prefix("fn ").unwrap_or_default();
-        rest.strip_prefix(name)
-            .is_some_and(|after| after.starts_with('('))
+        rest.strip_prefix(name).is_some_and(|after| after.starts_with('('))
     };
     lines.iter().enumerate().any(|(place, line)| {
         let attributes = lines.iter().take(place).rev();
@@ -81,10 +80,7 @@ fn every_requirement_has_a_test_that_exists() {
         }
     }
     assert!(faults.is_empty(), "{}", faults.join("\n"));
-    assert!(
-        rows >= 80,
-        "only {rows} rows were read: is the table still one?"
-    );
+    assert!(rows >= 80, "only {rows} rows were read: is the table still one?");
 }
 
 #[test]

@@ -28,13 +28,12 @@ async fn raw(server: &Server, bytes: &[u8]) -> String {
     String::from_utf8_lossy(&answer).into_owned()
 }
 
-#[tokio::test]
-async fn garbage_gets_a_clear_4xx() {
-    let server = Server::development().await;
+/// Endpoint, content type, body; status and reason.
+fn garbage() -> Vec<(&'static str, &'static str, Vec<u8>, u16, &'static str)> {
     let deep = format!("{}{}", "[".repeat(5000), "]".repeat(5000));
     let json_type = "application/json";
     let form_type = "application/x-www-form-urlencoded";
-    let cases: [(&str, &str, Vec<u8>, u16, &str); 14] = [
+    vec![
         (
             "/challenge",
             json_type,
@@ -109,21 +108,21 @@ async fn garbage_gets_a_clear_4xx() {
             400,
             "malformed_request",
         ),
-    ];
-    for (path, content_type, body, status, reason) in cases {
-        let request = server
-            .http
-            .post(server.at(path))
-            .header("content-type", content_type);
+        ]
+}
+
+#[tokio::test]
+async fn garbage_gets_a_clear_4xx() {
+    let server = Server::development().await;
+    for (path, content_type, body, status, reason) in garbage() {
+        let request = server.http.post(server.at(path)).header("content-type", content_type);
         let answer = Answer::read(request.body(body).send().await.unwrap()).await;
         answer.refused(status, "invalid_request", reason);
     }
     let unknown = server.token(&[("grant_type", "password")], None).await;
     unknown.refused(400, "unsupported_grant_type", "grant_unsupported");
     let nowhere = server.http.get(server.at("/nowhere")).send().await.unwrap();
-    Answer::read(nowhere)
-        .await
-        .refused(404, "invalid_request", "not_found");
+    Answer::read(nowhere).await.refused(404, "invalid_request", "not_found");
     let wrong = Answer::read(server.http.get(server.at("/token")).send().await.unwrap()).await;
     wrong.refused(405, "invalid_request", "method_not_allowed");
     assert_eq!(wrong.header("allow"), Some("POST"));
@@ -134,10 +133,7 @@ async fn repeated_header_fields_are_refused() {
     let server = Server::development().await;
     for (field, reason) in [
         ("DPoP: a", "proof_invalid"),
-        (
-            "Content-Type: application/x-www-form-urlencoded",
-            "parameter_repeated",
-        ),
+        ("Content-Type: application/x-www-form-urlencoded", "parameter_repeated"),
         ("Host: y", "parameter_repeated"),
     ] {
         let request = format!(
@@ -153,10 +149,7 @@ async fn repeated_header_fields_are_refused() {
 #[tokio::test]
 async fn broken_http_is_closed_and_the_server_goes_on() {
     let server = Server::development().await;
-    let long = format!(
-        "GET /{} HTTP/1.1\r\nHost: localhost\r\n\r\n",
-        "a".repeat(100_000)
-    );
+    let long = format!("GET /{} HTTP/1.1\r\nHost: localhost\r\n\r\n", "a".repeat(100_000));
     for bytes in [
         &b"\x16\x03\x01\x02\x00\x01\x00"[..],
         b"GET / HTTP/9.9\r\n\r\n",
@@ -166,10 +159,7 @@ async fn broken_http_is_closed_and_the_server_goes_on() {
         long.as_bytes(),
     ] {
         let answer = raw(&server, bytes).await;
-        assert!(
-            answer.is_empty() || answer.starts_with("HTTP/1.1 4"),
-            "{answer}"
-        );
+        assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 4"), "{answer}");
     }
     assert_eq!(server.nonce().await.len(), 64);
 }
@@ -179,30 +169,19 @@ async fn a_body_that_does_not_arrive_is_given_up() {
     let toml = format!("{CONFIGURED}\n[limits]\nbody_timeout = 1\nheader_timeout = 1\n");
     let server = Server::configured(&toml).await;
     let address = server.at("").replace("http://", "");
-    let mut stream = TcpStream::connect(address.split('/').next().unwrap())
-        .await
-        .unwrap();
+    let mut stream = TcpStream::connect(address.split('/').next().unwrap()).await.unwrap();
     let head = "POST /tenant/challenge HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n\
                 Content-Length: 100\r\n\r\n{";
     stream.write_all(head.as_bytes()).await.unwrap();
     let mut answer = vec![0; 4096];
     let count = stream.read(&mut answer).await.unwrap();
     let answer = String::from_utf8_lossy(&answer[..count]).into_owned();
-    assert!(
-        answer.starts_with("HTTP/1.1 408") && answer.contains("body_timeout"),
-        "{answer}"
-    );
+    assert!(answer.starts_with("HTTP/1.1 408") && answer.contains("body_timeout"), "{answer}");
     // A head that does not arrive: the connection is closed.
-    let mut half_open = TcpStream::connect(
-        server
-            .at("")
-            .replace("http://", "")
-            .split('/')
-            .next()
-            .unwrap(),
-    )
-    .await
-    .unwrap();
+    let mut half_open =
+        TcpStream::connect(server.at("").replace("http://", "").split('/').next().unwrap())
+            .await
+            .unwrap();
     half_open.write_all(b"GET /nonce HT").await.unwrap();
     let mut rest = Vec::new();
     tokio::time::timeout(Duration::from_secs(20), half_open.read_to_end(&mut rest))
@@ -219,9 +198,7 @@ async fn a_client_that_does_not_read_is_cut_off() {
     );
     let server = Server::configured(&toml).await;
     let address = server.at("").replace("http://", "");
-    let mut deaf = TcpStream::connect(address.split('/').next().unwrap())
-        .await
-        .unwrap();
+    let mut deaf = TcpStream::connect(address.split('/').next().unwrap()).await.unwrap();
     let request = "GET /tenant/.well-known/oauth-authorization-server HTTP/1.1\r\nHost: x\r\n\r\n";
     let many = request.repeat(1000);
     let flood = async { while deaf.write_all(many.as_bytes()).await.is_ok() {} };
@@ -234,11 +211,7 @@ async fn a_client_that_does_not_read_is_cut_off() {
 #[tokio::test]
 async fn in_development_a_name_that_leads_here_is_not_enough() {
     let server = Server::development().await;
-    for (host, status) in [
-        ("localhost:8700", 200),
-        ("evil.example", 400),
-        ("a@localhost", 400),
-    ] {
+    for (host, status) in [("localhost:8700", 200), ("evil.example", 400), ("a@localhost", 400)] {
         let request = server.http.get(server.at("/nonce")).header("host", host);
         assert_eq!(request.send().await.unwrap().status(), status, "{host}");
     }
@@ -256,14 +229,7 @@ async fn a_client_over_its_limit_is_told_when_to_return() {
         statuses.push(answer.status);
         if answer.status != 200 {
             answer.refused(429, "temporarily_unavailable", "rate_limited");
-            assert!(
-                answer
-                    .header("retry-after")
-                    .unwrap()
-                    .parse::<u64>()
-                    .unwrap()
-                    >= 1
-            );
+            assert!(answer.header("retry-after").unwrap().parse::<u64>().unwrap() >= 1);
         }
     }
     assert_eq!(statuses, [200, 200, 200, 429, 429]);
@@ -287,11 +253,8 @@ async fn a_full_store_answers_503_and_mints_nothing() {
             .await;
         let message = challenge.text("message").to_owned();
         let signature = wallet.sign(&message);
-        let form = [
-            ("grant_type", SIGNED_MESSAGE),
-            ("message", &*message),
-            ("signature", &*signature),
-        ];
+        let form =
+            [("grant_type", SIGNED_MESSAGE), ("message", &*message), ("signature", &*signature)];
         let answer = server.token(&form, Some(&server.proof(&session))).await;
         if answer.status != 200 {
             full = Some(answer);
@@ -316,40 +279,18 @@ async fn cors_is_for_allowed_pages_alone_and_on_errors_too() {
             .send()
     };
     let allowed = Answer::read(preflight("https://app.example").await.unwrap()).await;
-    assert_eq!(
-        allowed.header("access-control-allow-origin"),
-        Some("https://app.example")
-    );
-    assert!(
-        allowed
-            .header("access-control-allow-headers")
-            .unwrap()
-            .contains("dpop")
-    );
+    assert_eq!(allowed.header("access-control-allow-origin"), Some("https://app.example"));
+    assert!(allowed.header("access-control-allow-headers").unwrap().contains("dpop"));
     assert!(allowed.header("access-control-allow-credentials").is_none());
     for foreign in ["https://evil.example", "http://app.example", "null"] {
         let answer = Answer::read(preflight(foreign).await.unwrap()).await;
-        assert!(
-            answer.header("access-control-allow-origin").is_none(),
-            "{foreign}"
-        );
+        assert!(answer.header("access-control-allow-origin").is_none(), "{foreign}");
     }
-    let error = server
-        .http
-        .post(server.at("/token"))
-        .header("origin", "https://app.example");
+    let error = server.http.post(server.at("/token")).header("origin", "https://app.example");
     let error = Answer::read(error.send().await.unwrap()).await;
     assert_eq!(error.status, 415);
-    assert_eq!(
-        error.header("access-control-allow-origin"),
-        Some("https://app.example")
-    );
-    assert!(
-        error
-            .header("access-control-expose-headers")
-            .unwrap()
-            .contains("dpop-nonce")
-    );
+    assert_eq!(error.header("access-control-allow-origin"), Some("https://app.example"));
+    assert!(error.header("access-control-expose-headers").unwrap().contains("dpop-nonce"));
 }
 
 #[tokio::test]
@@ -359,15 +300,10 @@ async fn a_page_asks_for_its_own_domain_alone() {
         "account": EvmWallet::new().account(), "resource": "https://escrow.example",
         "domain": "app.example",
     });
-    for (origin, status) in [
-        ("https://app.example", 200),
-        ("https://auth.example", 400),
-        ("null", 400),
-    ] {
-        let request = server
-            .http
-            .post(server.at("/challenge"))
-            .header("origin", origin);
+    for (origin, status) in
+        [("https://app.example", 200), ("https://auth.example", 400), ("null", 400)]
+    {
+        let request = server.http.post(server.at("/challenge")).header("origin", origin);
         let answer = Answer::read(request.json(&body).send().await.unwrap()).await;
         assert_eq!(answer.status, status, "{origin}: {answer:?}");
     }
@@ -380,10 +316,7 @@ async fn metadata_stands_where_rfc_8414_looks_for_it() {
     let well_known = format!("{base}/.well-known/oauth-authorization-server/tenant");
     let answer = Answer::read(server.http.get(well_known).send().await.unwrap()).await;
     assert_eq!(answer.text("issuer"), "https://auth.example/tenant");
-    assert_eq!(
-        answer.text("token_endpoint"),
-        "https://auth.example/tenant/token"
-    );
+    assert_eq!(answer.text("token_endpoint"), "https://auth.example/tenant/token");
     assert_eq!(
         answer.body["protected_resources"],
         json!(["https://escrow.example", "https://api.example"])
@@ -395,12 +328,7 @@ async fn metadata_stands_where_rfc_8414_looks_for_it() {
         .map(|f| &f["name"])
         .collect();
     assert_eq!(names, [&json!("siwe"), &json!("siws"), &json!("key")]);
-    let jwks = server
-        .http
-        .get(server.at("/.well-known/jwks.json"))
-        .send()
-        .await
-        .unwrap();
+    let jwks = server.http.get(server.at("/.well-known/jwks.json")).send().await.unwrap();
     let jwks = Answer::read(jwks).await;
     assert!(jwks.header("cache-control").unwrap().contains("max-age="));
     assert!(jwks.body["keys"][0].get("d").is_none());
@@ -413,12 +341,7 @@ async fn a_stopping_server_finishes_what_it_began() {
     let operations = server.operations.clone().unwrap();
     let ready = format!("{operations}/health/ready");
     assert_eq!(server.http.get(&ready).send().await.unwrap().status(), 200);
-    let live = server
-        .http
-        .get(format!("{operations}/health/live"))
-        .send()
-        .await
-        .unwrap();
+    let live = server.http.get(format!("{operations}/health/live")).send().await.unwrap();
     assert_eq!(live.status(), 200);
     let address = server.at("").replace("http://", "");
     let mut open = TcpStream::connect(&address).await.unwrap();

@@ -24,11 +24,8 @@ async fn an_evm_wallet_with_a_session_key_gets_a_bound_token() {
         let message = challenge.text("message");
         assert!(message.contains("(1) 'escrow': 'read', 'release' for 'http://127.0.0.1:8800'."));
         let signature = wallet.sign(message);
-        let form = [
-            ("grant_type", SIGNED_MESSAGE),
-            ("message", message),
-            ("signature", &signature),
-        ];
+        let form =
+            [("grant_type", SIGNED_MESSAGE), ("message", message), ("signature", &signature)];
         let answer = server.token(&form, Some(&server.proof(&session))).await;
         let claims = answer.claims();
         assert_eq!(answer.header("cache-control"), Some("no-store"));
@@ -37,39 +34,24 @@ async fn an_evm_wallet_with_a_session_key_gets_a_bound_token() {
         let sub = format!("did:pkh:eip155:1:{}", wallet.address());
         assert_eq!(claims["sub"], json!(sub));
         assert_eq!(answer.text("sub"), sub);
-        assert_eq!(
-            claims["account"],
-            json!(format!("eip155:137:{}", wallet.address()))
-        );
+        assert_eq!(claims["account"], json!(format!("eip155:137:{}", wallet.address())));
         assert_eq!(claims["aud"], json!(RESOURCE));
         assert_eq!(claims["iss"], json!(server.issuer));
         assert_eq!(claims["cnf"]["jkt"], json!(jkt(&session)));
         assert_ne!(claims["proven_key"]["jkt"], claims["cnf"]["jkt"]);
         assert_eq!(claims["proven_key"]["method"], "siwe");
         assert_eq!(claims["scope"], "escrow:read escrow:release");
-        assert_eq!(
-            (&claims["iat"], &claims["exp"]),
-            (&json!(START), &json!(START + 300))
-        );
+        assert_eq!((&claims["iat"], &claims["exp"]), (&json!(START), &json!(START + 300)));
         let header = part(answer.text("access_token"), 0);
-        assert_eq!(
-            (&header["typ"], &header["alg"]),
-            (&json!("at+jwt"), &json!("EdDSA"))
-        );
+        assert_eq!((&header["typ"], &header["alg"]), (&json!("at+jwt"), &json!("EdDSA")));
     }
 }
 
 #[tokio::test]
 async fn a_message_that_the_client_wrote_gets_the_default_scopes_only() {
-    let (server, wallet, session) = (
-        Server::development().await,
-        EvmWallet::new(),
-        key(Curve::P256),
-    );
-    let message = Siwe::new(&server, &wallet)
-        .await
-        .with_session_key(&session)
-        .text();
+    let (server, wallet, session) =
+        (Server::development().await, EvmWallet::new(), key(Curve::P256));
+    let message = Siwe::new(&server, &wallet).await.with_session_key(&session).text();
     let signature = wallet.sign(&message);
     let form = [
         ("grant_type", SIGNED_MESSAGE),
@@ -80,10 +62,7 @@ async fn a_message_that_the_client_wrote_gets_the_default_scopes_only() {
     let answer = server.token(&form, Some(&server.proof(&session))).await;
     assert_eq!(answer.claims()["scope"], "read");
     let wider = [&form[..], &[("scope", "read escrow:release")]].concat();
-    let message = Siwe::new(&server, &wallet)
-        .await
-        .with_session_key(&session)
-        .text();
+    let message = Siwe::new(&server, &wallet).await.with_session_key(&session).text();
     let signature = wallet.sign(&message);
     let wider: Vec<_> = wider
         .into_iter()
@@ -99,16 +78,10 @@ async fn a_message_that_the_client_wrote_gets_the_default_scopes_only() {
 
 #[tokio::test]
 async fn every_spelling_of_a_right_evm_signature_is_taken() {
-    let (server, wallet, session) = (
-        Server::development().await,
-        EvmWallet::new(),
-        key(Curve::Ed25519),
-    );
+    let (server, wallet, session) =
+        (Server::development().await, EvmWallet::new(), key(Curve::Ed25519));
     for spelling in ["27", "0", "compact", "no prefix"] {
-        let message = Siwe::new(&server, &wallet)
-            .await
-            .with_session_key(&session)
-            .text();
+        let message = Siwe::new(&server, &wallet).await.with_session_key(&session).text();
         let (mut rs, id) = wallet.sign_parts(&message);
         let signature = match spelling {
             "27" => format!("0x{}{:02X}", hex::encode_upper(rs), 27 + id),
@@ -145,20 +118,11 @@ async fn a_solana_wallet_signs_in_with_its_own_key() {
             .await;
         let message = challenge.text("message");
         let signature = wallet.sign_now(message.as_bytes()).unwrap();
-        let signature = if base64 {
-            STANDARD.encode(signature)
-        } else {
-            bs58::encode(signature).into_string()
-        };
-        let form = [
-            ("grant_type", SIGNED_MESSAGE),
-            ("message", message),
-            ("signature", &signature),
-        ];
-        let claims = server
-            .token(&form, Some(&server.proof(&wallet)))
-            .await
-            .claims();
+        let signature =
+            if base64 { STANDARD.encode(signature) } else { bs58::encode(signature).into_string() };
+        let form =
+            [("grant_type", SIGNED_MESSAGE), ("message", message), ("signature", &signature)];
+        let claims = server.token(&form, Some(&server.proof(&wallet))).await.claims();
         assert_eq!(claims["sub"], json!(format!("did:pkh:{account}")));
         assert_eq!(claims["cnf"]["jkt"], claims["proven_key"]["jkt"]);
         assert_eq!(claims["proven_key"]["method"], "siws");
@@ -176,15 +140,9 @@ async fn an_agent_signs_a_challenge_with_its_raw_key() {
         let message = challenge.text("message");
         assert!(message.contains("wants you to sign in with your key:\ndid:key:z"));
         let signature = URL_SAFE_NO_PAD.encode(agent.sign_now(message.as_bytes()).unwrap());
-        let form = [
-            ("grant_type", SIGNED_MESSAGE),
-            ("message", message),
-            ("signature", &signature),
-        ];
-        let claims = server
-            .token(&form, Some(&server.proof(&agent)))
-            .await
-            .claims();
+        let form =
+            [("grant_type", SIGNED_MESSAGE), ("message", message), ("signature", &signature)];
+        let claims = server.token(&form, Some(&server.proof(&agent))).await.claims();
         assert_eq!(claims["sub"], json!(did(&agent)));
         assert_eq!(claims["cnf"]["jkt"], json!(jkt(&agent)));
     }
@@ -198,20 +156,10 @@ async fn an_agent_signs_in_with_one_assertion() {
             "iss": did(&agent), "sub": did(&agent), "aud": server.issuer, "jti": "one",
             "iat": START, "exp": START + 60, "scope": "pay read", "resource": RESOURCE,
         });
-        let assertion = jws(
-            &agent,
-            &json!({ "alg": agent.algorithm().name() }),
-            &payload,
-        );
-        let form = [
-            ("grant_type", JWT_BEARER),
-            ("assertion", assertion.as_str()),
-            ("scope", "pay"),
-        ];
-        let claims = server
-            .token(&form, Some(&server.proof(&agent)))
-            .await
-            .claims();
+        let assertion = jws(&agent, &json!({ "alg": agent.algorithm().name() }), &payload);
+        let form =
+            [("grant_type", JWT_BEARER), ("assertion", assertion.as_str()), ("scope", "pay")];
+        let claims = server.token(&form, Some(&server.proof(&agent))).await.claims();
         assert_eq!(claims["sub"], json!(did(&agent)));
         assert_eq!(claims["client_id"], json!(did(&agent)));
         assert_eq!(claims["scope"], "pay");
@@ -256,32 +204,20 @@ async fn a_nonce_is_demanded_where_it_is_configured() {
         jws(&agent, &json!({ "alg": "EdDSA" }), &payload)
     };
     let assertion = form("a");
-    let form = [
-        ("grant_type", JWT_BEARER),
-        ("assertion", assertion.as_str()),
-    ];
+    let form = [("grant_type", JWT_BEARER), ("assertion", assertion.as_str())];
     let htu = format!("{}/token", server.issuer);
-    let told = server
-        .token(&form, Some(&dpop(&agent, &htu, START, json!({}))))
-        .await;
+    let told = server.token(&form, Some(&dpop(&agent, &htu, START, json!({})))).await;
     told.refused(400, "use_dpop_nonce", "proof_nonce_required");
     let nonce = told.header("dpop-nonce").unwrap().to_owned();
     // Nothing was used up: the same assertion goes through with the nonce.
     let proof = dpop(&agent, &htu, START, json!({ "nonce": nonce }));
     let answer = server.token(&form, Some(&proof)).await;
     assert_eq!(answer.status, 200, "{answer:?}");
-    assert!(
-        answer
-            .header("dpop-nonce")
-            .is_some_and(|next| next != nonce)
-    );
+    assert!(answer.header("dpop-nonce").is_some_and(|next| next != nonce));
     // A nonce for messages is none for proofs.
     let bare = server.nonce().await;
     let wrong = dpop(&agent, &htu, START, json!({ "nonce": bare }));
-    server
-        .token(&form, Some(&wrong))
-        .await
-        .refused(400, "use_dpop_nonce", "proof_nonce_required");
+    server.token(&form, Some(&wrong)).await.refused(400, "use_dpop_nonce", "proof_nonce_required");
 }
 
 /// A configured issuer with a bound and a bearer resource.
@@ -313,7 +249,8 @@ async fn a_token_is_verified_by_another_library() {
     let (server, agent) = (Server::configured(CONFIGURED).await, key(Curve::Ed25519));
     let development = Server::development().await;
     for server in [&server, &development] {
-        let resource = if server.issuer.starts_with("https") { "https://api.example" } else { RESOURCE };
+        let resource =
+            if server.issuer.starts_with("https") { "https://api.example" } else { RESOURCE };
         let payload = json!({
             "iss": did(&agent), "sub": did(&agent), "aud": server.issuer, "jti": "one",
             "iat": server.now(), "exp": server.now() + 60, "resource": resource,

@@ -9,11 +9,8 @@ use crate::support::{EvmWallet, RESOURCE, SIGNED_MESSAGE, Server, jkt, key};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn of_64_posts_of_one_message_one_gets_a_token() {
-    let (server, wallet, session) = (
-        Arc::new(Server::development().await),
-        EvmWallet::new(),
-        Arc::new(key(Curve::P256)),
-    );
+    let (server, wallet, session) =
+        (Arc::new(Server::development().await), EvmWallet::new(), Arc::new(key(Curve::P256)));
     let challenge = server
         .challenge(&json!({
             "account": wallet.account(), "resource": RESOURCE, "dpop_jkt": jkt(&session),

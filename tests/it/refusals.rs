@@ -19,11 +19,8 @@ struct Ready {
 
 impl Ready {
     async fn new() -> Self {
-        let (server, wallet, session) = (
-            Server::development().await,
-            EvmWallet::new(),
-            key(Curve::P256),
-        );
+        let (server, wallet, session) =
+            (Server::development().await, EvmWallet::new(), key(Curve::P256));
         let challenge = server
             .challenge(&json!({
                 "account": wallet.account(), "resource": RESOURCE, "scope": "escrow:read",
@@ -31,12 +28,7 @@ impl Ready {
             }))
             .await;
         let message = challenge.text("message").to_owned();
-        Self {
-            server,
-            wallet,
-            session,
-            message,
-        }
+        Self { server, wallet, session, message }
     }
 
     async fn post(&self, message: &str, signature: &str) -> Answer {
@@ -45,28 +37,17 @@ impl Ready {
 
     async fn post_with(&self, message: &str, signature: &str, more: &[(&str, &str)]) -> Answer {
         let form = [
-            &[
-                ("grant_type", SIGNED_MESSAGE),
-                ("message", message),
-                ("signature", signature),
-            ],
+            &[("grant_type", SIGNED_MESSAGE), ("message", message), ("signature", signature)],
             more,
         ]
         .concat();
-        self.server
-            .token(&form, Some(&self.server.proof(&self.session)))
-            .await
+        self.server.token(&form, Some(&self.server.proof(&self.session))).await
     }
 
     /// The owner's message still opens: nothing before has burnt its nonce.
-    #[track_caller]
-    fn assert_unburnt(&self) -> impl Future<Output = ()> {
-        async {
-            let answer = self
-                .post(&self.message, &self.wallet.sign(&self.message))
-                .await;
-            assert_eq!(answer.status, 200, "{answer:?}");
-        }
+    async fn assert_unburnt(&self) {
+        let answer = self.post(&self.message, &self.wallet.sign(&self.message)).await;
+        assert_eq!(answer.status, 200, "{answer:?}");
     }
 }
 
@@ -74,9 +55,7 @@ impl Ready {
 async fn a_used_message() {
     let ready = Ready::new().await;
     ready.assert_unburnt().await;
-    let again = ready
-        .post(&ready.message, &ready.wallet.sign(&ready.message))
-        .await;
+    let again = ready.post(&ready.message, &ready.wallet.sign(&ready.message)).await;
     again.refused(400, "invalid_grant", "nonce_used");
 }
 
@@ -93,10 +72,7 @@ async fn a_foreign_signature_burns_nothing() {
         (&*format!("0x{}1b", "0".repeat(128)), "signature_malformed"),
         (&*format!("0x{}1d", "1".repeat(128)), "signature_malformed"),
     ] {
-        ready
-            .post(&ready.message, malformed)
-            .await
-            .refused(400, "invalid_grant", reason);
+        ready.post(&ready.message, malformed).await.refused(400, "invalid_grant", reason);
     }
     ready.assert_unburnt().await;
 }
@@ -114,11 +90,8 @@ async fn an_altered_message_even_when_signed() {
         let altered = ready.message.replacen(from, to, 1);
         assert_ne!(altered, ready.message, "{from}");
         let answer = ready.post(&altered, &ready.wallet.sign(&altered)).await;
-        let reason = if from.starts_with("Version") {
-            "version_unsupported"
-        } else {
-            "message_mismatch"
-        };
+        let reason =
+            if from.starts_with("Version") { "version_unsupported" } else { "message_mismatch" };
         answer.refused(400, "invalid_grant", reason);
     }
     ready.assert_unburnt().await;
@@ -128,27 +101,18 @@ async fn an_altered_message_even_when_signed() {
 async fn an_expired_challenge() {
     let ready = Ready::new().await;
     ready.server.clock.advance(301);
-    let answer = ready
-        .post(&ready.message, &ready.wallet.sign(&ready.message))
-        .await;
+    let answer = ready.post(&ready.message, &ready.wallet.sign(&ready.message)).await;
     answer.refused(400, "invalid_grant", "challenge_expired");
 }
 
 #[tokio::test]
 async fn a_nonce_of_another_issuer() {
     let (ready, other) = (Ready::new().await, Ready::new().await);
-    let stolen = Siwe {
-        nonce: other.server.nonce().await,
-        ..Siwe::new(&ready.server, &ready.wallet).await
-    };
+    let stolen =
+        Siwe { nonce: other.server.nonce().await, ..Siwe::new(&ready.server, &ready.wallet).await };
     let message = stolen.with_session_key(&ready.session).text();
-    let answer = ready
-        .post_with(
-            &message,
-            &ready.wallet.sign(&message),
-            &[("resource", RESOURCE)],
-        )
-        .await;
+    let answer =
+        ready.post_with(&message, &ready.wallet.sign(&message), &[("resource", RESOURCE)]).await;
     answer.refused(400, "invalid_grant", "nonce_unknown");
 }
 
@@ -158,25 +122,23 @@ async fn each_field_of_a_clients_own_message() {
     type Change = fn(&mut Siwe<'_>);
     let cases: [(&str, &str, Change); 9] = [
         ("invalid_grant", "domain_not_allowed", |m| {
-            m.domain = "evil.example".to_owned()
+            m.domain = "evil.example".to_owned();
         }),
         ("invalid_grant", "uri_not_allowed", |m| {
-            m.uri = "https://evil.example/".to_owned()
+            m.uri = "https://evil.example/".to_owned();
         }),
         ("invalid_grant", "issued_at_out_of_range", |m| {
-            m.issued_at -= 100_000
+            m.issued_at -= 100_000;
         }),
         ("invalid_grant", "issued_at_out_of_range", |m| {
-            m.issued_at += 100_000
+            m.issued_at += 100_000;
         }),
-        ("invalid_grant", "malformed_message", |m| {
-            m.nonce.truncate(7)
-        }),
+        ("invalid_grant", "malformed_message", |m| m.nonce.truncate(7)),
         ("invalid_grant", "nonce_unknown", |m| {
-            m.nonce = "0".repeat(64)
+            m.nonce = "0".repeat(64);
         }),
         ("invalid_grant", "malformed_message", |m| {
-            m.address = m.address.to_lowercase()
+            m.address = m.address.to_lowercase();
         }),
         ("invalid_grant", "message_expired", |m| {
             m.issued_at -= 100;
@@ -187,15 +149,12 @@ async fn each_field_of_a_clients_own_message() {
         }),
     ];
     for (error, reason, change) in cases {
-        let mut siwe = Siwe::new(&ready.server, &ready.wallet)
-            .await
-            .with_session_key(&ready.session);
+        let mut siwe =
+            Siwe::new(&ready.server, &ready.wallet).await.with_session_key(&ready.session);
         change(&mut siwe);
         let message = siwe.text();
         let more = [("resource", RESOURCE)];
-        let answer = ready
-            .post_with(&message, &ready.wallet.sign(&message), &more)
-            .await;
+        let answer = ready.post_with(&message, &ready.wallet.sign(&message), &more).await;
         answer.refused(400, error, reason);
     }
 }
@@ -204,11 +163,8 @@ async fn each_field_of_a_clients_own_message() {
 async fn proofs_that_do_not_belong() {
     let ready = Ready::new().await;
     let signature = ready.wallet.sign(&ready.message);
-    let form = [
-        ("grant_type", SIGNED_MESSAGE),
-        ("message", &ready.message),
-        ("signature", &signature),
-    ];
+    let form =
+        [("grant_type", SIGNED_MESSAGE), ("message", &ready.message), ("signature", &signature)];
     let server = &ready.server;
     let htu = format!("{}/token", server.issuer);
     let thief = key(Curve::P256);
@@ -216,38 +172,25 @@ async fn proofs_that_do_not_belong() {
     none.refused(400, "invalid_dpop_proof", "proof_required");
     let foreign = server.token(&form, Some(&server.proof(&thief))).await;
     foreign.refused(400, "invalid_dpop_proof", "proof_key_mismatch");
-    let elsewhere = dpop(
-        &ready.session,
-        "https://evil.example/token",
-        START,
-        json!({}),
-    );
+    let elsewhere = dpop(&ready.session, "https://evil.example/token", START, json!({}));
     let answer = server.token(&form, Some(&elsewhere)).await;
     answer.refused(400, "invalid_dpop_proof", "proof_invalid");
     assert!(answer.text("error_description").contains(&htu));
     for iat in [START - 61, START + 6] {
-        let old = server
-            .token(&form, Some(&dpop(&ready.session, &htu, iat, json!({}))))
-            .await;
+        let old = server.token(&form, Some(&dpop(&ready.session, &htu, iat, json!({})))).await;
         old.refused(400, "invalid_dpop_proof", "proof_expired");
     }
     let proof = server.proof(&ready.session);
     let good = server.token(&form, Some(&proof)).await;
-    assert_eq!(
-        good.status, 200,
-        "nothing before has burnt the nonce: {good:?}"
-    );
+    assert_eq!(good.status, 200, "nothing before has burnt the nonce: {good:?}");
     let replayed = server.token(&form, Some(&proof)).await;
     replayed.refused(400, "invalid_dpop_proof", "proof_replayed");
 }
 
 #[tokio::test]
 async fn a_session_key_must_hold_even_where_bearer_tokens_are_allowed() {
-    let (server, wallet, session) = (
-        Server::configured(CONFIGURED).await,
-        EvmWallet::new(),
-        key(Curve::P256),
-    );
+    let (server, wallet, session) =
+        (Server::configured(CONFIGURED).await, EvmWallet::new(), key(Curve::P256));
     let challenge = server
         .challenge(&json!({
             "account": wallet.account(), "resource": "https://api.example",
@@ -256,22 +199,9 @@ async fn a_session_key_must_hold_even_where_bearer_tokens_are_allowed() {
         .await;
     let message = challenge.text("message");
     let signature = wallet.sign(message);
-    let form = [
-        ("grant_type", SIGNED_MESSAGE),
-        ("message", message),
-        ("signature", &signature),
-    ];
-    server
-        .token(&form, None)
-        .await
-        .refused(400, "invalid_dpop_proof", "proof_required");
-    assert_eq!(
-        server
-            .token(&form, Some(&server.proof(&session)))
-            .await
-            .status,
-        200
-    );
+    let form = [("grant_type", SIGNED_MESSAGE), ("message", message), ("signature", &signature)];
+    server.token(&form, None).await.refused(400, "invalid_dpop_proof", "proof_required");
+    assert_eq!(server.token(&form, Some(&server.proof(&session))).await.status, 200);
 }
 
 #[tokio::test]
@@ -289,16 +219,11 @@ async fn a_private_key_anywhere() {
         let sent = server.token(&[(name, value)], None).await;
         sent.refused(400, "invalid_request", "private_key_received");
     }
-    let told = server
-        .challenge(&json!({ "account": "a", "dpop_jkt": jwk }))
-        .await;
+    let told = server.challenge(&json!({ "account": "a", "dpop_jkt": jwk })).await;
     told.refused(400, "invalid_request", "private_key_received");
     let body =
         json!({ "account": did(&key(Curve::Ed25519)), "jwk": { "kty": "OKP", "d": "AAAA" } });
-    server
-        .challenge(&body)
-        .await
-        .refused(400, "invalid_request", "private_key_received");
+    server.challenge(&body).await.refused(400, "invalid_request", "private_key_received");
     let form = [
         ("grant_type", SIGNED_MESSAGE),
         ("message", ready.message.as_str()),
@@ -333,11 +258,7 @@ async fn assertions_that_do_not_fit() {
         ("iss", json!(other), "assertion_invalid"),
         ("sub", json!(other), "assertion_invalid"),
         ("aud", json!("https://evil.example"), "assertion_invalid"),
-        (
-            "aud",
-            json!([server.issuer, "https://evil.example"]),
-            "assertion_invalid",
-        ),
+        ("aud", json!([server.issuer, "https://evil.example"]), "assertion_invalid"),
         ("exp", json!(START + 61), "assertion_expired"),
         ("exp", json!(START - 10), "assertion_expired"),
         ("exp", json!("soon"), "assertion_invalid"),
@@ -348,38 +269,21 @@ async fn assertions_that_do_not_fit() {
         let mut payload = good.clone();
         payload[member] = value;
         let assertion = jws(&agent, &json!({ "alg": "EdDSA" }), &payload);
-        let form = [
-            ("grant_type", JWT_BEARER),
-            ("assertion", assertion.as_str()),
-        ];
+        let form = [("grant_type", JWT_BEARER), ("assertion", assertion.as_str())];
         let answer = server.token(&form, Some(&server.proof(&agent))).await;
         answer.refused(400, "invalid_grant", reason);
     }
     for typ in ["dpop+jwt", "at+jwt"] {
         let assertion = jws(&agent, &json!({ "alg": "EdDSA", "typ": typ }), &good);
-        let form = [
-            ("grant_type", JWT_BEARER),
-            ("assertion", assertion.as_str()),
-        ];
+        let form = [("grant_type", JWT_BEARER), ("assertion", assertion.as_str())];
         let answer = server.token(&form, Some(&server.proof(&agent))).await;
         answer.refused(400, "invalid_grant", "assertion_invalid");
     }
     let assertion = jws(&agent, &json!({ "alg": agent.algorithm().name() }), &good);
-    let form = [
-        ("grant_type", JWT_BEARER),
-        ("assertion", assertion.as_str()),
-    ];
-    let foreign = server
-        .token(&form, Some(&server.proof(&key(Curve::Ed25519))))
-        .await;
+    let form = [("grant_type", JWT_BEARER), ("assertion", assertion.as_str())];
+    let foreign = server.token(&form, Some(&server.proof(&key(Curve::Ed25519)))).await;
     foreign.refused(400, "invalid_dpop_proof", "proof_key_mismatch");
-    assert_eq!(
-        server
-            .token(&form, Some(&server.proof(&agent)))
-            .await
-            .status,
-        200
-    );
+    assert_eq!(server.token(&form, Some(&server.proof(&agent))).await.status, 200);
 }
 
 #[tokio::test]
@@ -388,21 +292,13 @@ async fn challenges_that_are_not_written() {
     let account = EvmWallet::new().account();
     let escrow = "https://escrow.example";
     for (body, error, reason) in [
-        (
-            json!({ "account": "nobody", "resource": escrow }),
-            "invalid_request",
-            "account_invalid",
-        ),
+        (json!({ "account": "nobody", "resource": escrow }), "invalid_request", "account_invalid"),
         (
             json!({ "account": "eip155:1:0x12", "resource": escrow }),
             "invalid_request",
             "account_invalid",
         ),
-        (
-            json!({ "account": account }),
-            "invalid_target",
-            "resource_required",
-        ),
+        (json!({ "account": account }), "invalid_target", "resource_required"),
         (
             json!({ "account": account, "resource": "https://x.example" }),
             "invalid_target",
@@ -433,11 +329,7 @@ async fn challenges_that_are_not_written() {
             "invalid_request",
             "parameter_unknown",
         ),
-        (
-            json!({ "account": 1 }),
-            "invalid_request",
-            "malformed_request",
-        ),
+        (json!({ "account": 1 }), "invalid_request", "malformed_request"),
         (
             json!({ "account": account.replace("eip155:1:", "eip155:10:"), "resource": escrow }),
             "invalid_request",
@@ -451,31 +343,19 @@ async fn challenges_that_are_not_written() {
 #[tokio::test]
 async fn a_stranger_does_not_burn_a_bare_nonce() {
     let ready = Ready::new().await;
-    let siwe = Siwe::new(&ready.server, &ready.wallet)
-        .await
-        .with_session_key(&ready.session);
+    let siwe = Siwe::new(&ready.server, &ready.wallet).await.with_session_key(&ready.session);
     let stranger = EvmWallet::new();
-    let copied = Siwe {
-        address: stranger.address(),
-        tail: siwe.tail.clone(),
-        ..siwe
-    };
+    let copied = Siwe { address: stranger.address(), tail: siwe.tail.clone(), ..siwe };
     let more = [("resource", RESOURCE)];
     let theirs = copied.text();
-    let answer = ready
-        .post_with(&theirs, &stranger.sign(&theirs), &more)
-        .await;
+    let answer = ready.post_with(&theirs, &stranger.sign(&theirs), &more).await;
     assert_eq!(answer.status, 200, "{answer:?}");
     // The owner's text still opens, once, on whatever chain it is written for.
     let mine = theirs.replace(&stranger.address(), &ready.wallet.address());
-    let answer = ready
-        .post_with(&mine, &ready.wallet.sign(&mine), &more)
-        .await;
+    let answer = ready.post_with(&mine, &ready.wallet.sign(&mine), &more).await;
     assert_eq!(answer.status, 200, "{answer:?}");
     let again = mine.replace("Chain ID: 1", "Chain ID: 137");
-    let answer = ready
-        .post_with(&again, &ready.wallet.sign(&again), &more)
-        .await;
+    let answer = ready.post_with(&again, &ready.wallet.sign(&again), &more).await;
     answer.refused(400, "invalid_grant", "nonce_used");
 }
 
@@ -487,10 +367,7 @@ async fn an_assertion_from_before_the_start() {
         "iat": START - 1, "exp": START + 50, "resource": RESOURCE,
     });
     let assertion = jws(&agent, &json!({ "alg": "EdDSA" }), &payload);
-    let form = [
-        ("grant_type", JWT_BEARER),
-        ("assertion", assertion.as_str()),
-    ];
+    let form = [("grant_type", JWT_BEARER), ("assertion", assertion.as_str())];
     let answer = server.token(&form, Some(&server.proof(&agent))).await;
     answer.refused(400, "invalid_grant", "assertion_expired");
 }
@@ -509,10 +386,7 @@ async fn a_denied_key_is_denied_by_each_of_its_names() {
         "iat": START, "exp": START + 50,
     });
     let assertion = jws(&agent, &json!({ "alg": "EdDSA" }), &payload);
-    let form = [
-        ("grant_type", JWT_BEARER),
-        ("assertion", assertion.as_str()),
-    ];
+    let form = [("grant_type", JWT_BEARER), ("assertion", assertion.as_str())];
     let answer = server.token(&form, Some(&server.proof(&agent))).await;
     answer.refused(400, "invalid_grant", "account_not_allowed");
 }

@@ -57,28 +57,16 @@ impl Server {
 
     async fn start(settings: Settings) -> Self {
         let clock = Arc::new(ManualClock::new(Timestamp::from_unix(START)));
-        let surroundings = Surroundings {
-            clock: Arc::clone(&clock) as _,
-            entropy: Arc::new(OsEntropy),
-        };
+        let surroundings =
+            Surroundings { clock: Arc::clone(&clock) as _, entropy: Arc::new(OsEntropy) };
         let app = App::bind(settings, surroundings).await.unwrap();
         let issuer = app.settings().issuer.issuer().to_owned();
         let base = format!("http://{}", app.settings().listen);
-        let operations = app
-            .operations_address()
-            .map(|address| format!("http://{address}"));
+        let operations = app.operations_address().map(|address| format!("http://{address}"));
         let (stop, stopped) = watch::channel(false);
         let running = Some(tokio::spawn(app.run(stopped)));
         let http = reqwest::Client::builder().no_proxy().build().unwrap();
-        Self {
-            issuer,
-            operations,
-            clock,
-            http,
-            stop,
-            running,
-            base,
-        }
+        Self { issuer, operations, clock, http, stop, running, base }
     }
 
     /// The URL of an endpoint at the server's own address, under the issuer's path.
@@ -94,22 +82,13 @@ impl Server {
     }
 
     pub(crate) async fn challenge(&self, body: &Value) -> Answer {
-        let sent = self
-            .http
-            .post(self.at("/challenge"))
-            .json(body)
-            .send()
-            .await
-            .unwrap();
+        let sent = self.http.post(self.at("/challenge")).json(body).send().await.unwrap();
         Answer::read(sent).await
     }
 
     pub(crate) async fn nonce(&self) -> String {
         let sent = self.http.get(self.at("/nonce")).send().await.unwrap();
-        Answer::read(sent).await.body["nonce"]
-            .as_str()
-            .unwrap()
-            .to_owned()
+        Answer::read(sent).await.body["nonce"].as_str().unwrap().to_owned()
     }
 
     pub(crate) async fn token(&self, form: &[(&str, &str)], proof: Option<&str>) -> Answer {
@@ -122,12 +101,7 @@ impl Server {
 
     /// A fresh proof for the token endpoint.
     pub(crate) fn proof(&self, key: &InMemorySigner) -> String {
-        dpop(
-            key,
-            &format!("{}/token", self.issuer),
-            self.now(),
-            json!({}),
-        )
+        dpop(key, &format!("{}/token", self.issuer), self.now(), json!({}))
     }
 
     /// Tells the server to stop and waits until it has.
@@ -160,17 +134,11 @@ impl Answer {
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
         let text = response.text().await.unwrap();
         let body = serde_json::from_str(&text).unwrap_or(Value::String(text));
-        Self {
-            status,
-            headers,
-            body,
-        }
+        Self { status, headers, body }
     }
 
     pub(crate) fn text(&self, member: &str) -> &str {
-        self.body[member]
-            .as_str()
-            .unwrap_or_else(|| panic!("no {member} in {self:?}"))
+        self.body[member].as_str().unwrap_or_else(|| panic!("no {member} in {self:?}"))
     }
 
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
@@ -261,13 +229,7 @@ impl EvmWallet {
         let spelled: String = digits
             .chars()
             .zip(checksum.chars())
-            .map(|(c, sum)| {
-                if sum >= '8' {
-                    c.to_ascii_uppercase()
-                } else {
-                    c
-                }
-            })
+            .map(|(c, sum)| if sum >= '8' { c.to_ascii_uppercase() } else { c })
             .collect();
         format!("0x{spelled}")
     }
@@ -323,14 +285,7 @@ impl<'a> Siwe<'a> {
     }
 
     pub(crate) fn text(&self) -> String {
-        let Self {
-            domain,
-            uri,
-            address,
-            nonce,
-            tail,
-            ..
-        } = self;
+        let Self { domain, uri, address, nonce, tail, .. } = self;
         let issued = Timestamp::from_unix(self.issued_at);
         let _ = self.server;
         format!(

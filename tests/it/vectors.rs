@@ -30,11 +30,7 @@ fn published_cases_are_answered_as_they_expect() {
         let report = judge_folder(folder).unwrap();
         assert!(report.failed.is_empty(), "{report}");
         assert!(report.skipped_files.is_empty(), "{report}");
-        assert_eq!(
-            (report.passed, report.skipped),
-            (passed, skipped),
-            "{folder}"
-        );
+        assert_eq!((report.passed, report.skipped), (passed, skipped), "{folder}");
     }
 }
 
@@ -42,12 +38,9 @@ fn published_cases_are_answered_as_they_expect() {
 #[test]
 fn turned_expectations_are_noticed() {
     let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/vectors/generated");
-    for (file, judged) in [
-        ("siwe.json", 21),
-        ("siws.json", 17),
-        ("did-key.json", 18),
-        ("dpop.json", 33),
-    ] {
+    for (file, judged) in
+        [("siwe.json", 21), ("siws.json", 17), ("did-key.json", 18), ("dpop.json", 33)]
+    {
         let text = std::fs::read_to_string(root.join(file)).unwrap();
         let turned = text
             .replace("\"expect\": \"accept\"", "\"expect\": \"turned\"")
@@ -56,11 +49,7 @@ fn turned_expectations_are_noticed() {
         assert_ne!(text, turned);
         let mut report = Report::default();
         countersign::vectors::judge_document(file, turned.as_bytes(), &mut report);
-        assert_eq!(
-            (report.passed, report.failed.len()),
-            (0, judged),
-            "{report}"
-        );
+        assert_eq!((report.passed, report.failed.len()), (0, judged), "{report}");
     }
 }
 
@@ -77,11 +66,7 @@ fn what_is_of_no_format_is_skipped_by_its_file() {
     judge("c", br#"{"cases": []}"#, &mut report);
     judge("d", br"{}", &mut report);
     assert_eq!(report.skipped_files, ["a", "b", "c", "d"]);
-    assert!(
-        report
-            .to_string()
-            .ends_with("\n0 passed, 0 failed, 4 skipped")
-    );
+    assert!(report.to_string().ends_with("\n0 passed, 0 failed, 4 skipped"));
 }
 
 /// The layout of Wycheproof for the curves, for which no file stands here.
@@ -101,12 +86,7 @@ fn wycheproof_groups_of_our_curves_are_judged() {
     let der_low = format!("3045022100{r}0220{low}");
     let der_high = format!("3046022100{r}022100{high}");
     for (kind, low, high, of_high) in [
-        (
-            "EcdsaP1363Verify",
-            format!("{r}{low}"),
-            format!("{r}{high}"),
-            "valid",
-        ),
+        ("EcdsaP1363Verify", format!("{r}{low}"), format!("{r}{high}"), "valid"),
         ("EcdsaVerify", der_low.clone(), der_high.clone(), "valid"),
         ("EcdsaBitcoinVerify", der_low, der_high, "invalid"),
     ] {

@@ -128,10 +128,7 @@ impl Issuer {
         if address.url().query().is_some() || text.ends_with('/') {
             return Err(AddressError::Issuer);
         }
-        Ok(Self {
-            text: text.to_owned(),
-            address,
-        })
+        Ok(Self { text: text.to_owned(), address })
     }
 
     /// The identifier, exactly as it stands in metadata, messages and tokens.
@@ -151,9 +148,7 @@ impl Issuer {
     pub fn metadata_address(&self) -> Result<Address, AddressError> {
         let path = self.address.path().trim_end_matches('/');
         let origin = self.address.origin();
-        Address::parse(&format!(
-            "{origin}/.well-known/oauth-authorization-server{path}"
-        ))
+        Address::parse(&format!("{origin}/.well-known/oauth-authorization-server{path}"))
     }
 }
 
@@ -193,10 +188,7 @@ mod tests {
         let plain = Issuer::parse("https://auth.example/").unwrap();
         assert_eq!(plain.as_str(), "https://auth.example");
         let at = |issuer: &Issuer| issuer.metadata_address().unwrap().to_string();
-        assert_eq!(
-            at(&plain),
-            "https://auth.example/.well-known/oauth-authorization-server"
-        );
+        assert_eq!(at(&plain), "https://auth.example/.well-known/oauth-authorization-server");
         let nested = Issuer::parse("https://auth.example/tenant/a").unwrap();
         assert_eq!(
             at(&nested),

@@ -133,12 +133,7 @@ impl<'a> Message<'a> {
             return Err(ChallengeError::Shape("the statement reads like a field"));
         }
         let (fields, resources) = fields(lines)?;
-        Ok(Self {
-            header,
-            address,
-            fields,
-            resources,
-        })
+        Ok(Self { header, address, fields, resources })
     }
 
     fn field(&self, label: &str) -> Option<&'a str> {
@@ -162,9 +157,7 @@ fn fields<'a>(lines: impl Iterator<Item = &'a str>) -> Result<Fields<'a>, Challe
         let label = label.ok_or(ChallengeError::Shape("a line has no known label"))?;
         let value = line.strip_prefix(label).unwrap_or_default();
         if label == "Resources:" && !value.is_empty() {
-            return Err(ChallengeError::Shape(
-                "resources stand on lines of their own",
-            ));
+            return Err(ChallengeError::Shape("resources stand on lines of their own"));
         }
         if fields.insert(label, value).is_some() {
             return Err(ChallengeError::Shape("a line stands there twice"));
@@ -204,11 +197,7 @@ fn check_account(
             let spelled = chain_id.unwrap_or_default();
             let plain = spelled.strip_prefix("solana:").unwrap_or(spelled);
             let names_ours = SOLANA_NETWORKS.contains(&(reference, plain)) || plain == reference;
-            if names_ours {
-                Ok(())
-            } else {
-                Err(differs("Chain ID", reference, spelled))
-            }
+            if names_ours { Ok(()) } else { Err(differs("Chain ID", reference, spelled)) }
         }
         _ => {
             same("account", account.address(), Some(message.address))?;
@@ -224,9 +213,8 @@ fn check_account(
 
 /// Exactly our session key, if there is one, and then one ReCap.
 fn check_resources(entries: &[&str], expected: &Expected<'_>) -> Result<(), ChallengeError> {
-    let (recap, before) = entries
-        .split_last()
-        .ok_or(ChallengeError::Shape("it names no resources"))?;
+    let (recap, before) =
+        entries.split_last().ok_or(ChallengeError::Shape("it names no resources"))?;
     let mut session_keys = 0;
     for entry in before {
         match (Thumbprint::from_uri(entry), expected.session_key) {
@@ -289,19 +277,11 @@ fn check_recap(entry: &str, expected: &Expected<'_>) -> Result<(), ChallengeErro
 
 fn same(line: &'static str, expected: &str, received: Option<&str>) -> Result<(), ChallengeError> {
     let received = received.unwrap_or_default();
-    if received == expected {
-        Ok(())
-    } else {
-        Err(differs(line, expected, received))
-    }
+    if received == expected { Ok(()) } else { Err(differs(line, expected, received)) }
 }
 
 fn differs(line: &'static str, expected: &str, received: &str) -> ChallengeError {
-    ChallengeError::Differs {
-        line,
-        expected: expected.to_owned(),
-        received: shortened(received),
-    }
+    ChallengeError::Differs { line, expected: expected.to_owned(), received: shortened(received) }
 }
 
 fn shortened(text: &str) -> String {

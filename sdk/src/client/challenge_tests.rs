@@ -58,19 +58,12 @@ fn what_was_asked_for_is_signed() {
         let account: Account = account.parse().unwrap();
         for session_key in [true, false] {
             let text = text(&account, session_key);
-            assert_eq!(
-                check(&text, &expected(&account, session_key)),
-                Ok(()),
-                "{text}"
-            );
+            assert_eq!(check(&text, &expected(&account, session_key)), Ok(()), "{text}");
         }
     }
     let lower: Account = ETHEREUM.to_lowercase().parse().unwrap();
     let checksummed: Account = ETHEREUM.parse().unwrap();
-    assert_eq!(
-        check(&text(&checksummed, true), &expected(&lower, true)),
-        Ok(())
-    );
+    assert_eq!(check(&text(&checksummed, true), &expected(&lower, true)), Ok(()));
 }
 
 #[test]
@@ -105,10 +98,7 @@ fn each_line_is_enforced_alone() {
     for (from, to) in changes {
         let changed = whole.replacen(from, to, 1);
         assert_ne!(changed, whole, "{from}");
-        assert!(
-            check(&changed, &expected(&account, true)).is_err(),
-            "{changed}"
-        );
+        assert!(check(&changed, &expected(&account, true)).is_err(), "{changed}");
     }
     for after in ["\n", "\n- urn:x:y", "\nRequest ID: 1"] {
         assert!(check(&(whole.clone() + after), &expected(&account, true)).is_err());
@@ -155,10 +145,6 @@ fn the_recap_grants_what_was_asked_for() {
     ] {
         assert!(with(json).is_err(), "{json}");
     }
-    let open = Expected {
-        resource: None,
-        scope: None,
-        ..expected(&account, false)
-    };
+    let open = Expected { resource: None, scope: None, ..expected(&account, false) };
     assert_eq!(check(&text(&account, false), &open), Ok(()));
 }

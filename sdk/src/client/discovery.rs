@@ -56,10 +56,7 @@ pub async fn key_set(http: &Http, metadata: &Metadata) -> Result<Vec<u8>, Client
 
 fn accept(issuer: &Issuer, document: &Document) -> Result<Metadata, ClientError> {
     let origin = issuer.address().origin();
-    let refused = |fault: String| ClientError::Protocol {
-        server: origin.clone(),
-        fault,
-    };
+    let refused = |fault: String| ClientError::Protocol { server: origin.clone(), fault };
     if document.issuer != issuer.as_str() {
         return Err(refused(format!(
             "its metadata names the issuer {:?}, not {:?}",
@@ -114,10 +111,7 @@ mod tests {
             "https://auth.example:444/token",
             "/token",
         ] {
-            assert!(
-                accept(&issuer, &document("https://auth.example", token)).is_err(),
-                "{token}"
-            );
+            assert!(accept(&issuer, &document("https://auth.example", token)).is_err(), "{token}");
         }
     }
 }

@@ -72,33 +72,18 @@ async fn read(mut stream: TcpStream) -> (Received, TcpStream) {
         if let Some(end) = bytes.windows(4).position(|four| four == b"\r\n\r\n") {
             break end;
         }
-        assert_ne!(
-            stream.read_buf(&mut bytes).await.unwrap(),
-            0,
-            "closed early"
-        );
+        assert_ne!(stream.read_buf(&mut bytes).await.unwrap(), 0, "closed early");
     };
     let head = String::from_utf8(bytes[..end].to_vec()).unwrap();
     let mut lines = head.split("\r\n");
-    let mut received = Received {
-        line: lines.next().unwrap().to_owned(),
-        ..Received::default()
-    };
+    let mut received = Received { line: lines.next().unwrap().to_owned(), ..Received::default() };
     for line in lines {
         let (name, value) = line.split_once(": ").unwrap();
-        received
-            .headers
-            .push((name.to_lowercase(), value.to_owned()));
+        received.headers.push((name.to_lowercase(), value.to_owned()));
     }
-    let length = received
-        .header("content-length")
-        .map_or(0, |text| text.parse().unwrap());
+    let length = received.header("content-length").map_or(0, |text| text.parse().unwrap());
     while bytes.len() < end + 4 + length {
-        assert_ne!(
-            stream.read_buf(&mut bytes).await.unwrap(),
-            0,
-            "closed early"
-        );
+        assert_ne!(stream.read_buf(&mut bytes).await.unwrap(), 0, "closed early");
     }
     received.body = String::from_utf8(bytes[end + 4..].to_vec()).unwrap();
     (received, stream)

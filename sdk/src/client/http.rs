@@ -75,12 +75,7 @@ impl Http {
             .user_agent(concat!("countersign-sdk/", env!("CARGO_PKG_VERSION")))
             .build()
             .map_err(|error| NetworkError::new("this machine", error))?;
-        Ok(Self(Arc::new(Inner {
-            client,
-            clock,
-            entropy,
-            peers: Mutex::default(),
-        })))
+        Ok(Self(Arc::new(Inner { client, clock, entropy, peers: Mutex::default() })))
     }
 
     /// Now, by the clock of the server at `origin`; while that is unknown, by the one at
@@ -247,10 +242,7 @@ fn refusal(status: u16, headers: &HeaderMap, body: &[u8]) -> ServerRefusal {
 
 /// A server's text as it may stand in a log or on a terminal.
 fn printable(text: String) -> String {
-    text.chars()
-        .take(300)
-        .map(|c| if c.is_control() { ' ' } else { c })
-        .collect()
+    text.chars().take(300).map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 
 #[cfg(test)]
@@ -280,10 +272,7 @@ mod tests {
 
     #[test]
     fn a_second_of_difference_is_none() {
-        assert_eq!(
-            clock_offset(&headers("Sun, 06 Nov 1994 08:49:38 GMT"), NOW),
-            Some(0)
-        );
+        assert_eq!(clock_offset(&headers("Sun, 06 Nov 1994 08:49:38 GMT"), NOW), Some(0));
         let mut cached = headers("Sun, 06 Nov 1994 08:48:37 GMT");
         cached.insert(AGE, "60".parse().unwrap());
         assert_eq!(clock_offset(&cached, NOW), Some(0));
@@ -293,10 +282,7 @@ mod tests {
     #[test]
     fn a_refusal_that_is_not_json_is_still_one() {
         let refused = refusal(502, &HeaderMap::new(), b"<html>");
-        assert_eq!(
-            (refused.status, refused.error.as_str()),
-            (502, "no OAuth error")
-        );
+        assert_eq!((refused.status, refused.error.as_str()), (502, "no OAuth error"));
         let body =
             br#"{"error":"invalid_grant","reason":"nonce_used","error_description":"a\u001b[2Jb"}"#;
         let refused = refusal(400, &HeaderMap::new(), body);

@@ -54,11 +54,7 @@ impl InMemoryWallet {
             .ok_or(WalletKeyError::Curve(Curve::Secp256k1.name()))?;
         let chain = ChainId::new("eip155", &chain_id.to_string())?;
         let account = Account::Chain(ChainAccount::new(chain, &address)?);
-        Ok(Self {
-            signer,
-            account,
-            kind: Kind::Ethereum,
-        })
+        Ok(Self { signer, account, kind: Kind::Ethereum })
     }
 
     /// A Solana account on the main network.
@@ -73,11 +69,7 @@ impl InMemoryWallet {
         let address = bs58::encode(key.as_bytes()).into_string();
         let chain = ChainId::new("solana", SOLANA_MAINNET)?;
         let account = Account::Chain(ChainAccount::new(chain, &address)?);
-        Ok(Self {
-            signer,
-            account,
-            kind: Kind::Solana,
-        })
+        Ok(Self { signer, account, kind: Kind::Solana })
     }
 
     /// A raw key that is its own account, `did:key:…`.
@@ -87,11 +79,7 @@ impl InMemoryWallet {
     pub fn raw(signer: InMemorySigner) -> Result<Self, WalletKeyError> {
         let account = Account::of_key(signer.public_key())
             .ok_or(WalletKeyError::Curve("Ed25519 or secp256k1"))?;
-        Ok(Self {
-            signer,
-            account,
-            kind: Kind::Raw,
-        })
+        Ok(Self { signer, account, kind: Kind::Raw })
     }
 }
 
@@ -157,13 +145,10 @@ fn ethereum_address(key: &PublicKey) -> Option<String> {
     let lower = hex::encode(Keccak256::digest(point).get(12..)?);
     // A letter is upper case where the hash of the text has a digit of 8 or more in its place.
     let checksum = hex::encode(Keccak256::digest(&lower));
-    let cased = lower.chars().zip(checksum.bytes()).map(|(letter, check)| {
-        if check >= b'8' {
-            letter.to_ascii_uppercase()
-        } else {
-            letter
-        }
-    });
+    let cased = lower
+        .chars()
+        .zip(checksum.bytes())
+        .map(|(letter, check)| if check >= b'8' { letter.to_ascii_uppercase() } else { letter });
     Some(["0x".to_owned(), cased.collect()].concat())
 }
 

@@ -38,13 +38,8 @@ pub struct Client {
 impl Client {
     /// A client that calls the resource of `session`.
     pub fn new(session: Session) -> Self {
-        let origins = session
-            .resource()
-            .and_then(|text| Address::parse(text).ok());
-        Self {
-            origins: origins.iter().map(Address::origin).collect(),
-            session: Arc::new(session),
-        }
+        let origins = session.resource().and_then(|text| Address::parse(text).ok());
+        Self { origins: origins.iter().map(Address::origin).collect(), session: Arc::new(session) }
     }
 
     /// Also sends the token to `origin`, for a resource that is served elsewhere than it is named.
@@ -121,8 +116,7 @@ impl Request {
 
     /// A JSON text as the body, with its content type.
     pub fn json(self, json: impl Into<String>) -> Self {
-        self.header(CONTENT_TYPE.as_str(), "application/json")
-            .body(json.into())
+        self.header(CONTENT_TYPE.as_str(), "application/json").body(json.into())
     }
 
     /// How long each attempt may take; 60 seconds unless said.
@@ -160,9 +154,7 @@ fn field(name: &str, value: &str) -> Result<(HeaderName, HeaderValue), ClientErr
     let name = HeaderName::from_bytes(name.as_bytes())
         .map_err(|_| ClientError::Request("a header's name is none of HTTP"))?;
     if name == AUTHORIZATION || name == "dpop" {
-        return Err(ClientError::Request(
-            "Authorization and DPoP are written by the client",
-        ));
+        return Err(ClientError::Request("Authorization and DPoP are written by the client"));
     }
     let value = HeaderValue::from_str(value)
         .map_err(|_| ClientError::Request("a header's value is none of HTTP"))?;
@@ -234,9 +226,7 @@ impl Call<'_> {
     }
 
     fn now(&self) -> crate::time::Timestamp {
-        self.session
-            .http()
-            .now_at(&self.origin, &self.issuer_origin)
+        self.session.http().now_at(&self.origin, &self.issuer_origin)
     }
 
     /// Whether the answer taught us another time than the one the proof was made with.
@@ -246,10 +236,7 @@ impl Call<'_> {
     }
 
     fn answer(&self, inner: reqwest::Response) -> Response {
-        Response {
-            origin: self.origin.clone(),
-            inner,
-        }
+        Response { origin: self.origin.clone(), inner }
     }
 }
 
@@ -273,10 +260,7 @@ fn challenge_error(headers: &HeaderMap) -> Option<Fault> {
     let challenges = headers.get_all(WWW_AUTHENTICATE).iter();
     let texts = challenges.filter_map(|value| value.to_str().ok());
     texts
-        .filter(|text| {
-            text.get(..4)
-                .is_some_and(|scheme| scheme.eq_ignore_ascii_case("dpop"))
-        })
+        .filter(|text| text.get(..4).is_some_and(|scheme| scheme.eq_ignore_ascii_case("dpop")))
         .find_map(|text| {
             let (_, rest) = text.split_once("error=\"")?;
             match rest.split('"').next()? {

@@ -21,16 +21,14 @@ async fn servers(
     api: impl Fn(&Received) -> Answer + Send + Sync + 'static,
 ) -> Double {
     let number = AtomicU64::new(0);
-    Double::start(
-        move |origin, request| match request.line.split(' ').nth(1) {
-            Some("/token") => {
-                let number = number.fetch_add(1, Ordering::SeqCst) + 1;
-                token(&format!("token-{number}"), seconds)
-            }
-            Some(path) if path.starts_with("/.well-known/") => metadata(origin),
-            _ => api(request),
-        },
-    )
+    Double::start(move |origin, request| match request.line.split(' ').nth(1) {
+        Some("/token") => {
+            let number = number.fetch_add(1, Ordering::SeqCst) + 1;
+            token(&format!("token-{number}"), seconds)
+        }
+        Some(path) if path.starts_with("/.well-known/") => metadata(origin),
+        _ => api(request),
+    })
     .await
 }
 
@@ -38,9 +36,7 @@ async fn client_of(double: &Double, clock: &Arc<ManualClock>) -> Client {
     let clock: Arc<ManualClock> = Arc::clone(clock);
     let http = Http::with(clock, Arc::new(OsEntropy)).unwrap();
     let key = Arc::new(InMemorySigner::generate(Curve::Ed25519, &OsEntropy).unwrap());
-    let sign_in = SignIn::new(&double.origin)
-        .resource(&double.origin)
-        .http(http);
+    let sign_in = SignIn::new(&double.origin).resource(&double.origin).http(http);
     Client::new(sign_in.agent(key).await.unwrap())
 }
 
@@ -62,12 +58,7 @@ async fn a_call_carries_token_and_proof() {
     let double = servers(300, |_| ok()).await;
     let client = client_of(&double, &clock()).await;
     let url = format!("{}/pay?x=1", double.origin);
-    let answer = client
-        .request("POST", &url)
-        .json("{}")
-        .send()
-        .await
-        .unwrap();
+    let answer = client.request("POST", &url).json("{}").send().await.unwrap();
     assert_eq!(answer.text().await.unwrap(), "done");
     let sent = &double.received("POST /pay?x=1")[0];
     assert_eq!(sent.header("authorization"), Some("DPoP token-1"));
@@ -139,18 +130,14 @@ async fn many_callers_renew_once() {
     let clock = clock();
     let client = client_of(&double, &clock).await;
     clock.advance(280);
-    let calls: Vec<_> = (0..16)
-        .map(|_| tokio::spawn(client.request("GET", &double.origin).send()))
-        .collect();
+    let calls: Vec<_> =
+        (0..16).map(|_| tokio::spawn(client.request("GET", &double.origin).send())).collect();
     for call in calls {
         assert_eq!(call.await.unwrap().unwrap().status(), 200);
     }
     assert_eq!(double.received("POST /token").len(), 2);
     let sent = double.received("GET / ");
-    assert!(
-        sent.iter()
-            .all(|one| one.header("authorization") == Some("DPoP token-2"))
-    );
+    assert!(sent.iter().all(|one| one.header("authorization") == Some("DPoP token-2")));
 }
 
 #[tokio::test]
@@ -175,11 +162,7 @@ async fn a_kept_session_ends_with_its_token() {
 async fn a_redirect_is_an_answer() {
     let double = servers(300, |request| match request.line.contains("/elsewhere") {
         true => ok(),
-        false => (
-            302,
-            vec![("Location", "/elsewhere".to_owned())],
-            String::new(),
-        ),
+        false => (302, vec![("Location", "/elsewhere".to_owned())], String::new()),
     })
     .await;
     let client = client_of(&double, &clock()).await;
@@ -194,10 +177,7 @@ async fn a_token_stays_with_its_resource() {
     let other = servers(300, |_| ok()).await;
     let client = client_of(&double, &clock()).await;
     let refused = client.request("GET", &other.origin).send().await;
-    assert!(matches!(
-        refused,
-        Err(ClientError::Address(AddressError::OtherServer { .. }))
-    ));
+    assert!(matches!(refused, Err(ClientError::Address(AddressError::OtherServer { .. }))));
     assert!(other.received("GET").is_empty());
     let client = client.also_at(&other.origin).unwrap();
     assert!(client.request("GET", &other.origin).send().await.is_ok());
@@ -211,9 +191,7 @@ async fn what_cannot_be_sent_is_not() {
     for request in [
         client.request("G T", url),
         client.request("GET", "http://api.example/"),
-        client
-            .request("GET", url)
-            .header("authorization", "Bearer x"),
+        client.request("GET", url).header("authorization", "Bearer x"),
         client.request("GET", url).header("DPoP", "x"),
         client.request("GET", url).header("a", "b\r\nc"),
     ] {

@@ -56,12 +56,7 @@ impl Session {
         named: bool,
     ) -> Result<Self, ClientError> {
         let token = plan.sign_in_wallet(&*wallet, &*signer, named).await?;
-        Ok(Self::with(
-            plan,
-            signer,
-            Prover::Wallet { wallet, named },
-            token,
-        ))
+        Ok(Self::with(plan, signer, Prover::Wallet { wallet, named }, token))
     }
 
     pub(super) async fn of_agent(plan: Plan, signer: Arc<dyn Signer>) -> Result<Self, ClientError> {

@@ -337,10 +337,7 @@ impl Plan {
     }
 
     fn protocol(&self, fault: &str) -> ClientError {
-        ClientError::Protocol {
-            server: self.issuer.as_str().to_owned(),
-            fault: fault.to_owned(),
-        }
+        ClientError::Protocol { server: self.issuer.as_str().to_owned(), fault: fault.to_owned() }
     }
 }
 

@@ -41,16 +41,14 @@ fn challenge(origin: &str, request: &Received) -> Answer {
 }
 
 async fn issuer(alter: fn(String) -> String) -> Double {
-    Double::start(
-        move |origin, request| match request.line.split(' ').nth(1) {
-            Some("/challenge") => {
-                let (status, headers, body) = challenge(origin, request);
-                (status, headers, alter(body))
-            }
-            Some("/token") => token("a-token", 300),
-            _ => metadata(origin),
-        },
-    )
+    Double::start(move |origin, request| match request.line.split(' ').nth(1) {
+        Some("/challenge") => {
+            let (status, headers, body) = challenge(origin, request);
+            (status, headers, alter(body))
+        }
+        Some("/token") => token("a-token", 300),
+        _ => metadata(origin),
+    })
     .await
 }
 
@@ -61,9 +59,7 @@ async fn a_wallet_names_the_session_key_and_a_bare_key_does_not() {
         let bytes = new_key(Curve::Secp256k1).secret_bytes();
         let key = || InMemorySigner::from_bytes(Curve::Secp256k1, &bytes).unwrap();
         let wallet = Arc::new(InMemoryWallet::raw(key()).unwrap());
-        let mut sign_in = SignIn::new(&double.origin)
-            .resource("https://a.example")
-            .scope("read");
+        let mut sign_in = SignIn::new(&double.origin).resource("https://a.example").scope("read");
         if !with_session_key {
             sign_in = sign_in.proven_key(Arc::new(key()));
         }
@@ -113,18 +109,11 @@ async fn an_altered_challenge_never_reaches_the_wallet() {
         for alter in alter {
             let double = issuer(*alter).await;
             let account = Account::of_key(new_key(Curve::Ed25519).public_key()).unwrap();
-            let wallet = Arc::new(Watched {
-                account,
-                asked: AtomicBool::new(false),
-            });
+            let wallet = Arc::new(Watched { account, asked: AtomicBool::new(false) });
             let sign_in = SignIn::new(&double.origin).resource("https://a.example");
             let refused = sign_in.wallet(Arc::clone(&wallet) as _).await.unwrap_err();
             assert_eq!(wallet.asked.load(Ordering::SeqCst), reaches, "{refused}");
-            assert_eq!(
-                matches!(refused, ClientError::Challenge(_)),
-                !reaches,
-                "{refused}"
-            );
+            assert_eq!(matches!(refused, ClientError::Challenge(_)), !reaches, "{refused}");
             assert!(double.received("POST /token").is_empty());
         }
     }

@@ -97,9 +97,7 @@ impl TokenAnswer {
             issued_at: asked_at,
             expires_at: asked_at.plus(self.expires_in),
             // RFC 6749 §5.1: absent when it is what was asked for.
-            scope: self
-                .scope
-                .unwrap_or_else(|| scope.unwrap_or_default().to_owned()),
+            scope: self.scope.unwrap_or_else(|| scope.unwrap_or_default().to_owned()),
             sub: self.sub.unwrap_or_default(),
             resource: resource.map(str::to_owned),
         })

@@ -59,10 +59,7 @@ mod tests {
             "did:key:z6Mkr3y8hdfPpDXsCiq9BwESt82x4tQBFtMVc5igofhwk2Pm",
             "did:key:zQ3shRDmNWU5a5giciqJ6XS2LQu6FAnD8XQnaYWNTp41YJ9s8",
         ] {
-            assert_eq!(
-                PublicKey::from_did_key(did).unwrap().to_did_key().unwrap(),
-                did
-            );
+            assert_eq!(PublicKey::from_did_key(did).unwrap().to_did_key().unwrap(), did);
         }
     }
 

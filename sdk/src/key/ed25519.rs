@@ -14,9 +14,8 @@ pub(super) struct Key(VerifyingKey);
 
 impl Key {
     pub(super) fn from_bytes(bytes: &[u8]) -> Result<Self, KeyError> {
-        let bytes: &[u8; 32] = bytes
-            .try_into()
-            .map_err(|_| KeyError::Encoding("an Ed25519 key has 32 bytes"))?;
+        let bytes: &[u8; 32] =
+            bytes.try_into().map_err(|_| KeyError::Encoding("an Ed25519 key has 32 bytes"))?;
         if !is_canonical(bytes) {
             return Err(KeyError::NotOnCurve);
         }

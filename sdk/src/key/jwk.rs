@@ -82,10 +82,7 @@ impl ReceivedJwk<'_> {
     }
 
     fn to_ec(&self, curve: Curve) -> Result<PublicKey, KeyError> {
-        let (x, y) = (
-            coordinate(self.x.as_deref())?,
-            coordinate(self.y.as_deref())?,
-        );
+        let (x, y) = (coordinate(self.x.as_deref())?, coordinate(self.y.as_deref())?);
         let mut sec1 = [4; 65];
         for (to, from) in sec1.iter_mut().skip(1).zip(x.iter().chain(&y)) {
             *to = *from;
@@ -99,15 +96,11 @@ fn coordinate(text: Option<&str>) -> Result<[u8; 32], KeyError> {
     let text = text.ok_or(KeyError::Encoding("a JWK coordinate is missing"))?;
     let mut bytes = [0; 32];
     if text.len() != 43 {
-        return Err(KeyError::Encoding(
-            "a JWK coordinate is 43 characters of base64url",
-        ));
+        return Err(KeyError::Encoding("a JWK coordinate is 43 characters of base64url"));
     }
     match URL_SAFE_NO_PAD.decode_slice(text, &mut bytes) {
         Ok(32) => Ok(bytes),
-        Ok(_) | Err(_) => Err(KeyError::Encoding(
-            "a JWK coordinate is not canonical base64url",
-        )),
+        Ok(_) | Err(_) => Err(KeyError::Encoding("a JWK coordinate is not canonical base64url")),
     }
 }
 
@@ -141,20 +134,12 @@ impl PublicKey {
         let curve = self.curve();
         let encode = |part: &[u8]| URL_SAFE_NO_PAD.encode(part);
         match curve {
-            Curve::Ed25519 => PublicJwk {
-                kty: "OKP",
-                crv: curve.name(),
-                x: encode(self.as_bytes()),
-                y: None,
-            },
+            Curve::Ed25519 => {
+                PublicJwk { kty: "OKP", crv: curve.name(), x: encode(self.as_bytes()), y: None }
+            }
             Curve::P256 | Curve::Secp256k1 => {
                 let (x, y) = self.coordinates();
-                PublicJwk {
-                    kty: "EC",
-                    crv: curve.name(),
-                    x: encode(x),
-                    y: Some(encode(y)),
-                }
+                PublicJwk { kty: "EC", crv: curve.name(), x: encode(x), y: Some(encode(y)) }
             }
         }
     }
@@ -187,10 +172,7 @@ mod tests {
         let jwk =
             br#"{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}"#;
         let key = PublicKey::from_jwk_json(jwk).unwrap();
-        assert_eq!(
-            key.thumbprint().to_string(),
-            "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k"
-        );
+        assert_eq!(key.thumbprint().to_string(), "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k");
     }
 
     #[test]
@@ -198,10 +180,7 @@ mod tests {
         let private = br#"{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo","d":"x"}"#;
         assert_eq!(PublicKey::from_jwk_json(private), Err(KeyError::PrivateKey));
         let repeated = br#"{"kty":"OKP","kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}"#;
-        assert!(matches!(
-            PublicKey::from_jwk_json(repeated),
-            Err(KeyError::Encoding(_))
-        ));
+        assert!(matches!(PublicKey::from_jwk_json(repeated), Err(KeyError::Encoding(_))));
         let null = br#"{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo","k":"aaaa"}"#;
         assert_eq!(PublicKey::from_jwk_json(null), Err(KeyError::PrivateKey));
     }

@@ -73,9 +73,7 @@ impl Algorithm {
 
     /// The algorithm of that JOSE name, compared exactly; `None` for all others, `none` included.
     pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL
-            .into_iter()
-            .find(|algorithm| algorithm.name() == name)
+        Self::ALL.into_iter().find(|algorithm| algorithm.name() == name)
     }
 
     /// The only curve that this algorithm signs on.

@@ -41,12 +41,8 @@ impl Key {
 
     pub(super) fn verify(&self, message: &[u8], signature: &[u8]) -> Result<(), SignatureError> {
         if signature.len() != 64 {
-            return Err(SignatureError::Malformed(
-                "an ES256 signature has 64 bytes, r then s",
-            ));
+            return Err(SignatureError::Malformed("an ES256 signature has 64 bytes, r then s"));
         }
-        self.parsed
-            .verify_sig(message, signature)
-            .map_err(|_| SignatureError::Mismatch)
+        self.parsed.verify_sig(message, signature).map_err(|_| SignatureError::Mismatch)
     }
 }

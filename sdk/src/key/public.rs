@@ -140,11 +140,6 @@ impl PublicKey {
 
 impl fmt::Debug for PublicKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "PublicKey({} {})",
-            self.curve().name(),
-            self.thumbprint()
-        )
+        write!(f, "PublicKey({} {})", self.curve().name(), self.thumbprint())
     }
 }

@@ -1,7 +1,7 @@
 //! secp256k1 ECDSA behind one function each: decode a key, verify, recover.
 //!
-//! Two implementations stand behind them: [`reference`] (k256) and, with the feature
-//! `libsecp256k1`, [`native`] (Bitcoin Core's C library). What is policy – lengths, the range of
+//! Two implementations stand behind them: [`mod@reference`] (k256) and, with the feature
+//! `libsecp256k1`, `native` (Bitcoin Core's C library). What is policy – lengths, the range of
 //! r and s, low S, recovery ids – is decided here, once, before either of them is asked, so that
 //! both give the same verdicts; a differential fuzz target and all vectors hold them to it.
 
@@ -54,9 +54,7 @@ impl Key {
             (33, Some(2 | 3)) | (65, Some(4)) => {
                 chosen::decode(bytes).map(Self).ok_or(KeyError::NotOnCurve)
             }
-            _ => Err(KeyError::Encoding(
-                "a secp256k1 key has 33 or 65 bytes in SEC 1 form",
-            )),
+            _ => Err(KeyError::Encoding("a secp256k1 key has 33 or 65 bytes in SEC 1 form")),
         }
     }
 

@@ -8,17 +8,14 @@ use secp256k1::{Message, PublicKey};
 
 /// The uncompressed form (65 bytes) of a SEC 1 key, or `None` when it is not on the curve.
 pub fn decode(sec1: &[u8]) -> Option<[u8; 65]> {
-    PublicKey::from_slice(sec1)
-        .ok()
-        .map(|key| key.serialize_uncompressed())
+    PublicKey::from_slice(sec1).ok().map(|key| key.serialize_uncompressed())
 }
 
 /// Whether `signature` (r‖s, either S) by `key` (65 bytes) fits the 32-byte digest.
 pub fn verify(key: &[u8; 65], digest: &[u8; 32], signature: &[u8; 64]) -> bool {
-    let (Ok(key), Ok(mut signature)) = (
-        PublicKey::from_slice(key),
-        Signature::from_compact(signature),
-    ) else {
+    let (Ok(key), Ok(mut signature)) =
+        (PublicKey::from_slice(key), Signature::from_compact(signature))
+    else {
         return false;
     };
     // The library takes the low S alone; the parent has already refused high S where it must.
@@ -30,8 +27,6 @@ pub fn verify(key: &[u8; 65], digest: &[u8; 32], signature: &[u8; 64]) -> bool {
 pub fn recover(digest: &[u8; 32], signature: &[u8; 64], recovery_id: u8) -> Option<[u8; 65]> {
     let id = RecoveryId::try_from(i32::from(recovery_id)).ok()?;
     let signature = RecoverableSignature::from_compact(signature, id).ok()?;
-    let key = signature
-        .recover_ecdsa(Message::from_digest(*digest))
-        .ok()?;
+    let key = signature.recover_ecdsa(Message::from_digest(*digest)).ok()?;
     Some(key.serialize_uncompressed())
 }

@@ -13,10 +13,9 @@ pub fn decode(sec1: &[u8]) -> Option<[u8; 65]> {
 
 /// Whether `signature` (r‖s, either S) by `key` (65 bytes) fits the 32-byte digest.
 pub fn verify(key: &[u8; 65], digest: &[u8; 32], signature: &[u8; 64]) -> bool {
-    let (Ok(key), Ok(signature)) = (
-        VerifyingKey::from_sec1_bytes(key),
-        Signature::from_slice(signature),
-    ) else {
+    let (Ok(key), Ok(signature)) =
+        (VerifyingKey::from_sec1_bytes(key), Signature::from_slice(signature))
+    else {
         return false;
     };
     key.verify_prehash(digest, &signature.normalize_s()).is_ok()

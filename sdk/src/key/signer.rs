@@ -68,10 +68,7 @@ pub struct InMemorySigner {
 enum Secret {
     Ed25519(Ed25519Key),
     Secp256k1(Secp256k1Key),
-    P256 {
-        scalar: Zeroizing<[u8; 32]>,
-        pair: Box<EcdsaKeyPair>,
-    },
+    P256 { scalar: Zeroizing<[u8; 32]>, pair: Box<EcdsaKeyPair> },
 }
 
 /// The members of a private JWK (RFC 7517 §9.3) that hold the key.
@@ -88,9 +85,7 @@ impl InMemorySigner {
     /// [`SecretKeyError::Entropy`]; `OutOfRange` with a probability of about 2⁻¹²⁸.
     pub fn generate(curve: Curve, entropy: &dyn Entropy) -> Result<Self, SecretKeyError> {
         let mut bytes = Zeroizing::new([0; 32]);
-        entropy
-            .fill(&mut *bytes)
-            .map_err(|_| SecretKeyError::Entropy)?;
+        entropy.fill(&mut *bytes).map_err(|_| SecretKeyError::Entropy)?;
         Self::from_bytes(curve, &bytes)
     }
 
@@ -109,27 +104,18 @@ impl InMemorySigner {
             Curve::Secp256k1 => {
                 let key = Secp256k1Key::from_slice(bytes).map_err(|_| out_of_range)?;
                 let point = key.verifying_key().to_sec1_point(false);
-                (
-                    Secret::Secp256k1(key),
-                    PublicKey::from_sec1(curve, point.as_bytes()),
-                )
+                (Secret::Secp256k1(key), PublicKey::from_sec1(curve, point.as_bytes()))
             }
             Curve::P256 => {
                 let private = PrivateKey::from_private_key(&ECDH_P256, bytes);
                 let private = private.map_err(|_| out_of_range)?;
                 let point = private.compute_public_key().map_err(|_| out_of_range)?;
                 let pair = p256_pair(bytes, point.as_ref())?;
-                let secret = Secret::P256 {
-                    scalar: Zeroizing::new(*bytes),
-                    pair: Box::new(pair),
-                };
+                let secret = Secret::P256 { scalar: Zeroizing::new(*bytes), pair: Box::new(pair) };
                 (secret, PublicKey::from_sec1(curve, point.as_ref()))
             }
         };
-        Ok(Self {
-            secret,
-            public: public.map_err(|_| out_of_range)?,
-        })
+        Ok(Self { secret, public: public.map_err(|_| out_of_range)? })
     }
 
     /// A key from 64 hexadecimal digits, with or without `0x`.
@@ -155,9 +141,7 @@ impl InMemorySigner {
         let curve = [Curve::Ed25519, Curve::P256, Curve::Secp256k1]
             .into_iter()
             .find(|curve| curve.name() == jwk.crv)
-            .ok_or(SecretKeyError::Encoding(
-                "crv is none of Ed25519, P-256, secp256k1",
-            ))?;
+            .ok_or(SecretKeyError::Encoding("crv is none of Ed25519, P-256, secp256k1"))?;
         let mut bytes = Zeroizing::new([0; 32]);
         match URL_SAFE_NO_PAD.decode_slice(jwk.d.as_bytes(), &mut *bytes) {
             Ok(32) => Self::from_bytes(curve, &bytes),
@@ -290,11 +274,7 @@ mod tests {
             let signer = InMemorySigner::generate(curve, &OsEntropy).unwrap();
             let signature = signer.sign_now(b"text").unwrap();
             let key = signer.public_key();
-            assert_eq!(
-                key.verify(key.algorithm(), b"text", &signature),
-                Ok(()),
-                "{curve:?}"
-            );
+            assert_eq!(key.verify(key.algorithm(), b"text", &signature), Ok(()), "{curve:?}");
             assert!(key.verify(key.algorithm(), b"test", &signature).is_err());
         }
     }

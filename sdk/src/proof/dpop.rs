@@ -83,10 +83,7 @@ pub struct Window {
 impl Default for Window {
     /// 60 seconds back, 5 ahead.
     fn default() -> Self {
-        Self {
-            max_age: 60,
-            max_future_skew: 5,
-        }
+        Self { max_age: 60, max_future_skew: 5 }
     }
 }
 
@@ -184,10 +181,7 @@ impl VerifiedProof {
     /// The key, to spare the next proof by it some work.
     #[cfg(feature = "resource-server")]
     pub(crate) fn known_key(&self) -> KnownKey {
-        KnownKey {
-            key: Arc::clone(&self.key),
-            thumbprint: self.thumbprint,
-        }
+        KnownKey { key: Arc::clone(&self.key), thumbprint: self.thumbprint }
     }
 
     /// Its thumbprint.
@@ -273,8 +267,7 @@ pub(crate) fn check_by(
     check_request(&claims, expected)?;
     check_time(&claims, expected)?;
     // 3. The signature, by the key in the header.
-    key.verify(algorithm, jws.signing_input, &jws.signature)
-        .map_err(|_| DpopError::Signature)?;
+    key.verify(algorithm, jws.signing_input, &jws.signature).map_err(|_| DpopError::Signature)?;
     let thumbprint = known.map_or_else(|| key.thumbprint(), |known| known.thumbprint);
     // 4. A current nonce. After the signature, so that only a key's holder is told to retry.
     let nonce_fits = match claims.nonce.as_deref() {
@@ -307,17 +300,11 @@ fn check_request(claims: &Claims<'_>, expected: &Expected<'_>) -> Result<(), Dpo
     }
     if claims.htm != expected.method {
         let received = shortened(&claims.htm);
-        return Err(DpopError::Method {
-            expected: expected.method.to_owned(),
-            received,
-        });
+        return Err(DpopError::Method { expected: expected.method.to_owned(), received });
     }
     if !expected.target_uri.is_named_by(&claims.htu) {
         let received = shortened(&claims.htu);
-        return Err(DpopError::Target {
-            expected: expected.target_uri.to_string(),
-            received,
-        });
+        return Err(DpopError::Target { expected: expected.target_uri.to_string(), received });
     }
     Ok(())
 }
@@ -332,10 +319,7 @@ fn check_time(claims: &Claims<'_>, expected: &Expected<'_>) -> Result<(), DpopEr
     }
     // A proof needs neither, and keeps to them where it states them (RFC 7519 §4.1.4, §4.1.5).
     let skew = expected.window.max_future_skew;
-    if claims
-        .exp
-        .is_some_and(|exp| Timestamp::from_unix(exp).plus(skew) <= now)
-    {
+    if claims.exp.is_some_and(|exp| Timestamp::from_unix(exp).plus(skew) <= now) {
         return Err(DpopError::TooOld(now.since(iat)));
     }
     match claims.nbf.map(Timestamp::from_unix) {
@@ -346,10 +330,7 @@ fn check_time(claims: &Claims<'_>, expected: &Expected<'_>) -> Result<(), DpopEr
 
 /// A received text, short and printable enough for an error message.
 fn shortened(text: &str) -> String {
-    text.chars()
-        .take(200)
-        .map(|c| if c.is_ascii_graphic() { c } else { '?' })
-        .collect()
+    text.chars().take(200).map(|c| if c.is_ascii_graphic() { c } else { '?' }).collect()
 }
 
 /// A proof to be made.
@@ -411,11 +392,8 @@ impl NewProof<'_> {
         entropy: &dyn Entropy,
     ) -> Result<String, NewProofError> {
         let algorithm: Algorithm = signer.algorithm();
-        let header = NewHeader {
-            typ: "dpop+jwt",
-            alg: algorithm.name(),
-            jwk: signer.public_key().to_jwk(),
-        };
+        let header =
+            NewHeader { typ: "dpop+jwt", alg: algorithm.name(), jwk: signer.public_key().to_jwk() };
         let mut jti = [0; 16];
         entropy.fill(&mut jti)?;
         let claims = NewClaims {
@@ -423,9 +401,7 @@ impl NewProof<'_> {
             htm: self.method,
             htu: self.target_uri.as_str(),
             iat: self.now.as_unix(),
-            ath: self
-                .access_token
-                .map(|token| AccessTokenHash::of(token).to_string()),
+            ath: self.access_token.map(|token| AccessTokenHash::of(token).to_string()),
             nonce: self.nonce,
         };
         let input = jws::signing_input(&header, &claims).map_err(|_| NewProofError::Encoding)?;

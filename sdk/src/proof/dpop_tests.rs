@@ -26,13 +26,8 @@ struct Made {
 async fn made(curve: Curve, token: Option<&str>, nonce: Option<&str>) -> Made {
     let signer = InMemorySigner::generate(curve, &OsEntropy).unwrap();
     let target_uri = TargetUri::parse("https://auth.example/token").unwrap();
-    let new = NewProof {
-        method: "POST",
-        target_uri: &target_uri,
-        access_token: token,
-        nonce,
-        now: NOW,
-    };
+    let new =
+        NewProof { method: "POST", target_uri: &target_uri, access_token: token, nonce, now: NOW };
     let proof = new.sign(&signer, &OsEntropy).await.unwrap();
     Made { signer, proof }
 }
@@ -62,10 +57,7 @@ async fn checks_what_it_makes_on_every_curve() {
 #[tokio::test]
 async fn each_claim_is_enforced_alone() {
     let proof = made(Curve::Ed25519, None, None).await.proof;
-    assert!(matches!(
-        judge(&proof, |e| e.method = "GET"),
-        Err(DpopError::Method { .. })
-    ));
+    assert!(matches!(judge(&proof, |e| e.method = "GET"), Err(DpopError::Method { .. })));
     let elsewhere = TargetUri::parse("https://auth.example/other").unwrap();
     let target_uri = TargetUri::parse("https://auth.example/token").unwrap();
     let moved = Expected {
@@ -76,24 +68,11 @@ async fn each_claim_is_enforced_alone() {
         window: Window::default(),
         now: NOW,
     };
-    assert!(matches!(
-        check(&proof, &moved),
-        Err(DpopError::Target { .. })
-    ));
-    let with_nonce = Expected {
-        target_uri: &target_uri,
-        nonce: &Nonces(true),
-        ..moved
-    };
+    assert!(matches!(check(&proof, &moved), Err(DpopError::Target { .. })));
+    let with_nonce = Expected { target_uri: &target_uri, nonce: &Nonces(true), ..moved };
     assert_eq!(check(&proof, &with_nonce).unwrap_err(), DpopError::Nonce);
-    assert_eq!(
-        judge(&proof, |e| e.now = NOW.plus(61)),
-        Err(DpopError::TooOld(61))
-    );
-    assert_eq!(
-        judge(&proof, |e| e.now = NOW.minus(6)),
-        Err(DpopError::InFuture(6))
-    );
+    assert_eq!(judge(&proof, |e| e.now = NOW.plus(61)), Err(DpopError::TooOld(61)));
+    assert_eq!(judge(&proof, |e| e.now = NOW.minus(6)), Err(DpopError::InFuture(6)));
     assert!(judge(&proof, |e| e.now = NOW.plus(60)).is_ok());
     assert!(judge(&proof, |e| e.now = NOW.minus(5)).is_ok());
 }
@@ -110,29 +89,13 @@ async fn a_wrong_nonce_is_refused_even_where_none_is_required() {
 async fn the_token_and_its_key_are_bound() {
     let Made { signer, proof } = made(Curve::Secp256k1, Some("token"), None).await;
     let jkt = signer.public_key().thumbprint();
-    let bound = |token: &str, jkt| TokenBinding::Bound {
-        ath: AccessTokenHash::of(token),
-        jkt,
-    };
+    let bound = |token: &str, jkt| TokenBinding::Bound { ath: AccessTokenHash::of(token), jkt };
     assert!(judge(&proof, |e| e.token = bound("token", jkt)).is_ok());
-    assert_eq!(
-        judge(&proof, |e| e.token = bound("other", jkt)),
-        Err(DpopError::TokenHash)
-    );
-    let other = made(Curve::Ed25519, None, None)
-        .await
-        .signer
-        .public_key()
-        .thumbprint();
-    assert_eq!(
-        judge(&proof, |e| e.token = bound("token", other)),
-        Err(DpopError::KeyMismatch)
-    );
+    assert_eq!(judge(&proof, |e| e.token = bound("other", jkt)), Err(DpopError::TokenHash));
+    let other = made(Curve::Ed25519, None, None).await.signer.public_key().thumbprint();
+    assert_eq!(judge(&proof, |e| e.token = bound("token", other)), Err(DpopError::KeyMismatch));
     let without = made(Curve::Ed25519, None, None).await.proof;
-    assert_eq!(
-        judge(&without, |e| e.token = bound("token", jkt)),
-        Err(DpopError::TokenHash)
-    );
+    assert_eq!(judge(&without, |e| e.token = bound("token", jkt)), Err(DpopError::TokenHash));
 }
 
 #[tokio::test]
@@ -141,13 +104,7 @@ async fn another_signature_or_size_is_refused() {
     let two = made(Curve::Ed25519, None, None).await.proof;
     let (input, _) = one.rsplit_once('.').unwrap();
     let (_, signature) = two.rsplit_once('.').unwrap();
-    assert_eq!(
-        judge(&format!("{input}.{signature}"), |_| ()),
-        Err(DpopError::Signature)
-    );
+    assert_eq!(judge(&format!("{input}.{signature}"), |_| ()), Err(DpopError::Signature));
     let long = format!("{one}{}", "A".repeat(MAX_PROOF_BYTES));
-    assert!(matches!(
-        judge(&long, |_| ()),
-        Err(DpopError::Malformed(JwsError::TooLong(_)))
-    ));
+    assert!(matches!(judge(&long, |_| ()), Err(DpopError::Malformed(JwsError::TooLong(_)))));
 }

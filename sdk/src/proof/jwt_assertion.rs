@@ -201,21 +201,12 @@ pub fn check(
 /// Whether now lies within the assertion's times; gives until when its `jti` must be remembered.
 fn check_times(claims: &Claims<'_>, expected: &Expected<'_>) -> Result<Timestamp, AssertionError> {
     let (now, skew) = (expected.now, expected.skew);
-    let (iat, exp) = (
-        Timestamp::from_unix(claims.iat),
-        Timestamp::from_unix(claims.exp),
-    );
-    let not_before = claims
-        .nbf
-        .map_or(iat, |nbf| Timestamp::from_unix(nbf.max(claims.iat)));
+    let (iat, exp) = (Timestamp::from_unix(claims.iat), Timestamp::from_unix(claims.exp));
+    let not_before = claims.nbf.map_or(iat, |nbf| Timestamp::from_unix(nbf.max(claims.iat)));
     let started = not_before <= now.plus(skew);
     let running = exp.plus(skew) >= now;
     let short = iat <= exp && exp.since(iat) <= MAX_LIFETIME;
-    if started && running && short {
-        Ok(exp.plus(skew))
-    } else {
-        Err(AssertionError::Time)
-    }
+    if started && running && short { Ok(exp.plus(skew)) } else { Err(AssertionError::Time) }
 }
 
 /// An assertion to be made.
@@ -261,16 +252,10 @@ impl NewAssertion<'_> {
         signer: &dyn Signer,
         entropy: &dyn Entropy,
     ) -> Result<String, NewProofError> {
-        let did = signer
-            .public_key()
-            .to_did_key()
-            .ok_or(NewProofError::Encoding)?;
+        let did = signer.public_key().to_did_key().ok_or(NewProofError::Encoding)?;
         let mut jti = [0; 16];
         entropy.fill(&mut jti)?;
-        let header = NewHeader {
-            typ: "JWT",
-            alg: signer.algorithm().name(),
-        };
+        let header = NewHeader { typ: "JWT", alg: signer.algorithm().name() };
         let claims = NewClaims {
             iss: &did,
             sub: &did,
@@ -296,11 +281,7 @@ mod tests {
     const NOW: Timestamp = Timestamp::from_unix(1_000_000);
 
     fn expected(now: Timestamp) -> Expected<'static> {
-        Expected {
-            issuer: "https://auth.example",
-            skew: 5,
-            now,
-        }
+        Expected { issuer: "https://auth.example", skew: 5, now }
     }
 
     async fn assertion(curve: Curve) -> String {
@@ -321,22 +302,10 @@ mod tests {
             let verified = check(&text, &expected(NOW.plus(65))).unwrap();
             assert_eq!(verified.scope(), Some("pay"));
             assert_eq!(verified.retain_until(), NOW.plus(65));
-            assert_eq!(
-                check(&text, &expected(NOW.plus(66))).unwrap_err(),
-                AssertionError::Time
-            );
-            assert_eq!(
-                check(&text, &expected(NOW.minus(6))).unwrap_err(),
-                AssertionError::Time
-            );
-            let elsewhere = Expected {
-                issuer: "https://other.example",
-                ..expected(NOW)
-            };
-            assert_eq!(
-                check(&text, &elsewhere).unwrap_err(),
-                AssertionError::Audience
-            );
+            assert_eq!(check(&text, &expected(NOW.plus(66))).unwrap_err(), AssertionError::Time);
+            assert_eq!(check(&text, &expected(NOW.minus(6))).unwrap_err(), AssertionError::Time);
+            let elsewhere = Expected { issuer: "https://other.example", ..expected(NOW) };
+            assert_eq!(check(&text, &elsewhere).unwrap_err(), AssertionError::Audience);
         }
     }
 
@@ -347,9 +316,6 @@ mod tests {
         let (input, _) = one.rsplit_once('.').unwrap();
         let (_, signature) = other.rsplit_once('.').unwrap();
         let mixed = format!("{input}.{signature}");
-        assert_eq!(
-            check(&mixed, &expected(NOW)).unwrap_err(),
-            AssertionError::Signature
-        );
+        assert_eq!(check(&mixed, &expected(NOW)).unwrap_err(), AssertionError::Signature);
     }
 }

@@ -101,9 +101,7 @@ impl NonceMint {
     ) -> Result<String, EntropyError> {
         let mut random = [0; 10];
         entropy.fill(&mut random)?;
-        let expiry = u32::try_from(expires_at.as_unix())
-            .unwrap_or(u32::MAX)
-            .to_be_bytes();
+        let expiry = u32::try_from(expires_at.as_unix()).unwrap_or(u32::MAX).to_be_bytes();
         let mut bytes = Vec::with_capacity(WHOLE);
         bytes.push(kind as u8);
         bytes.extend_from_slice(&expiry);
@@ -134,16 +132,9 @@ impl NonceMint {
         if !begins_with(&self.mac(tagged, context), mac) {
             let (head, tag) = tagged.split_at_checked(HEAD).ok_or(NonceError::Unknown)?;
             let ours = begins_with(&self.origin_tag(head), tag);
-            return Err(if ours {
-                NonceError::ContextChanged
-            } else {
-                NonceError::Unknown
-            });
+            return Err(if ours { NonceError::ContextChanged } else { NonceError::Unknown });
         }
-        let expiry = tagged
-            .get(1..5)
-            .and_then(|four| four.try_into().ok())
-            .map(u32::from_be_bytes);
+        let expiry = tagged.get(1..5).and_then(|four| four.try_into().ok()).map(u32::from_be_bytes);
         let expires_at = Timestamp::from_unix(u64::from(expiry.ok_or(NonceError::Unknown)?));
         if now > expires_at {
             return Err(NonceError::Expired);
@@ -212,9 +203,7 @@ mod tests {
 
     fn minted(context: &[&[u8]]) -> (NonceMint, String) {
         let mint = NonceMint::generate(&OsEntropy).unwrap();
-        let nonce = mint
-            .mint(NonceKind::Challenge, NOW.plus(300), context, &OsEntropy)
-            .unwrap();
+        let nonce = mint.mint(NonceKind::Challenge, NOW.plus(300), context, &OsEntropy).unwrap();
         (mint, nonce)
     }
 
@@ -222,10 +211,7 @@ mod tests {
     fn opens_within_its_time() {
         let (mint, nonce) = minted(&[b"text"]);
         assert!(nonce.len() == 64 && nonce.bytes().all(|b| b.is_ascii_alphanumeric()));
-        let open = |now| {
-            mint.open(NonceKind::Challenge, &nonce, &[b"text"], now)
-                .map(|_| ())
-        };
+        let open = |now| mint.open(NonceKind::Challenge, &nonce, &[b"text"], now).map(|_| ());
         assert_eq!(open(NOW.plus(300)), Ok(()));
         assert_eq!(open(NOW.plus(301)), Err(NonceError::Expired));
     }
@@ -237,27 +223,12 @@ mod tests {
             mint.open(kind, nonce, context, NOW).unwrap_err()
         };
         let challenge = NonceKind::Challenge;
-        assert_eq!(
-            open(&mint, challenge, &nonce, &[b"te", b"xT"]),
-            NonceError::ContextChanged
-        );
-        assert_eq!(
-            open(&mint, challenge, &nonce, &[b"t", b"ext"]),
-            NonceError::ContextChanged
-        );
-        assert_eq!(
-            open(&mint, challenge, &nonce, &[b"text"]),
-            NonceError::ContextChanged
-        );
-        assert_eq!(
-            open(&mint, NonceKind::Bare, &nonce, &[b"te", b"xt"]),
-            NonceError::Unknown
-        );
+        assert_eq!(open(&mint, challenge, &nonce, &[b"te", b"xT"]), NonceError::ContextChanged);
+        assert_eq!(open(&mint, challenge, &nonce, &[b"t", b"ext"]), NonceError::ContextChanged);
+        assert_eq!(open(&mint, challenge, &nonce, &[b"text"]), NonceError::ContextChanged);
+        assert_eq!(open(&mint, NonceKind::Bare, &nonce, &[b"te", b"xt"]), NonceError::Unknown);
         let (other, _) = minted(&[]);
-        assert_eq!(
-            open(&other, challenge, &nonce, &[b"te", b"xt"]),
-            NonceError::Unknown
-        );
+        assert_eq!(open(&other, challenge, &nonce, &[b"te", b"xt"]), NonceError::Unknown);
         assert_eq!(
             open(&mint, challenge, &nonce.to_uppercase(), &[b"te", b"xt"]),
             NonceError::Unknown

@@ -124,11 +124,7 @@ mod memory {
     impl MemoryReplayStore {
         /// A store that holds at most `capacity` keys and then answers [`ClaimError::Full`].
         pub fn new(capacity: usize) -> Self {
-            Self {
-                used: DashMap::new(),
-                count: AtomicUsize::new(0),
-                capacity,
-            }
+            Self { used: DashMap::new(), count: AtomicUsize::new(0), capacity }
         }
 
         /// Uses `key` up; [`ReplayStore::claim`] without waiting.
@@ -211,10 +207,7 @@ mod memory {
             let store = MemoryReplayStore::new(10);
             let key = ReplayKey::of_bytes("test", b"a");
             assert!(store.claim_now(key, at(100), at(50)).is_ok());
-            assert_eq!(
-                store.claim_now(key, at(100), at(100)).err(),
-                Some(ClaimError::Replayed)
-            );
+            assert_eq!(store.claim_now(key, at(100), at(100)).err(), Some(ClaimError::Replayed));
             assert!(store.claim_now(key, at(200), at(101)).is_ok());
         }
 
@@ -224,14 +217,8 @@ mod memory {
             let key = |n: u8| ReplayKey::of_bytes("test", &[n]);
             assert!(store.claim_now(key(1), at(100), at(1)).is_ok());
             assert!(store.claim_now(key(2), at(50), at(1)).is_ok());
-            assert_eq!(
-                store.claim_now(key(3), at(100), at(1)).err(),
-                Some(ClaimError::Full)
-            );
-            assert_eq!(
-                store.claim_now(key(1), at(100), at(1)).err(),
-                Some(ClaimError::Replayed)
-            );
+            assert_eq!(store.claim_now(key(3), at(100), at(1)).err(), Some(ClaimError::Full));
+            assert_eq!(store.claim_now(key(1), at(100), at(1)).err(), Some(ClaimError::Replayed));
             store.sweep(at(60));
             assert_eq!(store.len(), 1);
             assert!(store.claim_now(key(3), at(100), at(60)).is_ok());
@@ -245,10 +232,7 @@ mod memory {
                 let wins: usize = std::thread::scope(|scope| {
                     let claim = || usize::from(store.claim_now(key, at(9), at(1)).is_ok());
                     let threads: Vec<_> = (0..8).map(|_| scope.spawn(claim)).collect();
-                    threads
-                        .into_iter()
-                        .map(|thread| thread.join().unwrap())
-                        .sum()
+                    threads.into_iter().map(|thread| thread.join().unwrap()).sum()
                 });
                 assert_eq!(wins, 1);
             }

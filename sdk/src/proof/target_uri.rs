@@ -31,10 +31,7 @@ impl TargetUri {
         }
         let mut url = Url::parse(uri).map_err(|_| TargetUriError)?;
         let escapes_are_whole = uri.split('%').skip(1).all(|after| {
-            after
-                .as_bytes()
-                .get(..2)
-                .is_some_and(|two| two.iter().all(u8::is_ascii_hexdigit))
+            after.as_bytes().get(..2).is_some_and(|two| two.iter().all(u8::is_ascii_hexdigit))
         });
         let spelled_out = escapes_are_whole && is_spelled_out(uri, &url);
         if !matches!(url.scheme(), "http" | "https") || !spelled_out {
@@ -55,15 +52,10 @@ impl TargetUri {
     pub fn at(base: &Self, path: &str) -> Result<Self, TargetUriError> {
         let base = base.0.strip_suffix('/').unwrap_or(&base.0);
         // Most paths are in normal form already; only the others are taken apart.
-        let plain = path
-            .bytes()
-            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'/' | b'-' | b'_'));
+        let plain =
+            path.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'/' | b'-' | b'_'));
         let joined = format!("{base}{path}");
-        if plain && path.starts_with('/') {
-            Ok(Self(joined))
-        } else {
-            Self::parse(&joined)
-        }
+        if plain && path.starts_with('/') { Ok(Self(joined)) } else { Self::parse(&joined) }
     }
 
     /// Whether `uri`, as a proof states it, names this target.
@@ -90,11 +82,7 @@ fn is_spelled_out(uri: &str, parsed: &Url) -> bool {
     let Some((_, rest)) = uri.split_once("://") else {
         return false;
     };
-    let written = rest
-        .split(['/', '?', '#'])
-        .next()
-        .unwrap_or_default()
-        .to_ascii_lowercase();
+    let written = rest.split(['/', '?', '#']).next().unwrap_or_default().to_ascii_lowercase();
     let default_port = match parsed.scheme() {
         "https" => ":443",
         _ => ":80",
@@ -112,9 +100,7 @@ fn normalise_percent(path: &str) -> String {
     let mut rest = path;
     while let Some((before, after)) = rest.split_once('%') {
         out.push_str(before);
-        let digits = after
-            .get(..2)
-            .filter(|two| two.bytes().all(|b| b.is_ascii_hexdigit()));
+        let digits = after.get(..2).filter(|two| two.bytes().all(|b| b.is_ascii_hexdigit()));
         let Some(digits) = digits else {
             out.push('%');
             rest = after;
@@ -186,9 +172,6 @@ mod tests {
             "https://example.org/api/escrow/1"
         );
         let bare = TargetUri::parse("https://example.org").unwrap();
-        assert_eq!(
-            TargetUri::at(&bare, "/%7ea").unwrap().as_str(),
-            "https://example.org/~a"
-        );
+        assert_eq!(TargetUri::at(&bare, "/%7ea").unwrap().as_str(), "https://example.org/~a");
     }
 }

@@ -30,11 +30,7 @@ struct Body<'a> {
 pub(super) fn refusal(error: &AccessError, policy: &Policy) -> Response<String> {
     let shown = error.shown();
     let description = error.to_string();
-    let body = Body {
-        error: shown.code,
-        error_description: &description,
-        reason: shown.reason,
-    };
+    let body = Body { error: shown.code, error_description: &description, reason: shown.reason };
     let body = serde_json::to_string(&body).unwrap_or_default();
     let mut response = Response::new(body);
     *response.status_mut() = shown.status;
@@ -90,13 +86,9 @@ fn challenge(scheme: &str, error: &AccessError, description: &str, policy: &Poli
     if let Some(url) = &policy.metadata_url {
         parameters.push(("resource_metadata", quotable(url)));
     }
-    let parameters: Vec<String> = parameters
-        .iter()
-        .map(|(name, value)| format!("{name}=\"{value}\""))
-        .collect();
-    format!("{scheme} {}", parameters.join(", "))
-        .trim_end()
-        .to_owned()
+    let parameters: Vec<String> =
+        parameters.iter().map(|(name, value)| format!("{name}=\"{value}\"")).collect();
+    format!("{scheme} {}", parameters.join(", ")).trim_end().to_owned()
 }
 
 /// A text in the characters that RFC 6750 §3 allows between the quotes; what was received may be
@@ -119,10 +111,7 @@ mod tests {
 
     #[test]
     fn nothing_received_ends_the_quotes() {
-        assert_eq!(
-            quotable("a\", x=\"b\\\r\nSet-Cookie: ü"),
-            "a', x='b/??Set-Cookie: ?"
-        );
+        assert_eq!(quotable("a\", x=\"b\\\r\nSet-Cookie: ü"), "a', x='b/??Set-Cookie: ?");
         assert_eq!(quotable(&"x".repeat(1000)).len(), MAX_QUOTED);
     }
 }

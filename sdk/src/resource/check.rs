@@ -134,11 +134,7 @@ impl ResourceServer {
 
     /// The only place that makes a [`Caller`]; it cannot be reached without what let it in.
     fn admit(&self, verdict: Arc<Verdict>, _by: Admission, renew_nonce: bool) -> Caller {
-        Caller {
-            verdict,
-            server: self.0.id,
-            renew_nonce,
-        }
+        Caller { verdict, server: self.0.id, renew_nonce }
     }
 
     /// The token, verified now or before; times and the issuer's keys are looked at each time.
@@ -155,10 +151,7 @@ impl ResourceServer {
         if let Some(known) = self.0.verdicts.get(&ath)
             && keys.holds(known.token.key())
         {
-            known
-                .token
-                .claims()
-                .check_times(now, self.0.policy.leeway)?;
+            known.token.claims().check_times(now, self.0.policy.leeway)?;
             return Ok(known);
         }
         let token = match self.verify(token, &keys, now) {
@@ -169,10 +162,7 @@ impl ResourceServer {
             },
             verdict => verdict?,
         };
-        let verdict = Arc::new(Verdict {
-            token,
-            proof_key: OnceLock::new(),
-        });
+        let verdict = Arc::new(Verdict { token, proof_key: OnceLock::new() });
         self.0.verdicts.insert(ath, Arc::clone(&verdict));
         Ok(verdict)
     }
@@ -233,9 +223,9 @@ impl ResourceServer {
         };
         match dpop::check_by(proof, &expected, known) {
             Ok(verified) => Ok((verified, nonce.wants_renewal(now))),
-            Err(DpopError::Nonce) => Err(AccessError::NonceNeeded {
-                fresh: self.fresh_nonce(now)?,
-            }),
+            Err(DpopError::Nonce) => {
+                Err(AccessError::NonceNeeded { fresh: self.fresh_nonce(now)? })
+            }
             Err(error) => Err(AccessError::Proof(error)),
         }
     }

@@ -18,11 +18,7 @@ fn shown(fixture: &Fixture, outcome: Result<Caller, AccessError>) -> (u16, Strin
     let challenges = challenges.map(|value| value.to_str().unwrap().to_owned());
     (
         answer.status().as_u16(),
-        format!(
-            "{} {}",
-            body["error"].as_str().unwrap(),
-            body["reason"].as_str().unwrap()
-        ),
+        format!("{} {}", body["error"].as_str().unwrap(), body["reason"].as_str().unwrap()),
         challenges.collect(),
     )
 }
@@ -118,10 +114,7 @@ async fn two_of_anything_is_a_bad_request() {
     let list = format!("DPoP {token}, Bearer x");
     let list = [("authorization", &*list), other];
     refused(&fixture, &list, 400, "invalid_request malformed_request").await;
-    assert!(
-        fixture.ask(&[one, other]).await.is_ok(),
-        "nothing was used up"
-    );
+    assert!(fixture.ask(&[one, other]).await.is_ok(), "nothing was used up");
 }
 
 #[tokio::test]
@@ -210,15 +203,8 @@ struct Rotating(std::sync::Mutex<Vec<Vec<u8>>>);
 impl KeySource for Rotating {
     async fn fetch(&self) -> Result<FetchedKeys, FetchError> {
         let mut sets = self.0.lock().unwrap();
-        let document = if sets.len() > 1 {
-            sets.remove(0)
-        } else {
-            sets[0].clone()
-        };
-        Ok(FetchedKeys {
-            document,
-            max_age: None,
-        })
+        let document = if sets.len() > 1 { sets.remove(0) } else { sets[0].clone() };
+        Ok(FetchedKeys { document, max_age: None })
     }
 }
 
@@ -269,9 +255,7 @@ async fn a_required_nonce_is_asked_for_and_renewed() {
     let fixture = Fixture::with(ResourceConfig::require_nonce);
     let token = fixture.token(|_| ());
     let error = fixture.ask_with(&token).await.unwrap_err();
-    let AccessError::NonceNeeded { fresh } = &error else {
-        panic!("{error}")
-    };
+    let AccessError::NonceNeeded { fresh } = &error else { panic!("{error}") };
     let answer = fixture.server.refusal(&error);
     assert_eq!(answer.status(), 401);
     assert_eq!(answer.headers()["dpop-nonce"], **fresh);
@@ -300,10 +284,7 @@ async fn what_we_cannot_find_out_is_our_fault() {
     let token = full.token(|_| ());
     assert!(full.ask_with(&token).await.is_ok());
     let (status, why, challenges) = shown(&full, full.ask_with(&token).await);
-    assert_eq!(
-        (status, &*why),
-        (503, "temporarily_unavailable store_unavailable")
-    );
+    assert_eq!((status, &*why), (503, "temporarily_unavailable store_unavailable"));
     assert!(challenges.is_empty());
     let broken = FixedKeys::new("no set");
     let keyless = Fixture::with(|config| config.key_source(Arc::new(broken)));

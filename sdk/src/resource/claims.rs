@@ -219,10 +219,9 @@ impl Received {
             scope: self.scope.unwrap_or_default(),
             session: self.sid,
             methods: self.amr.unwrap_or_default(),
-            proven_key: self.proven_key.map(|Object(key)| ProvenKey {
-                jkt: key.jkt,
-                method: key.method,
-            }),
+            proven_key: self
+                .proven_key
+                .map(|Object(key)| ProvenKey { jkt: key.jkt, method: key.method }),
             bound_to,
             issued_at: Timestamp::from_unix(self.iat),
             not_before: self.nbf.map(Timestamp::from_unix),

@@ -263,12 +263,9 @@ impl ResourceConfig {
             MetadataUrl::None => Ok(None),
             MetadataUrl::At(url) => Ok(Some(url.clone())),
             MetadataUrl::Default => {
-                default_metadata_url(&self.audience)
-                    .map(Some)
-                    .ok_or_else(|| {
-                        "metadata_url: the resource identifier is no URL to derive one from"
-                            .to_owned()
-                    })
+                default_metadata_url(&self.audience).map(Some).ok_or_else(|| {
+                    "metadata_url: the resource identifier is no URL to derive one from".to_owned()
+                })
             }
         }
     }

@@ -45,11 +45,7 @@ impl<'a> Credentials<'a> {
         if token.is_empty() || !token.bytes().all(is_token68) {
             return Err(AccessError::MalformedCredentials);
         }
-        Ok(Self {
-            scheme,
-            token,
-            proof,
-        })
+        Ok(Self { scheme, token, proof })
     }
 }
 
@@ -65,8 +61,7 @@ fn only<'a>(
         (Some(_), Some(_)) => Err(AccessError::RepeatedHeader(shown)),
         (Some(value), None) => {
             let text = value.to_str();
-            text.map(Some)
-                .map_err(|_| AccessError::MalformedCredentials)
+            text.map(Some).map_err(|_| AccessError::MalformedCredentials)
         }
     }
 }
@@ -82,26 +77,20 @@ mod tests {
     use super::*;
 
     fn headers(fields: &[(&'static str, &'static str)]) -> HeaderMap {
-        fields
-            .iter()
-            .map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap()))
-            .fold(
-                HeaderMap::new(),
-                |mut map, (name, value): (http::HeaderName, _)| {
-                    map.append(name, value);
-                    map
-                },
-            )
+        fields.iter().map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap())).fold(
+            HeaderMap::new(),
+            |mut map, (name, value): (http::HeaderName, _)| {
+                map.append(name, value);
+                map
+            },
+        )
     }
 
     #[test]
     fn reads_one_token_and_its_proof() {
         let map = headers(&[("authorization", "dPoP  abc.def"), ("dpop", "proof")]);
         let read = Credentials::read(&map).unwrap();
-        assert_eq!(
-            (read.scheme, read.token, read.proof),
-            (Scheme::Dpop, "abc.def", Some("proof"))
-        );
+        assert_eq!((read.scheme, read.token, read.proof), (Scheme::Dpop, "abc.def", Some("proof")));
     }
 
     #[test]
@@ -109,10 +98,7 @@ mod tests {
         for (fields, expected) in [
             (vec![], AccessError::NoCredentials),
             (vec![("dpop", "proof")], AccessError::NoCredentials),
-            (
-                vec![("authorization", "Basic YTpi")],
-                AccessError::NoCredentials,
-            ),
+            (vec![("authorization", "Basic YTpi")], AccessError::NoCredentials),
             (
                 vec![("authorization", "DPoP a"), ("authorization", "DPoP a")],
                 AccessError::RepeatedHeader("Authorization"),
@@ -121,18 +107,9 @@ mod tests {
                 vec![("authorization", "DPoP a"), ("dpop", "x"), ("dpop", "x")],
                 AccessError::RepeatedHeader("DPoP"),
             ),
-            (
-                vec![("authorization", "DPoP a, Bearer b")],
-                AccessError::MalformedCredentials,
-            ),
-            (
-                vec![("authorization", "DPoP")],
-                AccessError::MalformedCredentials,
-            ),
-            (
-                vec![("authorization", "Bearer a b")],
-                AccessError::MalformedCredentials,
-            ),
+            (vec![("authorization", "DPoP a, Bearer b")], AccessError::MalformedCredentials),
+            (vec![("authorization", "DPoP")], AccessError::MalformedCredentials),
+            (vec![("authorization", "Bearer a b")], AccessError::MalformedCredentials),
         ] {
             let got = Credentials::read(&headers(&fields)).err();
             assert_eq!(got, Some(expected), "{fields:?}");

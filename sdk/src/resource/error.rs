@@ -102,13 +102,8 @@ impl AccessError {
         let request = |reason| show(StatusCode::BAD_REQUEST, "invalid_request", reason);
         let token = |reason| show(StatusCode::UNAUTHORIZED, "invalid_token", reason);
         let proof = |reason| show(StatusCode::UNAUTHORIZED, "invalid_dpop_proof", reason);
-        let ours = |reason| {
-            show(
-                StatusCode::SERVICE_UNAVAILABLE,
-                "temporarily_unavailable",
-                reason,
-            )
-        };
+        let ours =
+            |reason| show(StatusCode::SERVICE_UNAVAILABLE, "temporarily_unavailable", reason);
         match self {
             Self::NoCredentials => token("token_required"),
             Self::RepeatedHeader(_) => request("parameter_repeated"),
@@ -122,17 +117,13 @@ impl AccessError {
             // RFC 9449 §7.1 shows a token that another key holds as the token's fault.
             Self::Proof(DpopError::KeyMismatch) => token("proof_key_mismatch"),
             Self::Proof(error) => proof(proof_reason(error)),
-            Self::NonceNeeded { .. } => show(
-                StatusCode::UNAUTHORIZED,
-                "use_dpop_nonce",
-                "proof_nonce_required",
-            ),
+            Self::NonceNeeded { .. } => {
+                show(StatusCode::UNAUTHORIZED, "use_dpop_nonce", "proof_nonce_required")
+            }
             Self::ProofReplayed => proof("proof_replayed"),
-            Self::InsufficientScope(_) => show(
-                StatusCode::FORBIDDEN,
-                "insufficient_scope",
-                "scope_not_granted",
-            ),
+            Self::InsufficientScope(_) => {
+                show(StatusCode::FORBIDDEN, "insufficient_scope", "scope_not_granted")
+            }
             Self::KeysUnavailable => ours("issuer_unavailable"),
             Self::ReplayStoreUnavailable => ours("store_unavailable"),
             Self::NoEntropy => ours("server_error"),
@@ -141,11 +132,7 @@ impl AccessError {
 }
 
 const fn show(status: StatusCode, code: &'static str, reason: &'static str) -> Shown {
-    Shown {
-        status,
-        code,
-        reason,
-    }
+    Shown { status, code, reason }
 }
 
 const fn token_reason(error: &TokenError) -> &'static str {

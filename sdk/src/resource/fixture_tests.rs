@@ -70,8 +70,7 @@ impl Fixture {
     }
 
     pub(super) async fn proof(&self, method: &str, path: &str, token: &str) -> String {
-        self.proof_with(&self.agent, method, path, token, None)
-            .await
+        self.proof_with(&self.agent, method, path, token, None).await
     }
 
     pub(super) async fn proof_with(
@@ -95,11 +94,7 @@ impl Fixture {
     /// Sends `GET /a?b` with these header fields to the checks.
     pub(super) async fn ask(&self, fields: &[(&str, &str)]) -> Result<Caller, AccessError> {
         let headers = headers(fields);
-        let request = RequestHead {
-            method: "GET",
-            path_and_query: "/a?b",
-            headers: &headers,
-        };
+        let request = RequestHead { method: "GET", path_and_query: "/a?b", headers: &headers };
         self.server.authenticate(&request).await
     }
 
@@ -107,8 +102,7 @@ impl Fixture {
     pub(super) async fn ask_with(&self, token: &str) -> Result<Caller, AccessError> {
         let proof = self.proof("GET", "/a", token).await;
         let authorization = format!("DPoP {token}");
-        self.ask(&[("authorization", &authorization), ("dpop", &proof)])
-            .await
+        self.ask(&[("authorization", &authorization), ("dpop", &proof)]).await
     }
 }
 

@@ -77,10 +77,8 @@ impl Label<'_> {
     /// Whether the key is meant for verifying signatures of its own curve.
     fn fits(&self, key: &PublicKey) -> bool {
         let usage = self.usage.as_deref().is_none_or(|usage| usage == "sig");
-        let operations = self
-            .key_ops
-            .as_ref()
-            .is_none_or(|all| all.iter().any(|one| one == "verify"));
+        let operations =
+            self.key_ops.as_ref().is_none_or(|all| all.iter().any(|one| one == "verify"));
         let algorithm = self.alg.as_deref().is_none_or(|name| {
             Algorithm::from_name(name).is_some_and(|algorithm| algorithm.curve() == key.curve())
         });
@@ -112,10 +110,7 @@ impl IssuerKeys {
             if id.is_some() && usable.iter().any(|other| other.id == id) {
                 return Err(IssuerKeysError::RepeatedKeyId);
             }
-            usable.push(IssuerKey {
-                id,
-                key: Arc::new(key),
-            });
+            usable.push(IssuerKey { id, key: Arc::new(key) });
         }
         if usable.is_empty() {
             return Err(IssuerKeysError::NoUsableKey);
@@ -129,10 +124,7 @@ impl IssuerKeys {
         id: Option<&str>,
         algorithm: Algorithm,
     ) -> Result<&Arc<PublicKey>, TokenError> {
-        let mut fitting = self
-            .0
-            .iter()
-            .filter(|one| one.key.curve() == algorithm.curve());
+        let mut fitting = self.0.iter().filter(|one| one.key.curve() == algorithm.curve());
         let Some(id) = id else {
             return match (fitting.next(), fitting.next()) {
                 (Some(only), None) => Ok(&only.key),
@@ -141,11 +133,7 @@ impl IssuerKeys {
         };
         let mut named = self.0.iter().filter(|one| one.id.as_deref() == Some(id));
         let key = &named.next().ok_or(TokenError::UnknownKey)?.key;
-        if key.curve() == algorithm.curve() {
-            Ok(key)
-        } else {
-            Err(TokenError::KeyUnfit)
-        }
+        if key.curve() == algorithm.curve() { Ok(key) } else { Err(TokenError::KeyUnfit) }
     }
 
     /// Whether the issuer still publishes this key. A verdict by a key that is gone is gone too.
@@ -170,12 +158,9 @@ mod tests {
         let rsa = r#"{"kty":"RSA","n":"AQAB","e":"AQAB","kid":"r"}"#;
         let good = format!(r#"{{{ED},"kid":"a","use":"sig","alg":"EdDSA","key_ops":["verify"]}}"#);
         assert_eq!(read(&format!("{rsa},{good}")), Ok(1));
-        for member in [
-            r#""use":"enc""#,
-            r#""alg":"ES256""#,
-            r#""alg":"RS256""#,
-            r#""key_ops":["sign"]"#,
-        ] {
+        for member in
+            [r#""use":"enc""#, r#""alg":"ES256""#, r#""alg":"RS256""#, r#""key_ops":["sign"]"#]
+        {
             let other = format!("{{{ED},{member}}}");
             assert_eq!(read(&other), Err(IssuerKeysError::NoUsableKey), "{member}");
         }
@@ -186,23 +171,14 @@ mod tests {
     fn refuses_a_set_with_a_secret_or_one_name_twice() {
         let good = format!(r#"{{{ED},"kid":"a"}}"#);
         let secret = format!(r#"{{{ED},"kid":"b","d":"AA"}}"#);
-        assert_eq!(
-            read(&format!("{good},{secret}")),
-            Err(IssuerKeysError::PrivateKey)
-        );
-        assert_eq!(
-            read(&format!("{good},{good}")),
-            Err(IssuerKeysError::RepeatedKeyId)
-        );
+        assert_eq!(read(&format!("{good},{secret}")), Err(IssuerKeysError::PrivateKey));
+        assert_eq!(read(&format!("{good},{good}")), Err(IssuerKeysError::RepeatedKeyId));
         assert_eq!(
             read(&format!(r#"{{{ED},"kid":"a","kid":"b"}}"#)),
             Err(IssuerKeysError::Malformed)
         );
         let long = " ".repeat(MAX_JWKS_BYTES + 1);
-        assert_eq!(
-            IssuerKeys::from_json(long.as_bytes()).err(),
-            Some(IssuerKeysError::TooLong)
-        );
+        assert_eq!(IssuerKeys::from_json(long.as_bytes()).err(), Some(IssuerKeysError::TooLong));
     }
 
     #[test]
@@ -213,17 +189,8 @@ mod tests {
         assert!(set.find(Some("a"), Algorithm::Ed25519).is_ok());
         assert!(set.find(None, Algorithm::EdDsa).is_ok());
         let refused = |id, algorithm| set.find(id, algorithm).err();
-        assert_eq!(
-            refused(Some("a"), Algorithm::Es256),
-            Some(TokenError::KeyUnfit)
-        );
-        assert_eq!(
-            refused(Some("b"), Algorithm::EdDsa),
-            Some(TokenError::UnknownKey)
-        );
-        assert_eq!(
-            refused(None, Algorithm::Es256),
-            Some(TokenError::KeyNotNamed)
-        );
+        assert_eq!(refused(Some("a"), Algorithm::Es256), Some(TokenError::KeyUnfit));
+        assert_eq!(refused(Some("b"), Algorithm::EdDsa), Some(TokenError::UnknownKey));
+        assert_eq!(refused(None, Algorithm::Es256), Some(TokenError::KeyNotNamed));
     }
 }

@@ -42,10 +42,7 @@ pub struct KeyCachePolicy {
 
 impl Default for KeyCachePolicy {
     fn default() -> Self {
-        Self {
-            cool_down: 30,
-            stale_if_error: 3600,
-        }
+        Self { cool_down: 30, stale_if_error: 3600 }
     }
 }
 
@@ -153,10 +150,7 @@ impl JwksCache {
         if flight.began.is_some_and(cooling) {
             return None;
         }
-        *flight = Flight {
-            under_way: true,
-            began: Some(now),
-        };
+        *flight = Flight { under_way: true, began: Some(now) };
         drop(flight);
         tokio::spawn(fly(Landing(Arc::clone(shared))));
         Some(landed)
@@ -177,9 +171,7 @@ impl Drop for Landing {
     fn drop(&mut self) {
         let flight = self.0.flight.lock();
         flight.unwrap_or_else(PoisonError::into_inner).under_way = false;
-        self.0
-            .landed
-            .send_modify(|count| *count = count.wrapping_add(1));
+        self.0.landed.send_modify(|count| *count = count.wrapping_add(1));
     }
 }
 
@@ -202,11 +194,8 @@ async fn fly(landing: Landing) {
     let max_age = fetched.max_age.unwrap_or(FRESH_BY_DEFAULT);
     let lifetime = max_age.clamp(FRESH_AT_LEAST, FRESH_AT_MOST);
     let now = shared.clock.now();
-    let set = KeySet {
-        keys,
-        refresh_from: now.plus(lifetime / 5 * 4),
-        fresh_until: now.plus(lifetime),
-    };
+    let set =
+        KeySet { keys, refresh_from: now.plus(lifetime / 5 * 4), fresh_until: now.plus(lifetime) };
     *shared.set.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(set));
 }
 

@@ -26,17 +26,12 @@ impl KeySource for Source {
         self.calls.fetch_add(1, Ordering::SeqCst);
         tokio::task::yield_now().await;
         if *self.down.lock().unwrap() {
-            return Err(FetchError::NoAnswer {
-                url: "x".to_owned(),
-                reason: "down".to_owned(),
-            });
+            return Err(FetchError::NoAnswer { url: "x".to_owned(), reason: "down".to_owned() });
         }
         let signer = InMemorySigner::generate(Curve::Ed25519, &OsEntropy).unwrap();
         let jwk = serde_json::to_value(signer.public_key().to_jwk()).unwrap();
         Ok(FetchedKeys {
-            document: serde_json::json!({ "keys": [jwk] })
-                .to_string()
-                .into_bytes(),
+            document: serde_json::json!({ "keys": [jwk] }).to_string().into_bytes(),
             max_age: Some(self.max_age.load(Ordering::SeqCst)),
         })
     }
@@ -111,10 +106,7 @@ async fn max_age_is_honoured_within_bounds() {
         *source.down.lock().unwrap() = false;
         // Past the cool-down of the renewal that failed.
         clock.advance(31);
-        assert!(
-            !Arc::ptr_eq(&cache.keys().await.unwrap(), &first),
-            "{max_age}"
-        );
+        assert!(!Arc::ptr_eq(&cache.keys().await.unwrap(), &first), "{max_age}");
     }
 }
 
@@ -123,10 +115,7 @@ async fn unknown_names_make_one_fetch_in_each_cool_down() {
     let (cache, source, clock) = cache();
     let mut seen = cache.keys().await.unwrap();
     for _ in 0..100 {
-        assert!(
-            cache.newer_than(&seen).await.is_none(),
-            "a fetch was just made"
-        );
+        assert!(cache.newer_than(&seen).await.is_none(), "a fetch was just made");
     }
     assert_eq!(calls(&source), 1);
     clock.advance(30);

@@ -74,10 +74,7 @@ impl FixedKeys {
 #[async_trait]
 impl KeySource for FixedKeys {
     async fn fetch(&self) -> Result<FetchedKeys, FetchError> {
-        Ok(FetchedKeys {
-            document: self.0.clone(),
-            max_age: None,
-        })
+        Ok(FetchedKeys { document: self.0.clone(), max_age: None })
     }
 }
 
@@ -109,11 +106,7 @@ impl IssuerEndpoint {
             .user_agent(concat!("countersign-sdk/", env!("CARGO_PKG_VERSION")))
             .build()
             .map_err(|error| format!("no HTTP client could be made: {error}"))?;
-        Ok(Self {
-            issuer: issuer.to_owned(),
-            metadata_url,
-            http,
-        })
+        Ok(Self { issuer: issuer.to_owned(), metadata_url, http })
     }
 
     async fn jwks_url(&self) -> Result<Url, FetchError> {
@@ -141,9 +134,7 @@ impl IssuerEndpoint {
             return Err(unusable(url, &format!("status {}", answer.status())));
         }
         let directives = answer.headers().get(CACHE_CONTROL);
-        let max_age = directives
-            .and_then(|value| value.to_str().ok())
-            .and_then(max_age);
+        let max_age = directives.and_then(|value| value.to_str().ok()).and_then(max_age);
         let mut document = Vec::new();
         while let Some(chunk) = answer.chunk().await.map_err(no_answer)? {
             if document.len() + chunk.len() > max_bytes {
@@ -184,10 +175,7 @@ fn max_age(directives: &str) -> Option<u64> {
 }
 
 fn unusable(url: &Url, reason: &str) -> FetchError {
-    FetchError::Unusable {
-        url: url.to_string(),
-        reason: reason.to_owned(),
-    }
+    FetchError::Unusable { url: url.to_string(), reason: reason.to_owned() }
 }
 
 /// An error and what caused it, since the transport's own text says only that sending failed.
@@ -212,10 +200,7 @@ mod tests {
         let root = "https://auth.example/.well-known/oauth-authorization-server";
         assert_eq!(at("https://auth.example").as_deref(), Some(root));
         assert_eq!(at("https://auth.example/").as_deref(), Some(root));
-        assert_eq!(
-            at("https://auth.example/tenant/a").unwrap(),
-            format!("{root}/tenant/a")
-        );
+        assert_eq!(at("https://auth.example/tenant/a").unwrap(), format!("{root}/tenant/a"));
         assert_eq!(at("file:///etc/passwd"), None);
     }
 
@@ -251,10 +236,7 @@ mod tests {
     }
 
     async fn fetch(answers: &[(u16, &str)]) -> Result<FetchedKeys, FetchError> {
-        let answers = answers
-            .iter()
-            .map(|(status, body)| (*status, (*body).to_owned()))
-            .collect();
+        let answers = answers.iter().map(|(status, body)| (*status, (*body).to_owned())).collect();
         let issuer = issuer_that_answers(answers).await;
         IssuerEndpoint::new(&issuer).unwrap().fetch().await
     }
@@ -264,10 +246,7 @@ mod tests {
     #[tokio::test]
     async fn fetches_through_the_metadata() {
         let fetched = fetch(&[(200, GOOD), (200, "{}")]).await.unwrap();
-        assert_eq!(
-            (fetched.document, fetched.max_age),
-            (b"{}".to_vec(), Some(77))
-        );
+        assert_eq!((fetched.document, fetched.max_age), (b"{}".to_vec(), Some(77)));
     }
 
     #[tokio::test]
@@ -281,10 +260,7 @@ mod tests {
                 "another issuer",
             ),
             (
-                vec![(
-                    200,
-                    r#"{"issuer":"ISSUER","jwks_uri":"http://127.0.0.1:1/jwks"}"#,
-                )],
+                vec![(200, r#"{"issuer":"ISSUER","jwks_uri":"http://127.0.0.1:1/jwks"}"#)],
                 "own origin",
             ),
             (vec![(200, GOOD), (500, "{}")], "status 500"),

@@ -102,10 +102,7 @@ impl<S> Layer<S> for ResourceLayer {
     type Service = ResourceService<S>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        ResourceService {
-            server: self.0.clone(),
-            inner,
-        }
+        ResourceService { server: self.0.clone(), inner }
     }
 }
 
@@ -254,10 +251,7 @@ where
         let server = ResourceServer::from_ref(state);
         let caller = caller_of(&server, parts).await?;
         match caller.require(S::SCOPE) {
-            Ok(()) => Ok(Self {
-                caller,
-                scope: PhantomData,
-            }),
+            Ok(()) => Ok(Self { caller, scope: PhantomData }),
             Err(error) => Err(AccessRejection::new(&server, error)),
         }
     }

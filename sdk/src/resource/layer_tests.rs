@@ -31,10 +31,7 @@ fn api(fixture: &Fixture) -> Router {
         .route("/hello", get(hello))
         .route("/read", get(read))
         .route("/release", get(release));
-    Router::new()
-        .nest("/nested", routes.clone())
-        .merge(routes)
-        .with_state(fixture.server.clone())
+    Router::new().nest("/nested", routes.clone()).merge(routes).with_state(fixture.server.clone())
 }
 
 async fn get_with(
@@ -46,9 +43,8 @@ async fn get_with(
     let token = fixture.token(|_| ());
     let agent = &fixture.agent;
     let proof = fixture.proof_with(agent, "GET", path, &token, nonce).await;
-    let request = Request::get(path)
-        .header("authorization", format!("DPoP {token}"))
-        .header("dpop", proof);
+    let request =
+        Request::get(path).header("authorization", format!("DPoP {token}")).header("dpop", proof);
     let request = request.body(Body::empty()).unwrap();
     let response = app.clone().oneshot(request).await.unwrap();
     (response.status(), response)
@@ -84,9 +80,8 @@ async fn an_extractor_is_the_requirement() {
 #[tokio::test]
 async fn the_layer_also_guards_handlers_that_ask_for_nobody() {
     let fixture = Fixture::new();
-    let app = Router::new()
-        .route("/open", get(|| async { "inside" }))
-        .layer(fixture.server.layer());
+    let app =
+        Router::new().route("/open", get(|| async { "inside" })).layer(fixture.server.layer());
     let request = Request::get("/open").body(Body::empty()).unwrap();
     assert_eq!(app.clone().oneshot(request).await.unwrap().status(), 401);
     assert_eq!(get_with(&app, &fixture, "/open", None).await.0, 200);
@@ -126,9 +121,7 @@ async fn middleware_between_can_read_but_not_make_a_caller() {
     let app = Router::new()
         .route("/x", get(log))
         .with_state("saw")
-        .layer(middleware::map_response(|response: Response| async {
-            response
-        }))
+        .layer(middleware::map_response(|response: Response| async { response }))
         .layer(fixture.server.layer());
     let (_, response) = get_with(&app, &fixture, "/x", None).await;
     let body = axum::body::to_bytes(response.into_body(), 1024).await;
@@ -138,9 +131,7 @@ async fn middleware_between_can_read_but_not_make_a_caller() {
 #[tokio::test]
 async fn the_metadata_is_open_to_all() {
     let fixture = Fixture::new();
-    let app = api(&fixture)
-        .layer(fixture.server.layer())
-        .merge(fixture.server.metadata_router());
+    let app = api(&fixture).layer(fixture.server.layer()).merge(fixture.server.metadata_router());
     let request = Request::get("/.well-known/oauth-protected-resource");
     let request = request.body(Body::empty()).unwrap();
     let response = app.oneshot(request).await.unwrap();

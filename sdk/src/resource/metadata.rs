@@ -78,9 +78,6 @@ mod tests {
                 "dpop_bound_access_tokens_required": true,
             })
         );
-        assert_eq!(
-            server.metadata_path(),
-            "/.well-known/oauth-protected-resource/escrow"
-        );
+        assert_eq!(server.metadata_path(), "/.well-known/oauth-protected-resource/escrow");
     }
 }

@@ -22,10 +22,7 @@ pub(super) struct Nonces {
 
 impl Nonces {
     pub(super) fn generate(required: bool, entropy: &dyn Entropy) -> Result<Self, EntropyError> {
-        Ok(Self {
-            mint: NonceMint::generate(entropy)?,
-            required,
-        })
+        Ok(Self { mint: NonceMint::generate(entropy)?, required })
     }
 
     pub(super) fn fresh(
@@ -33,16 +30,12 @@ impl Nonces {
         now: Timestamp,
         entropy: &dyn Entropy,
     ) -> Result<String, EntropyError> {
-        self.mint
-            .mint(NonceKind::Dpop, now.plus(LIFETIME), &[], entropy)
+        self.mint.mint(NonceKind::Dpop, now.plus(LIFETIME), &[], entropy)
     }
 
     /// Judges the nonce of one proof.
     pub(super) fn judge(&self) -> NonceJudge<'_> {
-        NonceJudge {
-            nonces: self,
-            expires_at: Cell::new(None),
-        }
+        NonceJudge { nonces: self, expires_at: Cell::new(None) }
     }
 }
 
@@ -67,8 +60,7 @@ impl NonceCheck for NonceJudge<'_> {
 
     fn accepts(&self, nonce: &str, now: Timestamp) -> bool {
         let opened = self.nonces.mint.open(NonceKind::Dpop, nonce, &[], now);
-        self.expires_at
-            .set(opened.as_ref().ok().map(OpenedNonce::expires_at));
+        self.expires_at.set(opened.as_ref().ok().map(OpenedNonce::expires_at));
         opened.is_ok()
     }
 }

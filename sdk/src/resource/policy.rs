@@ -69,10 +69,7 @@ pub(super) fn faults(config: &ResourceConfig) -> Vec<String> {
         audience.is_ok_and(|url| url.fragment().is_none()),
         "resource: an absolute URI without fragment is needed (RFC 8707)",
     );
-    demand(
-        !config.algorithms.is_empty(),
-        "token_algorithms: at least one is needed",
-    );
+    demand(!config.algorithms.is_empty(), "token_algorithms: at least one is needed");
     demand(
         (1..=MAX_PROOF_AGE).contains(&config.window.max_age)
             && config.window.max_future_skew <= MAX_LEEWAY,
@@ -110,10 +107,7 @@ mod tests {
         let config = ResourceConfig::new("http://auth.example", "not a uri")
             .token_algorithms(&[])
             .leeway(61)
-            .proof_window(Window {
-                max_age: 0,
-                max_future_skew: 0,
-            })
+            .proof_window(Window { max_age: 0, max_future_skew: 0 })
             .replay_capacity(0)
             .advertise_metadata();
         let errors = config.build().err().unwrap();
@@ -127,28 +121,16 @@ mod tests {
             "replay_capacity",
             "metadata_url:",
         ] {
-            assert!(
-                errors.iter().any(|fault| fault.starts_with(setting)),
-                "{setting}"
-            );
+            assert!(errors.iter().any(|fault| fault.starts_with(setting)), "{setting}");
         }
     }
 
     #[test]
     fn takes_loopback_and_urls_under_a_path() {
         let resource = "http://127.0.0.1:8800";
-        assert!(
-            ResourceConfig::new("http://127.0.0.1:8700", resource)
-                .build()
-                .is_ok()
-        );
+        assert!(ResourceConfig::new("http://127.0.0.1:8700", resource).build().is_ok());
         let elsewhere = ResourceConfig::new("https://auth.example/a", "urn:example:escrow");
-        assert!(
-            elsewhere
-                .public_url("https://example.org/api")
-                .build()
-                .is_ok()
-        );
+        assert!(elsewhere.public_url("https://example.org/api").build().is_ok());
         for plain in ["http://example.org/api", "urn:example:escrow"] {
             let config = ResourceConfig::new("https://auth.example", plain);
             assert!(config.build().is_err(), "{plain}");

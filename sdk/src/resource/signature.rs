@@ -28,7 +28,6 @@ pub fn verify_jws(
         return Err(TokenError::AlgorithmNotAllowed(algorithm));
     }
     let key = keys.find(header.kid.as_deref(), algorithm)?;
-    key.verify(algorithm, jws.signing_input, &jws.signature)
-        .map_err(|_| TokenError::Signature)?;
+    key.verify(algorithm, jws.signing_input, &jws.signature).map_err(|_| TokenError::Signature)?;
     Ok(jws.payload)
 }

@@ -130,8 +130,7 @@ pub fn verify_access_token(
     }
     let key = keys.find(header.kid.as_deref(), algorithm)?;
     // 4. The signature, over the bytes that were received.
-    key.verify(algorithm, jws.signing_input, &jws.signature)
-        .map_err(|_| TokenError::Signature)?;
+    key.verify(algorithm, jws.signing_input, &jws.signature).map_err(|_| TokenError::Signature)?;
     // 5. The claims: from our issuer, for us, now.
     let received: Received = object(&jws.payload).map_err(|_| TokenError::Claims)?;
     if received.iss != expected.issuer {
@@ -142,10 +141,7 @@ pub fn verify_access_token(
     }
     let claims = received.into_token()?;
     claims.check_times(expected.now, expected.leeway)?;
-    Ok(VerifiedToken {
-        claims,
-        key: Arc::clone(key),
-    })
+    Ok(VerifiedToken { claims, key: Arc::clone(key) })
 }
 
 #[cfg(test)]

@@ -81,17 +81,11 @@ fn reads_every_claim() {
         (claims.jti(), claims.sid(), claims.amr()),
         ("1", Some("s"), &["pop".to_owned()][..])
     );
-    assert_eq!(
-        claims.scopes().collect::<Vec<_>>(),
-        ["read", "escrow:release"]
-    );
+    assert_eq!(claims.scopes().collect::<Vec<_>>(), ["read", "escrow:release"]);
     assert!(claims.has_scope("read") && !claims.has_scope("escrow") && !claims.has_scope(""));
     assert_eq!(claims.cnf_jkt().unwrap().to_string(), JKT);
     let proven = claims.proven_key().unwrap();
-    assert_eq!(
-        (proven.method(), proven.jkt()),
-        ("siwe", Some(JKT.parse().unwrap()))
-    );
+    assert_eq!((proven.method(), proven.jkt()), ("siwe", Some(JKT.parse().unwrap())));
     assert_eq!(verified.key(), signer.public_key());
 }
 
@@ -122,39 +116,20 @@ fn the_header_chooses_nothing() {
     assert_eq!(refused("jwk", jwk), Some(TokenError::KeyInHeader));
     for name in ["crit", "b64", "zip", "jku", "x5u"] {
         let got = refused(name, json!(["exp"]));
-        assert!(matches!(
-            got,
-            Some(TokenError::Malformed(JwsError::Header(_)))
-        ));
+        assert!(matches!(got, Some(TokenError::Malformed(JwsError::Header(_)))));
     }
 }
 
 #[test]
 fn each_claim_is_enforced_alone() {
     let refused = |name: &str, value: Value| judge_changed(|_, claims| claims[name] = value);
-    assert_eq!(
-        refused("iss", json!("https://auth.example/")),
-        Some(TokenError::Issuer)
-    );
-    assert_eq!(
-        refused("aud", json!("https://other.example")),
-        Some(TokenError::Audience)
-    );
+    assert_eq!(refused("iss", json!("https://auth.example/")), Some(TokenError::Issuer));
+    assert_eq!(refused("aud", json!("https://other.example")), Some(TokenError::Audience));
     assert_eq!(refused("aud", json!([])), Some(TokenError::Audience));
-    assert_eq!(
-        refused("aud", json!(["x", "https://api.example"])),
-        None,
-        "RFC 9068 §4"
-    );
+    assert_eq!(refused("aud", json!(["x", "https://api.example"])), None, "RFC 9068 §4");
     assert_eq!(refused("exp", json!(NOW)), Some(TokenError::Expired(0)));
-    assert_eq!(
-        refused("nbf", json!(NOW + 1)),
-        Some(TokenError::NotYetValid)
-    );
-    assert_eq!(
-        refused("iat", json!(NOW + 1)),
-        Some(TokenError::IssuedInFuture(1))
-    );
+    assert_eq!(refused("nbf", json!(NOW + 1)), Some(TokenError::NotYetValid));
+    assert_eq!(refused("iat", json!(NOW + 1)), Some(TokenError::IssuedInFuture(1)));
     for name in ["iss", "aud", "sub", "exp", "iat", "jti"] {
         let missing = judge_changed(|_, claims| {
             claims.as_object_mut().unwrap().remove(name);
@@ -175,64 +150,35 @@ fn each_claim_is_enforced_alone() {
         ("proven_key", json!([JKT, "siwe"])),
         ("amr", json!("pop")),
     ] {
-        assert_eq!(
-            refused(name, value.clone()),
-            Some(TokenError::Claims),
-            "{name}: {value}"
-        );
+        assert_eq!(refused(name, value.clone()), Some(TokenError::Claims), "{name}: {value}");
     }
-    assert_eq!(
-        refused("cnf", json!({ "x5t#S256": JKT })),
-        Some(TokenError::Confirmation)
-    );
+    assert_eq!(refused("cnf", json!({ "x5t#S256": JKT })), Some(TokenError::Confirmation));
 }
 
 #[test]
 fn a_claim_that_stands_twice_is_refused() {
     let signer = signer(Curve::Ed25519);
-    let twice = claims()
-        .to_string()
-        .replace(r#""sub":"#, r#""sub":"did:key:zOther","sub":"#);
+    let twice = claims().to_string().replace(r#""sub":"#, r#""sub":"did:key:zOther","sub":"#);
     let input = [header().to_string(), twice].map(|part| URL_SAFE_NO_PAD.encode(part));
     let input = input.join(".");
     let signature = signer.sign_now(input.as_bytes()).unwrap();
     let token = jws::close(input, &signature);
-    assert_eq!(
-        judge(&token, &set_of(&[("a", &signer)]), NOW).err(),
-        Some(TokenError::Claims)
-    );
+    assert_eq!(judge(&token, &set_of(&[("a", &signer)]), NOW).err(), Some(TokenError::Claims));
 }
 
 #[test]
 fn only_the_named_key_of_the_issuer_signs() {
-    let (ours, others, p256) = (
-        signer(Curve::Ed25519),
-        signer(Curve::Ed25519),
-        signer(Curve::P256),
-    );
+    let (ours, others, p256) =
+        (signer(Curve::Ed25519), signer(Curve::Ed25519), signer(Curve::P256));
     let keys = set_of(&[("a", &ours), ("p", &p256)]);
     let foreign = sealed(&others, &header(), &claims());
-    assert_eq!(
-        judge(&foreign, &keys, NOW).err(),
-        Some(TokenError::Signature)
-    );
-    let es256 = sealed(
-        &p256,
-        &json!({ "typ": "at+jwt", "alg": "ES256", "kid": "p" }),
-        &claims(),
-    );
+    assert_eq!(judge(&foreign, &keys, NOW).err(), Some(TokenError::Signature));
+    let es256 = sealed(&p256, &json!({ "typ": "at+jwt", "alg": "ES256", "kid": "p" }), &claims());
     assert!(judge(&es256, &keys, NOW).is_ok());
-    let unnamed = sealed(
-        &ours,
-        &json!({ "typ": "at+jwt", "alg": "EdDSA" }),
-        &claims(),
-    );
+    let unnamed = sealed(&ours, &json!({ "typ": "at+jwt", "alg": "EdDSA" }), &claims());
     assert!(judge(&unnamed, &keys, NOW).is_ok());
     let two = set_of(&[("a", &ours), ("b", &others)]);
-    assert_eq!(
-        judge(&unnamed, &two, NOW).err(),
-        Some(TokenError::KeyNotNamed)
-    );
+    assert_eq!(judge(&unnamed, &two, NOW).err(), Some(TokenError::KeyNotNamed));
 }
 
 #[test]

@@ -18,12 +18,8 @@ pub(super) struct Jwt {
 impl Jwt {
     /// Takes `text` apart, or says what keeps it from being one.
     pub(super) fn parse(text: &str) -> Result<Self, &'static str> {
-        let (input, signature) = text
-            .rsplit_once('.')
-            .ok_or("no dot: this is no compact JWS")?;
-        let (header, claims) = input
-            .split_once('.')
-            .ok_or("two parts: this is no compact JWS")?;
+        let (input, signature) = text.rsplit_once('.').ok_or("no dot: this is no compact JWS")?;
+        let (header, claims) = input.split_once('.').ok_or("two parts: this is no compact JWS")?;
         let decode = |part: &str, fault| URL_SAFE_NO_PAD.decode(part).map_err(|_| fault);
         let json = |bytes: Vec<u8>, fault| match serde_json::from_slice(&bytes) {
             Ok(value @ Value::Object(_)) => Ok(value),

@@ -119,11 +119,7 @@ fn read(input: &str) -> Result<String, Failure> {
         None if input == "-" => io::stdin().lock().take(MAX_BYTES).read_to_string(&mut text),
         None => return Ok(input.to_owned()),
     };
-    let name = if input == "-" {
-        "standard input"
-    } else {
-        input
-    };
+    let name = if input == "-" { "standard input" } else { input };
     read.map_err(|error| Failure::configuration(format!("{name}: {error}")))?;
     Ok(text)
 }

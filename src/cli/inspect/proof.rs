@@ -54,10 +54,7 @@ fn explain_key(jwt: &Jwt, report: &mut Report) -> Option<PublicKey> {
             None
         }
         Ok(key) => {
-            report.ok(
-                "jwk",
-                format!("{} {}", key.curve().name(), key.thumbprint()),
-            );
+            report.ok("jwk", format!("{} {}", key.curve().name(), key.thumbprint()));
             match jwt.is_signed_by(&key) {
                 Ok(()) => report.ok("signature", "by the jwk in the header"),
                 Err(fault) => report.failed("signature", "by the jwk in the header", fault),
@@ -88,11 +85,8 @@ fn explain_request(jwt: &Jwt, given: &Given<'_>, report: &mut Report) {
 
 fn explain_time(jwt: &Jwt, now: Timestamp, report: &mut Report) {
     let window = Window::default();
-    let expected = format!(
-        "from {} to {}",
-        now.minus(window.max_age),
-        now.plus(window.max_future_skew)
-    );
+    let expected =
+        format!("from {} to {}", now.minus(window.max_age), now.plus(window.max_future_skew));
     let Some(iat) = jwt.seconds("iat").map(Timestamp::from_unix) else {
         report.failed("iat", expected, "no whole seconds");
         return;
@@ -115,12 +109,7 @@ fn explain_token(jwt: &Jwt, key: Option<&PublicKey>, given: &Given<'_>, report: 
         return;
     };
     let expected = AccessTokenHash::of(token).to_string();
-    report.judge(
-        "ath",
-        ath == Some(&*expected),
-        &*expected,
-        ath.unwrap_or("nothing"),
-    );
+    report.judge("ath", ath == Some(&*expected), &*expected, ath.unwrap_or("nothing"));
     let Some(key) = key else { return };
     let received = key.thumbprint().to_string();
     match bound_to(token) {
@@ -210,41 +199,11 @@ mod tests {
         };
         assert!(failed(&text, &good()).is_empty());
         let cases = [
-            (
-                Given {
-                    method: Some("GET"),
-                    ..good()
-                },
-                "htm",
-            ),
-            (
-                Given {
-                    url: Some("https://api.example/"),
-                    ..good()
-                },
-                "htu",
-            ),
-            (
-                Given {
-                    access_token: Some("other".to_owned()),
-                    ..good()
-                },
-                "ath",
-            ),
-            (
-                Given {
-                    now: NOW.plus(61),
-                    ..good()
-                },
-                "iat",
-            ),
-            (
-                Given {
-                    now: NOW.minus(6),
-                    ..good()
-                },
-                "iat",
-            ),
+            (Given { method: Some("GET"), ..good() }, "htm"),
+            (Given { url: Some("https://api.example/"), ..good() }, "htu"),
+            (Given { access_token: Some("other".to_owned()), ..good() }, "ath"),
+            (Given { now: NOW.plus(61), ..good() }, "iat"),
+            (Given { now: NOW.minus(6), ..good() }, "iat"),
         ];
         for (given, name) in cases {
             assert_eq!(failed(&text, &given), [name]);
@@ -252,9 +211,6 @@ mod tests {
         let other = proof().await;
         let (input, _) = text.rsplit_once('.').unwrap();
         let (_, signature) = other.rsplit_once('.').unwrap();
-        assert_eq!(
-            failed(&format!("{input}.{signature}"), &good()),
-            ["signature"]
-        );
+        assert_eq!(failed(&format!("{input}.{signature}"), &good()), ["signature"]);
     }
 }

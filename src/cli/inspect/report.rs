@@ -39,12 +39,7 @@ impl Report {
         expected: impl Into<String>,
         received: impl Into<String>,
     ) {
-        self.add(
-            name,
-            Verdict::Failed,
-            received.into(),
-            Some(expected.into()),
-        );
+        self.add(name, Verdict::Failed, received.into(), Some(expected.into()));
     }
 
     /// A value that is shown and could not be judged.
@@ -54,12 +49,7 @@ impl Report {
         received: impl Into<String>,
         needed: impl Into<String>,
     ) {
-        self.add(
-            name,
-            Verdict::NotChecked,
-            received.into(),
-            Some(needed.into()),
-        );
+        self.add(name, Verdict::NotChecked, received.into(), Some(needed.into()));
     }
 
     /// Passed or failed, as `passed` says.
@@ -102,11 +92,7 @@ impl Report {
     #[cfg(test)]
     pub(super) fn failed_names(&self) -> Vec<&'static str> {
         let failed = |check: &&Check| check.verdict == Verdict::Failed;
-        self.0
-            .iter()
-            .filter(failed)
-            .map(|check| check.name)
-            .collect()
+        self.0.iter().filter(failed).map(|check| check.name).collect()
     }
 
     pub(super) fn print(&self, output: &Output) -> Result<(), Failure> {
@@ -152,8 +138,5 @@ impl Check {
 
 /// A received value as a terminal may show it.
 fn printable(text: &str) -> String {
-    text.chars()
-        .take(300)
-        .map(|c| if c.is_control() { '?' } else { c })
-        .collect()
+    text.chars().take(300).map(|c| if c.is_control() { '?' } else { c }).collect()
 }

@@ -71,10 +71,7 @@ fn explain_verdict(text: &str, given: &Given<'_>, report: &mut Report) {
         leeway: LEEWAY,
     };
     match verify_access_token(text, keys, &expected) {
-        Ok(_) => report.ok(
-            "verdict",
-            "a resource server takes this token, with a proof",
-        ),
+        Ok(_) => report.ok("verdict", "a resource server takes this token, with a proof"),
         Err(error) => report.failed("verdict", "a token that is taken", error.to_string()),
     }
 }
@@ -88,11 +85,7 @@ fn explain_signature(text: &str, jwt: &Jwt, given: &Given<'_>, report: &mut Repo
     match verify_jws(text, keys, &Algorithm::ALL) {
         Ok(_) => report.ok("signature", format!("{shown}, by that key of the issuer")),
         Err(error) => {
-            report.failed(
-                "signature",
-                "by a key of the issuer",
-                format!("{shown}: {error}"),
-            );
+            report.failed("signature", "by a key of the issuer", format!("{shown}: {error}"));
         }
     }
 }

@@ -77,13 +77,11 @@ pub(crate) fn names(keys: &'static [&'static dyn AnyKey]) -> impl Iterator<Item 
 /// The sections of the file, each once.
 pub(crate) fn sections() -> impl Iterator<Item = &'static str> {
     let mut last = "";
-    names(KEYS)
-        .filter_map(|name| name.split_once('.'))
-        .filter_map(move |(section, _)| {
-            let fresh = section != last;
-            last = section;
-            fresh.then_some(section)
-        })
+    names(KEYS).filter_map(|name| name.split_once('.')).filter_map(move |(section, _)| {
+        let fresh = section != last;
+        last = section;
+        fresh.then_some(section)
+    })
 }
 
 /// Every key outside the resources, section by section, as the page lists them.

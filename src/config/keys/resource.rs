@@ -24,10 +24,7 @@ pub(crate) static RESOURCE_SCOPES: Key<ListOf<ScopeName>> = Key {
 
 pub(crate) static RESOURCE_DEFAULT_SCOPES: Key<ListOf<ScopeName>> = Key {
     name: "default_scopes",
-    shape: ListOf {
-        item: ScopeName,
-        empty: None,
-    },
+    shape: ListOf { item: ScopeName, empty: None },
     absent: Absent::Default(""),
     meaning: "The scopes of a sign-in that asks for none, and all that a message without a ReCap can get. Each must \
               be one of `scopes`; without any, such a sign-in is refused.",
@@ -35,21 +32,14 @@ pub(crate) static RESOURCE_DEFAULT_SCOPES: Key<ListOf<ScopeName>> = Key {
 
 pub(crate) static RESOURCE_TOKEN_TTL: Key<Whole<u64>> = Key {
     name: "token_ttl",
-    shape: Whole {
-        min: 30,
-        max: 900,
-        unit: SECOND,
-    },
+    shape: Whole { min: 30, max: 900, unit: SECOND },
     absent: Absent::Default("300"),
     meaning: "The lifetime of an access token.",
 };
 
 pub(crate) static RESOURCE_BINDING: Key<Choice<Binding>> = Key {
     name: "binding",
-    shape: Choice(&[
-        ("required", Binding::Required),
-        ("optional", Binding::Optional),
-    ]),
+    shape: Choice(&[("required", Binding::Required), ("optional", Binding::Optional)]),
     absent: Absent::Default("required"),
     meaning: "Whether every token must be bound to a key. With `optional`, a client that sends no proof gets a \
               bearer token, which whoever steals it can use.",
@@ -78,10 +68,7 @@ pub(crate) static RESOURCE_ALLOW: Key<ListOf<AccountName>> = Key {
 
 pub(crate) static RESOURCE_DENY: Key<ListOf<AccountName>> = Key {
     name: "deny",
-    shape: ListOf {
-        item: AccountName,
-        empty: None,
-    },
+    shape: ListOf { item: AccountName, empty: None },
     absent: Absent::Default(""),
     meaning: "Accounts that may not sign in, even where everyone may.",
 };

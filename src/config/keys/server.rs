@@ -30,10 +30,7 @@ pub(crate) static OPERATIONS_LISTEN: Key<AddressOrOff> = Key {
 
 pub(crate) static DOMAINS: Key<ListOf<Domain>> = Key {
     name: "domains",
-    shape: ListOf {
-        item: Domain,
-        empty: None,
-    },
+    shape: ListOf { item: Domain, empty: None },
     absent: Absent::Means("the issuer's host alone"),
     meaning: "The wallet applications that may ask people to sign in, by the host that the wallet shows, with the \
               port unless it is the scheme's own. The issuer's host is always one of them.",
@@ -51,22 +48,14 @@ pub(crate) static CHAINS: Key<ListOf<ChainName>> = Key {
 
 pub(crate) static CHALLENGE_LIFETIME: Key<Whole<u64>> = Key {
     name: "challenge.lifetime",
-    shape: Whole {
-        min: 30,
-        max: 900,
-        unit: SECOND,
-    },
+    shape: Whole { min: 30, max: 900, unit: SECOND },
     absent: Absent::Default("300"),
     meaning: "Within what time a challenge must be signed and redeemed.",
 };
 
 pub(crate) static SESSION_LIFETIME: Key<Whole<u64>> = Key {
     name: "session.lifetime",
-    shape: Whole {
-        min: 300,
-        max: 31_536_000,
-        unit: SECOND,
-    },
+    shape: Whole { min: 300, max: 31_536_000, unit: SECOND },
     absent: Absent::Default("2592000"),
     meaning: "How long a signature with a session key opens: the `Expiration Time` that the person signs. 2592000 is \
               30 days.",
@@ -74,10 +63,7 @@ pub(crate) static SESSION_LIFETIME: Key<Whole<u64>> = Key {
 
 pub(crate) static SIGNING_ALGORITHM: Key<Choice<SigningAlgorithm>> = Key {
     name: "signing.algorithm",
-    shape: Choice(&[
-        ("EdDSA", SigningAlgorithm::EdDsa),
-        ("ES256", SigningAlgorithm::Es256),
-    ]),
+    shape: Choice(&[("EdDSA", SigningAlgorithm::EdDsa), ("ES256", SigningAlgorithm::Es256)]),
     absent: Absent::Default("EdDSA"),
     meaning: "The algorithm of access tokens. ES256 is for resource servers whose library knows no EdDSA.",
 };
@@ -91,22 +77,14 @@ pub(crate) static DPOP_REQUIRE_NONCE: Key<Switch> = Key {
 
 pub(crate) static DPOP_MAX_AGE: Key<Whole<u64>> = Key {
     name: "dpop.max_age",
-    shape: Whole {
-        min: 10,
-        max: 300,
-        unit: SECOND,
-    },
+    shape: Whole { min: 10, max: 300, unit: SECOND },
     absent: Absent::Default("60"),
     meaning: "How old a proof may be.",
 };
 
 pub(crate) static DPOP_MAX_FUTURE_SKEW: Key<Whole<u64>> = Key {
     name: "dpop.max_future_skew",
-    shape: Whole {
-        min: 0,
-        max: 60,
-        unit: SECOND,
-    },
+    shape: Whole { min: 0, max: 60, unit: SECOND },
     absent: Absent::Default("5"),
     meaning: "How far ahead of this server's clock a proof may be.",
 };

@@ -20,9 +20,7 @@ impl TextShape for ChainName {
     }
 
     fn parse(&self, text: &str) -> Result<String, String> {
-        let chain: ChainId = text
-            .parse()
-            .map_err(|_| "is not a CAIP-2 chain".to_owned())?;
+        let chain: ChainId = text.parse().map_err(|_| "is not a CAIP-2 chain".to_owned())?;
         let format = registry::by_namespace(chain.namespace())
             .ok_or_else(|| "is of a namespace without a message format".to_owned())?;
         let canonical = format.canonical_chain(&chain);
@@ -45,9 +43,7 @@ impl TextShape for AccountName {
     }
 
     fn parse(&self, text: &str) -> Result<String, String> {
-        let account: Account = text
-            .parse()
-            .map_err(|error| format!("is no account: {error}"))?;
+        let account: Account = text.parse().map_err(|error| format!("is no account: {error}"))?;
         let format = registry::by_account(&account)
             .ok_or_else(|| "is of a namespace without a message format".to_owned())?;
         format
@@ -63,11 +59,7 @@ mod tests {
 
     #[test]
     fn chains_are_of_supported_namespaces() {
-        for written in [
-            "eip155:1",
-            "eip155:8453",
-            "solana:5eykt4UsFv8P8NJdTREpY1vzqKqZKvdp",
-        ] {
+        for written in ["eip155:1", "eip155:8453", "solana:5eykt4UsFv8P8NJdTREpY1vzqKqZKvdp"] {
             assert_eq!(ChainName.parse(written).as_deref(), Ok(written));
         }
         for written in [

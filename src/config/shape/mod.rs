@@ -61,9 +61,7 @@ impl<T: TextShape> Shape for T {
                 Err("must be a string, in quotes".to_owned())
             }
         };
-        parsed
-            .map_err(|problem| faults.push(written.fault(problem, Some(self.accepted()))))
-            .ok()
+        parsed.map_err(|problem| faults.push(written.fault(problem, Some(self.accepted())))).ok()
     }
 }
 
@@ -74,11 +72,7 @@ impl<T: Copy + Sync> TextShape for Choice<T> {
     type Value = T;
 
     fn accepted(&self) -> String {
-        let words: Vec<String> = self
-            .0
-            .iter()
-            .map(|(word, _)| format!("\"{word}\""))
-            .collect();
+        let words: Vec<String> = self.0.iter().map(|(word, _)| format!("\"{word}\"")).collect();
         words.join(" or ")
     }
 

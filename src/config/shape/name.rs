@@ -7,10 +7,7 @@ use crate::wallet::registry;
 
 /// The names of the registered message formats.
 fn formats() -> Vec<&'static str> {
-    registry::FORMATS
-        .iter()
-        .map(|format| format.name())
-        .collect()
+    registry::FORMATS.iter().map(|format| format.name()).collect()
 }
 
 /// A scope: `name` or `namespace:name`.
@@ -47,12 +44,9 @@ impl TextShape for FormatName {
         if registry::by_name(text).is_some() {
             return Ok(text.to_owned());
         }
-        let meant = nearest(text, formats().into_iter());
+        let meant = nearest(text, formats());
         let suggestion = meant.map(|name| format!("; did you mean \"{name}\"?"));
-        Err(format!(
-            "is not a registered format{}",
-            suggestion.unwrap_or_default()
-        ))
+        Err(format!("is not a registered format{}", suggestion.unwrap_or_default()))
     }
 }
 
@@ -66,29 +60,18 @@ impl TextShape for LogFilter {
     type Value = String;
 
     fn accepted(&self) -> String {
-        format!(
-            "{}, or several with targets such as info,countersign=debug",
-            LEVELS.join(", ")
-        )
+        format!("{}, or several with targets such as info,countersign=debug", LEVELS.join(", "))
     }
 
     fn parse(&self, text: &str) -> Result<String, String> {
         for directive in text.split(',') {
-            let (target, level) = directive
-                .split_once('=')
-                .unwrap_or(("countersign", directive));
+            let (target, level) = directive.split_once('=').unwrap_or(("countersign", directive));
             let plain = |b: u8| b.is_ascii_alphanumeric() || b"_:".contains(&b);
             if target.is_empty() || !target.bytes().all(plain) {
-                return Err(format!(
-                    "names no target in \"{}\"",
-                    directive.escape_debug()
-                ));
+                return Err(format!("names no target in \"{}\"", directive.escape_debug()));
             }
             if !LEVELS.contains(&level) {
-                return Err(format!(
-                    "names no level in \"{}\"",
-                    directive.escape_debug()
-                ));
+                return Err(format!("names no level in \"{}\"", directive.escape_debug()));
             }
         }
         Ok(text.to_owned())
@@ -128,22 +111,10 @@ mod tests {
 
     #[test]
     fn log_filters_name_levels() {
-        for written in [
-            "info",
-            "off",
-            "warn,countersign=debug",
-            "info,countersign::http=trace",
-        ] {
+        for written in ["info", "off", "warn,countersign=debug", "info,countersign::http=trace"] {
             assert!(LogFilter.parse(written).is_ok(), "{written}");
         }
-        for written in [
-            "verbose",
-            "INFO",
-            "info,",
-            "=debug",
-            "countersign=",
-            "a b=info",
-        ] {
+        for written in ["verbose", "INFO", "info,", "=debug", "countersign=", "a b=info"] {
             assert!(LogFilter.parse(written).is_err(), "{written}");
         }
     }

@@ -19,8 +19,7 @@ impl TextShape for Address {
     }
 
     fn parse(&self, text: &str) -> Result<SocketAddr, String> {
-        text.parse()
-            .map_err(|_| "is not an IP address with a port".to_owned())
+        text.parse().map_err(|_| "is not an IP address with a port".to_owned())
     }
 }
 
@@ -35,11 +34,7 @@ impl TextShape for AddressOrOff {
     }
 
     fn parse(&self, text: &str) -> Result<Self::Value, String> {
-        if text == "off" {
-            Ok(None)
-        } else {
-            Address.parse(text).map(Some)
-        }
+        if text == "off" { Ok(None) } else { Address.parse(text).map(Some) }
     }
 }
 
@@ -62,10 +57,7 @@ impl TextShape for Network {
             return Err("would believe everyone: any client could claim any address".to_owned());
         }
         if network.trunc() != network {
-            return Err(format!(
-                "has bits beyond its prefix: write {}",
-                network.trunc()
-            ));
+            return Err(format!("has bits beyond its prefix: write {}", network.trunc()));
         }
         Ok(network)
     }
@@ -99,9 +91,7 @@ impl TextShape for Domain {
         if domain == format!("{bare}:443") || (loopback && domain == format!("{bare}:80")) {
             return Err(format!("must leave out the default port: write {bare}"));
         }
-        let normal = url
-            .port()
-            .map_or_else(|| bare.to_owned(), |port| format!("{bare}:{port}"));
+        let normal = url.port().map_or_else(|| bare.to_owned(), |port| format!("{bare}:{port}"));
         if normal != domain {
             return Err("is not a host, or a host and a port, in normal form".to_owned());
         }
@@ -139,54 +129,21 @@ mod tests {
     #[test]
     fn domains_with_anything_else_are_refused() {
         for (written, problem) in [
-            (
-                "https://app.example/x",
-                "must not have a scheme: write app.example",
-            ),
-            (
-                "*.example",
-                "must name one host: wildcards are not accepted",
-            ),
-            (
-                "app.example:443",
-                "must leave out the default port: write app.example",
-            ),
-            (
-                "localhost:80",
-                "must leave out the default port: write localhost",
-            ),
-            (
-                "app.example/",
-                "is not a host, or a host and a port, in normal form",
-            ),
-            (
-                "app.example:0443",
-                "is not a host, or a host and a port, in normal form",
-            ),
-            (
-                "me@app.example",
-                "is not a host, or a host and a port, in normal form",
-            ),
-            (
-                "app.example?x",
-                "is not a host, or a host and a port, in normal form",
-            ),
-            (
-                "app.example#x",
-                "is not a host, or a host and a port, in normal form",
-            ),
+            ("https://app.example/x", "must not have a scheme: write app.example"),
+            ("*.example", "must name one host: wildcards are not accepted"),
+            ("app.example:443", "must leave out the default port: write app.example"),
+            ("localhost:80", "must leave out the default port: write localhost"),
+            ("app.example/", "is not a host, or a host and a port, in normal form"),
+            ("app.example:0443", "is not a host, or a host and a port, in normal form"),
+            ("me@app.example", "is not a host, or a host and a port, in normal form"),
+            ("app.example?x", "is not a host, or a host and a port, in normal form"),
+            ("app.example#x", "is not a host, or a host and a port, in normal form"),
             ("app example", "is not a host, or a host and a port"),
             ("app.example.", "is not a host, or a host and a port"),
             ("-app.example", "is not a host, or a host and a port"),
             ("app_1.example", "is not a host, or a host and a port"),
-            (
-                "bücher.example",
-                "is not a host, or a host and a port, in normal form",
-            ),
-            (
-                "0x7f.1",
-                "is not a host, or a host and a port, in normal form",
-            ),
+            ("bücher.example", "is not a host, or a host and a port, in normal form"),
+            ("0x7f.1", "is not a host, or a host and a port, in normal form"),
             ("app.example:99999", "is not a host, or a host and a port"),
         ] {
             assert_eq!(Domain.parse(written).unwrap_err(), problem, "{written}");
@@ -195,25 +152,13 @@ mod tests {
 
     #[test]
     fn networks_are_exact_and_never_everyone() {
-        assert_eq!(
-            Network.parse("10.0.0.0/8"),
-            Ok("10.0.0.0/8".parse().unwrap())
-        );
-        assert_eq!(
-            Network.parse("192.0.2.7"),
-            Ok("192.0.2.7/32".parse().unwrap())
-        );
+        assert_eq!(Network.parse("10.0.0.0/8"), Ok("10.0.0.0/8".parse().unwrap()));
+        assert_eq!(Network.parse("192.0.2.7"), Ok("192.0.2.7/32".parse().unwrap()));
         assert_eq!(Network.parse("fd00::/8"), Ok("fd00::/8".parse().unwrap()));
         for (written, problem) in [
             ("10.0.0.1/8", "has bits beyond its prefix: write 10.0.0.0/8"),
-            (
-                "0.0.0.0/0",
-                "would believe everyone: any client could claim any address",
-            ),
-            (
-                "::/0",
-                "would believe everyone: any client could claim any address",
-            ),
+            ("0.0.0.0/0", "would believe everyone: any client could claim any address"),
+            ("::/0", "would believe everyone: any client could claim any address"),
             ("10.0.0.0/33", "is not an IP network or address"),
             ("proxy.example", "is not an IP network or address"),
         ] {

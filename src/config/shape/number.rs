@@ -21,17 +21,11 @@ pub(crate) struct Whole<T> {
 
 impl<T: Copy + Display + Into<Bound> + TryFrom<i128>> Whole<T> {
     fn unit(&self) -> String {
-        if self.unit.is_empty() {
-            String::new()
-        } else {
-            format!(" {}", self.unit)
-        }
+        if self.unit.is_empty() { String::new() } else { format!(" {}", self.unit) }
     }
 
     fn within(&self, digits: &str) -> Result<T, String> {
-        let number: i128 = digits
-            .parse()
-            .map_err(|_| "must be a whole number".to_owned())?;
+        let number: i128 = digits.parse().map_err(|_| "must be a whole number".to_owned())?;
         if number < self.min.into().0 {
             return Err(format!("must be at least {}{}", self.min, self.unit()));
         }
@@ -67,11 +61,7 @@ impl<T: Copy + Display + Into<Bound> + TryFrom<i128> + Sync> Shape for Whole<T> 
     type Value = T;
 
     fn accepted(&self) -> String {
-        let of = if self.unit.is_empty() {
-            String::new()
-        } else {
-            format!(" of {}", self.unit)
-        };
+        let of = if self.unit.is_empty() { String::new() } else { format!(" of {}", self.unit) };
         format!("a whole number{of}, {} to {}", self.min, self.max)
     }
 
@@ -83,8 +73,7 @@ impl<T: Copy + Display + Into<Bound> + TryFrom<i128> + Sync> Shape for Whole<T> 
                 Err("must be a whole number".to_owned())
             }
         };
-        read.map_err(|problem| faults.push(written.fault(problem, Some(self.accepted()))))
-            .ok()
+        read.map_err(|problem| faults.push(written.fault(problem, Some(self.accepted())))).ok()
     }
 }
 
@@ -102,9 +91,7 @@ impl<T: Copy + Display + Into<Bound> + TryFrom<i128> + Sync> Shape for WholeOrOf
         let read = match &written.value {
             Value::Plain(text) | Value::Text(text) if text == OFF => return Some(None),
             Value::Number(digits) | Value::Plain(digits) => self.0.within(digits),
-            Value::Text(_) => Err(format!(
-                "must be a whole number without quotes, or \"{OFF}\""
-            )),
+            Value::Text(_) => Err(format!("must be a whole number without quotes, or \"{OFF}\"")),
             Value::Switch(_) | Value::List(_) | Value::Other(_) => {
                 Err(format!("must be a whole number, or \"{OFF}\""))
             }

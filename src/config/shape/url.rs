@@ -36,13 +36,8 @@ impl TextShape for IssuerUrl {
         }
         normal(text, url.as_str().trim_end_matches('/'))?;
         let host = url.host_str().unwrap_or_default();
-        let host = url
-            .port()
-            .map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"));
-        Ok(Issuer {
-            url: text.to_owned(),
-            host,
-        })
+        let host = url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"));
+        Ok(Issuer { url: text.to_owned(), host })
     }
 }
 
@@ -61,11 +56,7 @@ impl TextShape for ResourceUri {
         let url = absolute(text)?;
         // An empty path and "/" are two identifiers: RFC 8707 compares strings, so both spellings are the operator's choice.
         let root = url.path() == "/" && url.query().is_none() && !text.ends_with('/');
-        let wanted = if root {
-            url.as_str().trim_end_matches('/')
-        } else {
-            url.as_str()
-        };
+        let wanted = if root { url.as_str().trim_end_matches('/') } else { url.as_str() };
         normal(text, wanted)?;
         Ok(text.to_owned())
     }
@@ -100,11 +91,7 @@ fn absolute(text: &str) -> Result<Url, String> {
 
 /// Refuses any spelling but the normal one, and tells it.
 fn normal(text: &str, wanted: &str) -> Result<(), String> {
-    if text == wanted {
-        Ok(())
-    } else {
-        Err(format!("must be in normal form: write {wanted}"))
-    }
+    if text == wanted { Ok(()) } else { Err(format!("must be in normal form: write {wanted}")) }
 }
 
 /// Whether a parsed host is an address, or a name that DNS could hold (RFC 1123 §2.1).
@@ -116,9 +103,7 @@ pub(crate) fn is_host<S: AsRef<str>>(host: &Host<S>) -> bool {
     name.len() <= 253
         && name.split('.').all(|label| {
             (1..=63).contains(&label.len())
-                && label
-                    .bytes()
-                    .all(|b| b.is_ascii_alphanumeric() || b == b'-')
+                && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
                 && !label.starts_with('-')
                 && !label.ends_with('-')
         })
@@ -132,61 +117,30 @@ mod tests {
     fn issuers_know_their_host_and_path() {
         for (written, host, path) in [
             ("https://auth.example", "auth.example", ""),
-            (
-                "https://auth.example:8443/tenant/a",
-                "auth.example:8443",
-                "/tenant/a",
-            ),
+            ("https://auth.example:8443/tenant/a", "auth.example:8443", "/tenant/a"),
             ("http://127.0.0.1:8700", "127.0.0.1:8700", ""),
             ("http://localhost", "localhost", ""),
             ("https://[2001:db8::1]", "[2001:db8::1]", ""),
         ] {
             let issuer = IssuerUrl.parse(written).unwrap();
-            assert_eq!(
-                (issuer.issuer(), issuer.host(), issuer.path()),
-                (written, host, path)
-            );
+            assert_eq!((issuer.issuer(), issuer.host(), issuer.path()), (written, host, path));
         }
     }
 
     #[test]
     fn issuers_in_any_other_form_are_refused() {
         for (written, problem) in [
-            (
-                "https://auth.example/",
-                "must be in normal form: write https://auth.example",
-            ),
-            (
-                "https://Auth.example:443",
-                "must be in normal form: write https://auth.example",
-            ),
-            (
-                "https:auth.example",
-                "must be in normal form: write https://auth.example",
-            ),
-            (
-                "https://a.example/x/../y",
-                "must be in normal form: write https://a.example/y",
-            ),
+            ("https://auth.example/", "must be in normal form: write https://auth.example"),
+            ("https://Auth.example:443", "must be in normal form: write https://auth.example"),
+            ("https:auth.example", "must be in normal form: write https://auth.example"),
+            ("https://a.example/x/../y", "must be in normal form: write https://a.example/y"),
             ("https://auth.example?a=b", "must not have a query"),
             ("https://auth.example#top", "must not have a fragment"),
-            (
-                "https://me:x@auth.example",
-                "must not have a user name or password",
-            ),
-            (
-                "http://auth.example",
-                "must be https: http is accepted for loopback alone",
-            ),
-            (
-                "http://127.0.0.1.example",
-                "must be https: http is accepted for loopback alone",
-            ),
+            ("https://me:x@auth.example", "must not have a user name or password"),
+            ("http://auth.example", "must be https: http is accepted for loopback alone"),
+            ("http://127.0.0.1.example", "must be https: http is accepted for loopback alone"),
             ("ftp://auth.example", "must be https"),
-            (
-                "auth.example",
-                "is not an absolute URL: relative URL without a base",
-            ),
+            ("auth.example", "is not an absolute URL: relative URL without a base"),
             ("https://auth example", "must not contain ' '"),
             ("https://bücher.example", "must not contain 'ü'"),
             ("https://auth_1.example", "must name a host"),
@@ -211,23 +165,13 @@ mod tests {
             assert_eq!(ResourceUri.parse(written).as_deref(), Ok(written));
         }
         for (written, problem) in [
-            (
-                "https://Escrow.example",
-                "must be in normal form: write https://escrow.example",
-            ),
+            ("https://Escrow.example", "must be in normal form: write https://escrow.example"),
             ("https://escrow.example#a", "must not have a fragment"),
             ("https://escrow.example/it's", "must not contain '\\''"),
             ("urn:escrow", "must name a host"),
-            (
-                "http://escrow.example",
-                "must be https: http is accepted for loopback alone",
-            ),
+            ("http://escrow.example", "must be https: http is accepted for loopback alone"),
         ] {
-            assert_eq!(
-                ResourceUri.parse(written).unwrap_err(),
-                problem,
-                "{written}"
-            );
+            assert_eq!(ResourceUri.parse(written).unwrap_err(), problem, "{written}");
         }
     }
 }

@@ -6,10 +6,7 @@ use super::*;
 #[test]
 fn each_misspelt_key_and_wrong_number_is_told_with_its_place() {
     for (line, fault) in [
-        (
-            "isuer = 1",
-            "FILE:1: isuer: is not a known key; did you mean `issuer`?",
-        ),
+        ("isuer = 1", "FILE:1: isuer: is not a known key; did you mean `issuer`?"),
         ("secret = \"hush\"", "FILE:1: secret: is not a known key"),
         (
             "challenge_lifetime = 9",
@@ -19,10 +16,7 @@ fn each_misspelt_key_and_wrong_number_is_told_with_its_place() {
             "challenge.lifetme = 60",
             "FILE:1: challenge.lifetme: is not a known key; did you mean `challenge.lifetime`?",
         ),
-        (
-            "challenge = 60",
-            "FILE:1: challenge = 60: must be a table, written [challenge]",
-        ),
+        ("challenge = 60", "FILE:1: challenge = 60: must be a table, written [challenge]"),
         (
             "challenge.lifetime = 5",
             "FILE:1: challenge.lifetime = 5: must be at least 30 seconds (accepted: a whole number of seconds, 30 to 900)",
@@ -110,10 +104,7 @@ fn each_wrong_word_and_contradiction_is_told_with_its_place() {
 #[test]
 fn each_fault_of_a_resource_is_told_with_its_place() {
     for (line, fault) in [
-        (
-            "scope = []",
-            "FILE:5: resources[0].scope: is not a known key; did you mean `scopes`?",
-        ),
+        ("scope = []", "FILE:5: resources[0].scope: is not a known key; did you mean `scopes`?"),
         (
             "token_ttl = 1200",
             "FILE:5: resources[0].token_ttl = 1200: must be at most 900 seconds (accepted: a whole number of seconds, 30 to 900)",
@@ -156,16 +147,9 @@ fn each_fault_of_a_resource_is_told_with_its_place() {
 fn what_is_required_is_missed_and_tables_are_told_from_lists() {
     let issuer = "FILE: issuer: is required (accepted: an https URL (http for loopback) without query, fragment or closing slash, such as https://auth.example)";
     let resources = "FILE: resources: at least one is required (accepted: a [[resources]] table with uri and scopes for each API)";
-    assert_eq!(
-        loaded("", &[], Flags::default()).unwrap_err(),
-        [resources, issuer]
-    );
+    assert_eq!(loaded("", &[], Flags::default()).unwrap_err(), [resources, issuer]);
 
-    let single = loaded(
-        "[resources]\nuri = \"https://a.example\"\n",
-        &[],
-        Flags::default(),
-    );
+    let single = loaded("[resources]\nuri = \"https://a.example\"\n", &[], Flags::default());
     let form =
         "FILE:1: resources = (a table): must be a list of tables, each written [[resources]]";
     assert!(single.unwrap_err().contains(&form.to_owned()));
@@ -183,14 +167,8 @@ uri = \"https://escrow.example#top\"
 scopes = []
 token_ttl = 1
 ";
-    let variables = [
-        ("COUNTERSIGN_LISTEN", "nowhere"),
-        ("COUNTERSIGN_ISUER", "x"),
-    ];
-    let flags = Flags {
-        log_level: Some("loud".to_owned()),
-        ..Flags::default()
-    };
+    let variables = [("COUNTERSIGN_LISTEN", "nowhere"), ("COUNTERSIGN_ISUER", "x")];
+    let flags = Flags { log_level: Some("loud".to_owned()), ..Flags::default() };
     let faults = loaded(text, &variables, flags).unwrap_err();
     let beginnings = [
         "FILE:1: issuer = \"http://auth.example\": must be https",
@@ -217,15 +195,9 @@ fn a_file_that_cannot_be_read_as_toml_is_one_fault() {
     assert!(faults[0].contains(": is not TOML: "), "{faults:?}");
 
     let twice = loaded("listen = \"a\"\nlisten = \"b\"\n", &[], Flags::default()).unwrap_err();
-    assert!(
-        twice.len() == 1 && twice[0].starts_with("FILE:2:1: is not TOML: dup"),
-        "{twice:?}"
-    );
+    assert!(twice.len() == 1 && twice[0].starts_with("FILE:2:1: is not TOML: dup"), "{twice:?}");
 
-    let flags = Flags {
-        config: Some(PathBuf::from("/nonexistent/c.toml")),
-        ..Flags::default()
-    };
+    let flags = Flags { config: Some(PathBuf::from("/nonexistent/c.toml")), ..Flags::default() };
     let missing = load(&flags, &[]).unwrap_err().to_string();
     assert!(
         missing.contains("--config: the configuration file /nonexistent/c.toml cannot be read")
@@ -238,9 +210,5 @@ fn what_is_written_strangely_is_shown_safely() {
     let text = format!("listen = \"{long}\"\n\"a\\nb\\u001b[31m\" = 1\n{LEAST}");
     let faults = loaded(&text, &[], Flags::default()).unwrap_err();
     assert!(faults[0].len() < 300, "{}", faults[0].len());
-    assert!(
-        faults[1].starts_with("FILE:2: a\\nb\\u{1b}[31m: is not a known key"),
-        "{}",
-        faults[1]
-    );
+    assert!(faults[1].starts_with("FILE:2: a\\nb\\u{1b}[31m: is not a known key"), "{}", faults[1]);
 }

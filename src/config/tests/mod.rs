@@ -24,26 +24,16 @@ fn file(text: &str) -> NamedTempFile {
 }
 
 fn pairs(variables: &[(&str, &str)]) -> Vec<(String, String)> {
-    variables
-        .iter()
-        .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
-        .collect()
+    variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
 }
 
 /// Loads `text` as a file; the faults come back as lines in which the file is called `FILE`.
 fn loaded(text: &str, variables: &[(&str, &str)], flags: Flags) -> Result<Settings, Vec<String>> {
     let file = file(text);
     let path = file.path().display().to_string();
-    let flags = Flags {
-        config: Some(file.path().to_owned()),
-        ..flags
-    };
+    let flags = Flags { config: Some(file.path().to_owned()), ..flags };
     load(&flags, &pairs(variables)).map_err(|faults| {
-        faults
-            .0
-            .iter()
-            .map(|fault| fault.to_string().replace(&path, "FILE"))
-            .collect()
+        faults.0.iter().map(|fault| fault.to_string().replace(&path, "FILE")).collect()
     })
 }
 
@@ -53,10 +43,7 @@ fn development(variables: &[(&str, &str)], flags: &Flags) -> Result<Settings, Ve
 }
 
 fn listening(address: &str) -> Flags {
-    Flags {
-        listen: Some(address.to_owned()),
-        ..Flags::default()
-    }
+    Flags { listen: Some(address.to_owned()), ..Flags::default() }
 }
 
 #[test]
@@ -73,10 +60,7 @@ fn the_least_configuration_takes_the_defaults_of_the_page() {
     };
     let expected = Settings {
         mode: Mode::Configured,
-        issuer: Issuer {
-            url: "https://auth.example".to_owned(),
-            host: "auth.example".to_owned(),
-        },
+        issuer: Issuer { url: "https://auth.example".to_owned(), host: "auth.example".to_owned() },
         listen: "127.0.0.1:8700".parse().unwrap(),
         operations_listen: Some("127.0.0.1:8701".parse().unwrap()),
         domains: DomainPolicy::Listed(vec!["auth.example".to_owned()]),
@@ -88,11 +72,7 @@ fn the_least_configuration_takes_the_defaults_of_the_page() {
         challenge_lifetime: 300,
         session_lifetime: 2_592_000,
         signing_algorithm: SigningAlgorithm::EdDsa,
-        dpop: DpopSettings {
-            require_nonce: false,
-            max_age: 60,
-            max_future_skew: 5,
-        },
+        dpop: DpopSettings { require_nonce: false, max_age: 60, max_future_skew: 5 },
         limits: Limits {
             max_body_bytes: 49_152,
             requests_per_minute: Some(600),
@@ -106,10 +86,7 @@ fn the_least_configuration_takes_the_defaults_of_the_page() {
             shutdown_grace: 20,
             trusted_proxies: vec!["127.0.0.0/8".parse().unwrap(), "::1/128".parse().unwrap()],
         },
-        log: LogSettings {
-            format: LogFormat::Text,
-            level: "info".to_owned(),
-        },
+        log: LogSettings { format: LogFormat::Text, level: "info".to_owned() },
     };
     assert_eq!(settings, expected);
 }
@@ -117,14 +94,9 @@ fn the_least_configuration_takes_the_defaults_of_the_page() {
 #[test]
 fn the_example_is_accepted_as_it_stands() {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/countersign.toml");
-    let flags = Flags {
-        config: Some(PathBuf::from(path)),
-        ..Flags::default()
-    };
+    let flags = Flags { config: Some(PathBuf::from(path)), ..Flags::default() };
     let settings = load(&flags, &[]).unwrap_or_else(|faults| panic!("{faults}"));
-    let ResourcePolicy::Listed(resources) = settings.resources else {
-        panic!("no resources")
-    };
+    let ResourcePolicy::Listed(resources) = settings.resources else { panic!("no resources") };
     assert_eq!(resources.len(), 2);
     assert_eq!(resources[1].rules.allow.len(), 2);
     let domains = ["auth.example", "app.example", "shop.example:8443"].map(str::to_owned);
@@ -134,23 +106,14 @@ fn the_example_is_accepted_as_it_stands() {
 #[test]
 fn a_flag_beats_the_environment_which_beats_the_file() {
     let text = format!("listen = \"127.0.0.1:1001\"\nlog.level = \"warn\"\n{LEAST}");
-    let variables = [
-        ("COUNTERSIGN_LISTEN", "127.0.0.1:1002"),
-        ("COUNTERSIGN_LOG__LEVEL", "debug"),
-    ];
+    let variables = [("COUNTERSIGN_LISTEN", "127.0.0.1:1002"), ("COUNTERSIGN_LOG__LEVEL", "debug")];
     let port = |variables: &[(&str, &str)], flags| {
         let settings = loaded(&text, variables, flags).unwrap();
         (settings.listen.port(), settings.log.level)
     };
     assert_eq!(port(&[], Flags::default()), (1001, "warn".to_owned()));
-    assert_eq!(
-        port(&variables, Flags::default()),
-        (1002, "debug".to_owned())
-    );
-    assert_eq!(
-        port(&variables, listening("127.0.0.1:1003")),
-        (1003, "debug".to_owned())
-    );
+    assert_eq!(port(&variables, Flags::default()), (1002, "debug".to_owned()));
+    assert_eq!(port(&variables, listening("127.0.0.1:1003")), (1003, "debug".to_owned()));
 }
 
 #[test]
@@ -173,11 +136,7 @@ fn the_environment_sets_every_type() {
     assert_eq!(settings.signing_algorithm, SigningAlgorithm::Es256);
     assert_eq!(settings.operations_listen, None);
 
-    let faults = loaded(
-        LEAST,
-        &[("COUNTERSIGN_RESOURCES__URI", "secret")],
-        Flags::default(),
-    );
+    let faults = loaded(LEAST, &[("COUNTERSIGN_RESOURCES__URI", "secret")], Flags::default());
     assert_eq!(
         faults.unwrap_err(),
         [
@@ -190,10 +149,7 @@ fn the_environment_sets_every_type() {
 fn the_environment_can_name_the_file() {
     let file = file(LEAST);
     let variables = pairs(&[("COUNTERSIGN_CONFIG", file.path().to_str().unwrap())]);
-    assert_eq!(
-        load(&Flags::default(), &variables).unwrap().mode,
-        Mode::Configured
-    );
+    assert_eq!(load(&Flags::default(), &variables).unwrap().mode, Mode::Configured);
 }
 
 #[test]
@@ -201,15 +157,10 @@ fn development_needs_nothing() {
     let settings = development(&[], &Flags::default()).unwrap();
     assert_eq!(settings.mode, Mode::Development);
     assert_eq!(settings.issuer.issuer(), "http://127.0.0.1:8700");
-    assert_eq!(
-        settings.operations_listen,
-        Some("127.0.0.1:8701".parse().unwrap())
-    );
+    assert_eq!(settings.operations_listen, Some("127.0.0.1:8701".parse().unwrap()));
     assert_eq!(settings.domains, DomainPolicy::Loopback);
     assert_eq!(settings.limits.requests_per_minute, None);
-    let ResourcePolicy::AnyLoopback(rules) = settings.resources else {
-        panic!("listed")
-    };
+    let ResourcePolicy::AnyLoopback(rules) = settings.resources else { panic!("listed") };
     assert_eq!(rules.scopes, ScopeRule::Any);
     assert_eq!(rules.default_scopes, ["read"]);
     assert_eq!(rules.binding, Binding::Required);
@@ -218,10 +169,7 @@ fn development_needs_nothing() {
 #[test]
 fn development_at_port_zero_learns_its_issuer_from_the_bound_address() {
     let settings = development(&[], &listening("127.0.0.1:0")).unwrap();
-    assert_eq!(
-        settings.operations_listen,
-        Some("127.0.0.1:0".parse().unwrap())
-    );
+    assert_eq!(settings.operations_listen, Some("127.0.0.1:0".parse().unwrap()));
     let bound = settings.with_bound_address("127.0.0.1:40123".parse().unwrap());
     assert_eq!(bound.issuer.issuer(), "http://127.0.0.1:40123");
     assert_eq!(bound.issuer.host(), "127.0.0.1:40123");
@@ -235,28 +183,19 @@ fn development_at_port_zero_learns_its_issuer_from_the_bound_address() {
 #[test]
 fn development_stays_on_this_machine() {
     let problem = "must be loopback, 127.0.0.1 or [::1], in development mode; any other address needs a configuration file (--config)";
-    for address in [
-        "0.0.0.0:8700",
-        "[::]:8700",
-        "192.0.2.7:8700",
-        "[::ffff:127.0.0.1]:8700",
-    ] {
+    for address in ["0.0.0.0:8700", "[::]:8700", "192.0.2.7:8700", "[::ffff:127.0.0.1]:8700"] {
         let faults = development(&[], &listening(address)).unwrap_err();
         assert!(faults[0].ends_with(problem), "{faults:?}");
     }
-    let operations = development(
-        &[("COUNTERSIGN_OPERATIONS_LISTEN", "0.0.0.0:9")],
-        &Flags::default(),
-    );
+    let operations =
+        development(&[("COUNTERSIGN_OPERATIONS_LISTEN", "0.0.0.0:9")], &Flags::default());
     assert!(operations.unwrap_err()[0].ends_with(problem));
 }
 
 #[test]
 fn development_refuses_what_it_would_have_to_ignore() {
-    let variables = [
-        ("COUNTERSIGN_ISSUER", "https://auth.example"),
-        ("COUNTERSIGN_LOG__FORMAT", "json"),
-    ];
+    let variables =
+        [("COUNTERSIGN_ISSUER", "https://auth.example"), ("COUNTERSIGN_LOG__FORMAT", "json")];
     assert_eq!(
         development(&variables, &Flags::default()).unwrap_err(),
         [

@@ -64,10 +64,7 @@ fn is_all(text: &str, more: &[u8]) -> bool {
 
 /// A statement of EIP-4361: one line of reserved and unreserved characters and spaces.
 pub(super) fn is_ascii_statement(text: &str) -> bool {
-    !text.is_empty()
-        && text
-            .bytes()
-            .all(|b| b == b' ' || is(b, UNRESERVED | SUB_DELIM | GEN_DELIM))
+    !text.is_empty() && text.bytes().all(|b| b == b' ' || is(b, UNRESERVED | SUB_DELIM | GEN_DELIM))
 }
 
 /// A line of a statement in any script, without what could hide or reorder text on a screen.
@@ -79,10 +76,8 @@ pub(super) fn is_printable_line(text: &str) -> bool {
 /// Characters that show as nothing, as a space that is none, or that turn the text around them:
 /// with them two texts look like one. The variation selectors of emoji are not among them.
 fn is_deceptive(c: char) -> bool {
-    matches!(
-        c,
-        '\u{a0}' | '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{1680}' | '\u{3000}' | '\u{3164}'
-    ) || matches!(c, '\u{feff}' | '\u{ffa0}' | '\u{115f}'..='\u{1160}' | '\u{17b4}'..='\u{17b5}')
+    matches!(c, '\u{a0}' | '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{1680}' | '\u{3000}' | '\u{3164}')
+        || matches!(c, '\u{feff}' | '\u{ffa0}' | '\u{115f}'..='\u{1160}' | '\u{17b4}'..='\u{17b5}')
         || matches!(c, '\u{180b}'..='\u{180f}' | '\u{2000}'..='\u{200f}' | '\u{2028}'..='\u{202f}')
         || matches!(c, '\u{205f}'..='\u{206f}' | '\u{fff0}'..='\u{fffb}' | '\u{1bca0}'..='\u{1bca3}')
         || matches!(c, '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e0fff}')
@@ -112,9 +107,7 @@ pub const MAX_NONCE: usize = 128;
 /// `scheme` of RFC 3986.
 pub(super) fn is_scheme(text: &str) -> bool {
     text.bytes().next().is_some_and(|b| b.is_ascii_alphabetic())
-        && text
-            .bytes()
-            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'-' | b'.'))
+        && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'-' | b'.'))
 }
 
 /// `authority` of RFC 3986, never empty, and without the empty port that the RFC lets pass.
@@ -137,18 +130,13 @@ pub(super) fn is_authority(text: &str) -> bool {
     } else {
         match host_and_port.split_once(':') {
             Some((host, port)) => (!host.is_empty() && is_all(host, b""), Some(port)),
-            None => (
-                !host_and_port.is_empty() && is_all(host_and_port, b""),
-                None,
-            ),
+            None => (!host_and_port.is_empty() && is_all(host_and_port, b""), None),
         }
     };
     host_fits
         && port.is_none_or(|port| {
             port.len() <= 5
-                && port
-                    .parse::<u16>()
-                    .is_ok_and(|_| port.bytes().all(|b| b.is_ascii_digit()))
+                && port.parse::<u16>().is_ok_and(|_| port.bytes().all(|b| b.is_ascii_digit()))
         })
 }
 
@@ -233,17 +221,10 @@ mod tests {
 
     #[test]
     fn authorities_have_a_host() {
-        for text in [
-            "a.example",
-            "localhost:8080",
-            "[::1]:80",
-            "u:p@127.0.0.1:8080",
-        ] {
+        for text in ["a.example", "localhost:8080", "[::1]:80", "u:p@127.0.0.1:8080"] {
             assert!(is_authority(text), "{text}");
         }
-        for text in [
-            "", "a:", ":80", "a:b", "a:99999", "a/b", "#x", "a b", "[::1", "a:+1", "u@",
-        ] {
+        for text in ["", "a:", ":80", "a:b", "a:99999", "a/b", "#x", "a b", "[::1", "a:+1", "u@"] {
             assert!(!is_authority(text), "{text}");
         }
     }

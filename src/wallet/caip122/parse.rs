@@ -43,11 +43,7 @@ pub struct ParseError {
 
 impl fmt::Display for ParseError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "line {}, column {}: expected {}",
-            self.line, self.column, self.expected
-        )
+        write!(f, "line {}, column {}: expected {}", self.line, self.column, self.expected)
     }
 }
 
@@ -101,12 +97,7 @@ struct Lines<'a> {
 
 impl<'a> Lines<'a> {
     const fn of(text: &'a str) -> Self {
-        Self {
-            text,
-            next: 0,
-            start: 0,
-            number: 0,
-        }
+        Self { text, next: 0, start: 0, number: 0 }
     }
 
     fn peek(&self) -> Option<&'a str> {
@@ -125,12 +116,7 @@ impl<'a> Lines<'a> {
 
     /// A fault in the current line, `offset` bytes into it.
     fn fault(&self, offset: usize, expected: &'static str) -> ParseError {
-        ParseError {
-            fault: Fault::Grammar,
-            line: self.number.max(1),
-            column: offset + 1,
-            expected,
-        }
+        ParseError { fault: Fault::Grammar, line: self.number.max(1), column: offset + 1, expected }
     }
 
     fn expect_empty(&mut self, expected: &'static str) -> Result<(), ParseError> {
@@ -143,10 +129,7 @@ impl<'a> Lines<'a> {
 
     /// A fault at the end of the text.
     fn end(&self, expected: &'static str) -> ParseError {
-        ParseError {
-            line: self.number + 1,
-            ..self.fault(0, expected)
-        }
+        ParseError { line: self.number + 1, ..self.fault(0, expected) }
     }
 }
 
@@ -185,9 +168,7 @@ fn read_address<'a>(lines: &mut Lines<'a>) -> Result<&'a str, ParseError> {
 /// `LF [statement LF] LF`, after the address.
 fn read_framed_statement<'a>(lines: &mut Lines<'a>) -> Result<Option<&'a str>, ParseError> {
     lines.expect_empty("an empty line after the address")?;
-    let line = lines
-        .next()
-        .ok_or_else(|| lines.end("a statement or an empty line"))?;
+    let line = lines.next().ok_or_else(|| lines.end("a statement or an empty line"))?;
     if line.is_empty() {
         return Ok(None);
     }
@@ -275,11 +256,7 @@ fn read_value<'a>(
 ) -> Result<(), ParseError> {
     let at = field.tag().len();
     let fits = |fits: bool, expected| {
-        if fits {
-            Ok(())
-        } else {
-            Err(lines.fault(at, expected))
-        }
+        if fits { Ok(()) } else { Err(lines.fault(at, expected)) }
     };
     let moment = || Moment::parse(value).ok_or_else(|| lines.fault(at, "a time (RFC 3339)"));
     let fields = &mut message.fields;
@@ -289,10 +266,8 @@ fn read_value<'a>(
             fields.uri = Some(value);
         }
         Field::Version => {
-            fits(value == "1", "1").map_err(|error| ParseError {
-                fault: Fault::Version,
-                ..error
-            })?;
+            fits(value == "1", "1")
+                .map_err(|error| ParseError { fault: Fault::Version, ..error })?;
             fields.version = Some(value);
         }
         Field::ChainId => {
@@ -300,10 +275,7 @@ fn read_value<'a>(
             fields.chain_id = Some(value);
         }
         Field::Nonce => {
-            fits(
-                lexical::is_nonce(value, profile.nonce_min),
-                "a nonce of letters and digits",
-            )?;
+            fits(lexical::is_nonce(value, profile.nonce_min), "a nonce of letters and digits")?;
             fields.nonce = Some(value);
             message.nonce_at = lines.start + at;
         }
@@ -320,10 +292,7 @@ fn read_value<'a>(
             fields.not_before = Some(value);
         }
         Field::RequestId => {
-            fits(
-                lexical::is_request_id(value),
-                "a request id (RFC 3986 pchar)",
-            )?;
+            fits(lexical::is_request_id(value), "a request id (RFC 3986 pchar)")?;
             fields.request_id = Some(value);
         }
         Field::Resources => {}

@@ -47,17 +47,11 @@ fn a_siwe_text_has_one_spelling() {
         assert!(parse(&SIWE, &text).is_err(), "{text}");
     }
     for field in SIWE.required {
-        let text: Vec<_> = ETHEREUM
-            .split('\n')
-            .filter(|l| !l.starts_with(field.tag()))
-            .collect();
+        let text: Vec<_> = ETHEREUM.split('\n').filter(|l| !l.starts_with(field.tag())).collect();
         assert!(parse(&SIWE, &text.join("\n")).is_err(), "{field:?}");
     }
     let error = parse(&SIWE, &with("Version: 1", "Version: 2")).unwrap_err();
-    assert_eq!(
-        (error.fault, error.line, error.column),
-        (Fault::Version, 7, 10)
-    );
+    assert_eq!((error.fault, error.line, error.column), (Fault::Version, 7, 10));
     let large = parse(&SIWE, &"a".repeat(MAX_MESSAGE + 1)).unwrap_err();
     assert_eq!(large.fault, Fault::TooLarge);
 }
@@ -74,18 +68,11 @@ fn without_statement_ethereum_leaves_two_lines_and_solana_one() {
         ("\n\nS\nT", Some("S\nT"), None),
         ("\n\nURI: https://a.b", None, Some("https://a.b")),
         ("\n\nS\n\nURI: https://a.b", Some("S"), Some("https://a.b")),
-        (
-            "\n\nS\n\nS\n\nURI: https://a.b",
-            Some("S\n\nS"),
-            Some("https://a.b"),
-        ),
+        ("\n\nS\n\nS\n\nURI: https://a.b", Some("S\n\nS"), Some("https://a.b")),
     ] {
         let text = format!("{solana}{rest}");
         let message = parse(&SIWS, &text).unwrap();
-        assert_eq!(
-            (message.fields().statement, message.fields().uri),
-            (statement, uri)
-        );
+        assert_eq!((message.fields().statement, message.fields().uri), (statement, uri));
     }
     for rest in [
         "\n",
@@ -99,10 +86,7 @@ fn without_statement_ethereum_leaves_two_lines_and_solana_one() {
         "\n\nURI: https://a.b\n\nNonce: 1",
         "\n\nNonce: 1\nURI: https://a.b\n\nURI: https://c.d",
     ] {
-        assert!(
-            parse(&SIWS, &format!("{solana}{rest}")).is_err(),
-            "{rest:?}"
-        );
+        assert!(parse(&SIWS, &format!("{solana}{rest}")).is_err(), "{rest:?}");
     }
 }
 
@@ -135,15 +119,8 @@ fn a_statement_hides_nothing() {
     for shown in ['é', '漢', 'ש', '❤', '\u{fe0f}'] {
         assert!(parse(&SIWS, &with(shown)).is_ok(), "{shown:?}");
     }
-    for hidden in [
-        '\u{200b}',
-        '\u{feff}',
-        '\u{a0}',
-        '\u{202e}',
-        '\u{3164}',
-        '\u{e0041}',
-        '\u{ad}',
-    ] {
+    for hidden in ['\u{200b}', '\u{feff}', '\u{a0}', '\u{202e}', '\u{3164}', '\u{e0041}', '\u{ad}']
+    {
         assert!(parse(&SIWS, &with(hidden)).is_err(), "{hidden:?}");
     }
 }

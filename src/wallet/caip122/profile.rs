@@ -133,13 +133,7 @@ pub static SIWE: Profile = Profile {
     layout: Layout::Framed,
     fields: &Field::ALL,
     order: Order::Listed,
-    required: &[
-        Field::Uri,
-        Field::Version,
-        Field::ChainId,
-        Field::Nonce,
-        Field::IssuedAt,
-    ],
+    required: &[Field::Uri, Field::Version, Field::ChainId, Field::Nonce, Field::IssuedAt],
     nonce_min: 8,
 };
 

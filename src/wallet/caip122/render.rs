@@ -96,12 +96,7 @@ mod tests {
     #[derive(Clone, Debug)]
     struct Values {
         names: (Option<String>, String, String, Option<String>),
-        body: (
-            Option<String>,
-            Option<String>,
-            Option<String>,
-            Option<String>,
-        ),
+        body: (Option<String>, Option<String>, Option<String>, Option<String>),
         times: (Option<String>, Option<String>),
         rest: (Option<String>, Option<Vec<String>>),
     }
@@ -147,11 +142,7 @@ mod tests {
                 expiration_time: self.times.0.as_deref(),
                 not_before: self.times.1.as_deref(),
                 request_id: self.rest.0.as_deref(),
-                resources: self
-                    .rest
-                    .1
-                    .as_ref()
-                    .map(|r| r.iter().map(String::as_str).collect()),
+                resources: self.rest.1.as_ref().map(|r| r.iter().map(String::as_str).collect()),
             }
         }
     }

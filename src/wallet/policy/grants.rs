@@ -64,10 +64,7 @@ pub(super) fn grant(message: &UnverifiedMessage<'_>) -> Result<Option<Grant>, Re
     if !grant.is_stated_by(statement) {
         return Err(Refusal::new(
             Reason::StatementMismatch,
-            format!(
-                "the statement must end in this sentence: {}",
-                grant.sentence()
-            ),
+            format!("the statement must end in this sentence: {}", grant.sentence()),
         ));
     }
     Ok(Some(grant))
@@ -76,6 +73,5 @@ pub(super) fn grant(message: &UnverifiedMessage<'_>) -> Result<Option<Grant>, Re
 /// Whether `uri` begins with `urn` in letters of any case; the scheme and namespace of a URN are
 /// the same in every case (RFC 8141), and only the lower one is taken.
 fn begins_like(uri: &str, urn: &str) -> bool {
-    uri.get(..urn.len())
-        .is_some_and(|start| start.eq_ignore_ascii_case(urn))
+    uri.get(..urn.len()).is_some_and(|start| start.eq_ignore_ascii_case(urn))
 }

@@ -190,32 +190,20 @@ pub fn bind<'a>(
         ));
     }
     require(&message, &REQUIRED)?;
-    if message
-        .fields()
-        .nonce
-        .is_none_or(|nonce| nonce.len() < MIN_NONCE)
-    {
+    if message.fields().nonce.is_none_or(|nonce| nonce.len() < MIN_NONCE) {
         return Err(Refusal::new(
             Reason::MalformedMessage,
             "the nonce of a sign-in has at least 8 characters",
         ));
     }
-    let mut nonce = expected
-        .nonces
-        .open(format.name(), &message, expected.now)?;
+    let mut nonce = expected.nonces.open(format.name(), &message, expected.now)?;
     let (account, opens) = check_content(&message, format, nonce.origin, expected)?;
     if nonce.origin == NonceOrigin::Bare {
         // A bare nonce names nobody. Whoever copies one into a text of his own account must not
         // spend it for its owner, so it is spent account by account; each still opens once.
         nonce.spend_key = nonce.spend_key.for_subject(&format.subject_of(&account)?);
     }
-    Ok(BoundMessage {
-        message,
-        format,
-        account,
-        nonce,
-        opens,
-    })
+    Ok(BoundMessage { message, format, account, nonce, opens })
 }
 
 /// Every check of [`bind`] but the nonce's.
@@ -269,10 +257,7 @@ pub(crate) fn check_chain(account: &Account, chains: &dyn AllowedChains) -> Resu
     match account {
         Account::Chain(account) if !chains.allows(account.chain()) => Err(Refusal::new(
             Reason::ChainNotAllowed,
-            format!(
-                "accounts of the chain {} are not taken here",
-                account.chain()
-            ),
+            format!("accounts of the chain {} are not taken here", account.chain()),
         )),
         Account::Chain(_) | Account::Key(_) => Ok(()),
     }
@@ -296,16 +281,10 @@ impl NonceAuthority for GivenNonce<'_> {
     ) -> Result<OpenedNonce, Refusal> {
         let nonce = message.fields().nonce.unwrap_or_default();
         if !bool::from(nonce.as_bytes().ct_eq(self.nonce.as_bytes())) {
-            return Err(Refusal::new(
-                Reason::NonceUnknown,
-                "the nonce is not the one given out",
-            ));
+            return Err(Refusal::new(Reason::NonceUnknown, "the nonce is not the one given out"));
         }
         if now >= self.until {
-            return Err(Refusal::new(
-                Reason::ChallengeExpired,
-                "the nonce's time is over",
-            ));
+            return Err(Refusal::new(Reason::ChallengeExpired, "the nonce's time is over"));
         }
         Ok(OpenedNonce {
             origin: NonceOrigin::Bare,

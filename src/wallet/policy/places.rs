@@ -19,16 +19,10 @@ pub(super) fn check_domain(
     if fields.domain.contains('@') || !domains.allows(fields.domain) {
         return Err(Refusal::new(
             Reason::DomainNotAllowed,
-            format!(
-                "sign-ins for the domain {} are not taken here",
-                fields.domain
-            ),
+            format!("sign-ins for the domain {} are not taken here", fields.domain),
         ));
     }
-    if !fields
-        .scheme
-        .is_none_or(|scheme| is_safe(scheme, fields.domain))
-    {
+    if !fields.scheme.is_none_or(|scheme| is_safe(scheme, fields.domain)) {
         return Err(Refusal::new(
             Reason::DomainNotAllowed,
             "the scheme of the message's domain must be https, or http on loopback",

@@ -44,19 +44,14 @@ fn bound<T>(fields: &Fields<'_>, look: impl FnOnce(&BoundMessage<'_>) -> T) -> R
         issuer: "https://id.example",
         domains: &Only("app.example"),
         chains: &Only("solana:5eykt4UsFv8P8NJdTREpY1vzqKqZKvdp"),
-        nonces: &GivenNonce {
-            nonce: NONCE,
-            until: Timestamp::from_unix(NOW + 60),
-        },
+        nonces: &GivenNonce { nonce: NONCE, until: Timestamp::from_unix(NOW + 60) },
         now: Timestamp::from_unix(NOW),
         max_age: 300,
         clock_skew: 30,
         max_session: 3600,
     };
     let message = Siws.read(&text).map_err(|refusal| refusal.reason())?;
-    bind(message, &Siws, &expected)
-        .map(|bound| look(&bound))
-        .map_err(|refusal| refusal.reason())
+    bind(message, &Siws, &expected).map(|bound| look(&bound)).map_err(|refusal| refusal.reason())
 }
 
 fn reason(change: impl FnOnce(&mut Fields<'static>)) -> Option<Reason> {
@@ -70,14 +65,8 @@ fn a_good_text_is_bound() {
     assert_eq!(reason(|_| ()), None);
     assert_eq!(reason(|f| f.uri = Some("https://id.example")), None);
     assert_eq!(reason(|f| f.chain_id = None), None);
-    assert_eq!(
-        reason(|f| f.expiration_time = Some("2025-06-01T12:05:01Z")),
-        None
-    );
-    assert_eq!(
-        reason(|f| f.not_before = Some("2025-06-01T12:05:00Z")),
-        None
-    );
+    assert_eq!(reason(|f| f.expiration_time = Some("2025-06-01T12:05:01Z")), None);
+    assert_eq!(reason(|f| f.not_before = Some("2025-06-01T12:05:00Z")), None);
     assert_eq!(reason(|f| f.issued_at = Some("2025-06-01T12:05:30Z")), None);
     assert_eq!(reason(|f| f.issued_at = Some("2025-06-01T12:00:00Z")), None);
 }
@@ -154,10 +143,7 @@ fn grants_and_session_keys_stand_in_the_text() {
     let grant = Grant::new("https://escrow.example", &scopes).unwrap();
     let (recap, sentence) = (grant.to_uri(), grant.sentence());
     let statement = format!("Sign in. {sentence}");
-    let key = format!(
-        "urn:ietf:params:oauth:jwk-thumbprint:sha-256:{}",
-        "A".repeat(43)
-    );
+    let key = format!("urn:ietf:params:oauth:jwk-thumbprint:sha-256:{}", "A".repeat(43));
     let with = |statement, resources: &[&str]| {
         let fields = Fields {
             statement: Some(statement),
@@ -173,38 +159,20 @@ fn grants_and_session_keys_stand_in_the_text() {
         })
     };
     let end = Some(NOW + 3600);
-    assert_eq!(
-        with(&statement, &[&key, &recap]),
-        Ok((Some(grant), true, end))
-    );
-    assert_eq!(
-        with("Sign in.", &[&key, "https://a.example"]),
-        Ok((None, true, end))
-    );
+    assert_eq!(with(&statement, &[&key, &recap]), Ok((Some(grant), true, end)));
+    assert_eq!(with("Sign in.", &[&key, "https://a.example"]), Ok((None, true, end)));
     assert_eq!(with("Sign in.", &[&recap]), Err(Reason::StatementMismatch));
     let more = statement.replace("'read'", "'read', 'refund'");
     assert_eq!(with(&more, &[&recap]), Err(Reason::StatementMismatch));
     let after = format!("{statement} Thanks.");
     assert_eq!(with(&after, &[&recap]), Err(Reason::StatementMismatch));
     assert_eq!(with(&statement, &[&recap, &key]), Err(Reason::RecapInvalid));
-    assert_eq!(
-        with(&statement, &[&recap, &recap]),
-        Err(Reason::RecapInvalid)
-    );
-    assert_eq!(
-        with("Sign in.", &[&key, &key]),
-        Err(Reason::SessionKeyInvalid)
-    );
-    for wrong in [
-        key.replace("sha-256", "sha-512"),
-        key.replace("urn:ietf", "URN:ietf"),
-        format!("{key}A"),
-    ] {
-        assert_eq!(
-            with("Sign in.", &[&wrong]),
-            Err(Reason::SessionKeyInvalid),
-            "{wrong}"
-        );
+    assert_eq!(with(&statement, &[&recap, &recap]), Err(Reason::RecapInvalid));
+    assert_eq!(with("Sign in.", &[&key, &key]), Err(Reason::SessionKeyInvalid));
+    for wrong in
+        [key.replace("sha-256", "sha-512"), key.replace("urn:ietf", "URN:ietf"), format!("{key}A")]
+    {
+        assert_eq!(with("Sign in.", &[&wrong]), Err(Reason::SessionKeyInvalid), "{wrong}");
     }
 }
 
@@ -216,10 +184,7 @@ fn a_text_is_bound_in_its_own_format_alone() {
         issuer: "https://id.example",
         domains: &Only("app.example"),
         chains: &Only("solana:5eykt4UsFv8P8NJdTREpY1vzqKqZKvdp"),
-        nonces: &GivenNonce {
-            nonce: NONCE,
-            until: Timestamp::from_unix(NOW),
-        },
+        nonces: &GivenNonce { nonce: NONCE, until: Timestamp::from_unix(NOW) },
         now: Timestamp::from_unix(NOW),
         max_age: 300,
         clock_skew: 30,

@@ -16,10 +16,7 @@ pub(super) fn check(
     expected: &Expected<'_>,
 ) -> Result<(), Refusal> {
     let now = expected.now;
-    if message
-        .expiration_time()
-        .is_some_and(|end| now >= end.floor())
-    {
+    if message.expiration_time().is_some_and(|end| now >= end.floor()) {
         return Err(Refusal::new(
             Reason::MessageExpired,
             format!("the message's expiration time has passed; it is {now} here"),
@@ -39,11 +36,7 @@ pub(super) fn check(
             Reason::IssuedAtOutOfRange,
             format!(
                 "the message was issued {}; it is {now} here",
-                if ahead {
-                    "in the future"
-                } else {
-                    "too long ago"
-                }
+                if ahead { "in the future" } else { "too long ago" }
             ),
         ));
     }
