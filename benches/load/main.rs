@@ -23,6 +23,7 @@ mod process;
 mod report;
 mod rounds;
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -55,6 +56,9 @@ struct Args {
     /// Only these paths, such as evm,agent,assertion,challenge,metadata.
     #[arg(long, value_delimiter = ',')]
     paths: Vec<String>,
+    /// Another binary of the server, such as one of an earlier version.
+    #[arg(long, default_value = env!("CARGO_BIN_EXE_countersign"))]
+    server: PathBuf,
     /// Print JSON in place of the table.
     #[arg(long)]
     json: bool,
@@ -84,7 +88,7 @@ fn main() -> ExitCode {
 
 fn measure(args: &Args) -> Result<(), Failure> {
     let paths = paths::chosen(&args.paths)?;
-    let start = memory::start()?;
+    let start = memory::start(&args.server)?;
     let measured = rounds::measure(args, &paths)?;
     let memory = (args.nonces > 0)
         .then(|| memory::measure(args))

@@ -1,5 +1,6 @@
 //! Memory: at rest, after a million nonces and challenges that nobody uses, and per sign-in.
 
+use std::path::Path as File;
 use std::thread;
 use std::time::Instant;
 
@@ -48,12 +49,12 @@ impl Growth {
 }
 
 /// Starts servers and looks at them.
-pub(crate) fn start() -> Result<Start, Failure> {
+pub(crate) fn start(binary: &File) -> Result<Start, Failure> {
     let mut times = Vec::new();
     let mut resident = Vec::new();
     for _ in 0..STARTS {
         let began = Instant::now();
-        let server = Server::countersign()?;
+        let server = Server::countersign(binary)?;
         Client::new(&server.address, Path::Metadata, Peer::Countersign)?.metadata()?;
         times.push(began.elapsed().as_secs_f64() * 1e3);
         resident.push(server.resident()? as f64);
@@ -85,7 +86,7 @@ fn growth(
     one: fn(&mut Client) -> Result<(), Failure>,
 ) -> Result<Growth, Failure> {
     eprintln!("memory: {operations} of {}", path.name());
-    let server = Server::countersign()?;
+    let server = Server::countersign(&args.server)?;
     let mut clients = (0..args.clients)
         .map(|_| Client::new(&server.address, path, Peer::Countersign))
         .collect::<Result<Vec<_>, _>>()?;

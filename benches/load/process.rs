@@ -5,6 +5,7 @@
 
 use std::fs;
 use std::io::{BufRead as _, BufReader};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
@@ -18,9 +19,9 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// The release binary, in development mode.
-    pub(crate) fn countersign() -> Result<Self, Failure> {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_countersign"));
+    /// A release binary, in development mode.
+    pub(crate) fn countersign(binary: &Path) -> Result<Self, Failure> {
+        let mut command = Command::new(binary);
         command.args([
             "serve",
             "--listen",

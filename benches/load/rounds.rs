@@ -39,7 +39,7 @@ pub(crate) struct Measured {
 
 /// Measures each path in each round.
 pub(crate) fn measure(args: &Args, paths: &[Path]) -> Result<Vec<Measured>, Failure> {
-    let server = Server::countersign()?;
+    let server = Server::countersign(&args.server)?;
     let echo = Server::echo()?;
     let bare = Bare::new()?;
     let mut all: Vec<Measured> = paths
