@@ -1,0 +1,463 @@
+//! Writes the seeds under `seeds/`: a few small inputs for each target, from the vectors and from the fixed keys.
+//!
+//! `cargo run --example seeds`, in this folder. Inputs that once broke something are kept under
+//! `regressions/` instead, which no program writes.
+
+use std::fs;
+use std::path::Path;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use countersign_fuzz::material::{ISSUER, NOW, RESOURCE, jws, signer};
+use countersign_sdk::key::Signer as _;
+use serde_json::{Value, json};
+
+fn main() {
+    texts();
+    signatures();
+    recaps();
+    proofs();
+    tokens();
+    keys();
+    rest();
+    requests();
+}
+
+/// Writes one seed. The first of a name wins nothing: each has its own number.
+fn seed(target: &str, name: &str, bytes: impl AsRef<[u8]>) {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("seeds")
+        .join(target);
+    fs::create_dir_all(&folder).expect("a folder");
+    fs::write(folder.join(name), bytes).expect("written");
+}
+
+fn vectors(file: &str) -> Value {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../tests/vectors")
+        .join(file);
+    serde_json::from_slice(&fs::read(path).expect("the vectors")).expect("JSON")
+}
+
+/// The case of a table by its id.
+fn case(table: &Value, id: &str) -> Value {
+    let cases = table["cases"].as_array().expect("cases");
+    let found = cases.iter().find(|case| case["id"] == id);
+    found.unwrap_or_else(|| panic!("no case {id}")).clone()
+}
+
+fn text<'a>(value: &'a Value, member: &str) -> &'a str {
+    value[member]
+        .as_str()
+        .unwrap_or_else(|| panic!("no {member}"))
+}
+
+/// As `app.example wants … to sign in with your KIND:`, with every field.
+fn full(kind: &str, address: &str, chain: &str) -> String {
+    format!(
+        "https://app.example wants you to sign in with your {kind}:\n{address}\n\nA statement.\n\n\
+         URI: https://app.example/login?x=%20#y\nVersion: 1\n{chain}Nonce: 0123456789abcdef\n\
+         Issued At: 2027-01-15T08:00:00.250Z\nExpiration Time: 2027-01-15T10:00:00+02:00\n\
+         Not Before: 2027-01-15T08:00:00Z\nRequest ID: a:b@%41\nResources:\n\
+         - https://[::1]:8080/a\n- urn:recap:eyJhdHQiOnt9fQ"
+    )
+}
+
+fn texts() {
+    let siwe = full(
+        "Ethereum account",
+        "0xF3F4F90b63eb726Bf2778B99c98Cb9a8227518Ed",
+        "Chain ID: 1\n",
+    );
+    let siws = full(
+        "Solana account",
+        "47D7BSQhiQWPdeJ2hGqkmVTKW8BfzyNVZRckfhNqFw1M",
+        "Chain ID: mainnet\n",
+    );
+    let key = full(
+        "key",
+        &signer(0).public_key().to_did_key().expect("a did:key"),
+        "",
+    );
+    let paragraphs = siws.replace("A statement.", "One.\nTwo.\n\nThree.");
+    let bare = "app.example wants you to sign in with your Solana account:\n47D7BSQhiQWPdeJ2hGqkmVTKW8BfzyNVZRckfhNqFw1M";
+    for (name, text) in [
+        ("siwe", &*siwe),
+        ("siwe-no-statement", &siwe.replace("\nA statement.\n", "\n")),
+        ("siws", &siws),
+        ("siws-paragraphs", &paragraphs),
+        ("siws-bare", bare),
+        ("key", &key),
+    ] {
+        seed("caip122", name, text);
+        // Without the first line, and with a byte that puts one there.
+        let profile = ["siwe", "siws", "key"]
+            .iter()
+            .position(|p| name.starts_with(p));
+        let rest = text.split_once('\n').map_or("", |(_, rest)| rest);
+        let number = u8::try_from(profile.expect("a profile")).expect("small");
+        seed(
+            "caip122",
+            &format!("{name}-headed"),
+            [&[number], rest.as_bytes()].concat(),
+        );
+    }
+}
+
+fn signatures() {
+    let pair = |signature: &str, text: &str| [signature.as_bytes(), &[0], text.as_bytes()].concat();
+    let siwe = vectors("generated/siwe.json");
+    let right = case(&siwe, "siwe-ok-full");
+    let (message, signature) = (text(&right, "message"), text(&right, "signature"));
+    seed("siwe_signature", "vector", pair(signature, message));
+    seed(
+        "siwe_signature",
+        "compact",
+        pair(&signature[..130], message),
+    );
+    let right = case(&vectors("generated/siws.json"), "siws-ok-full");
+    let (message, signature) = (text(&right, "message"), text(&right, "signature_b64"));
+    seed("siws_signature", "vector", pair(signature, message));
+    let base58 = bs58::encode(STANDARD.decode(signature).expect("base64")).into_string();
+    seed("siws_signature", "base58", pair(&base58, message));
+    let did = signer(0).public_key().to_did_key().expect("a did:key");
+    let message = full("key", &did, "");
+    let signature = signer(0).sign_now(message.as_bytes()).expect("signed");
+    seed(
+        "key_signature",
+        "hex",
+        pair(&format!("0x{}", hex::encode(signature)), &message),
+    );
+    for target in ["siwe_signature", "siws_signature", "key_signature"] {
+        for choice in [0, 1, 2, 7, 0x80, 0x81, 0xc0, 0xc1] {
+            seed(
+                target,
+                &format!("disturbed-{choice:02x}"),
+                [1, choice, 3, 0, 1],
+            );
+        }
+    }
+}
+
+fn recaps() {
+    let json =
+        r#"{"att":{"https://escrow.example":{"escrow/read":[{}],"oauth/read":[{}]}},"prf":[]}"#;
+    let uri = base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(json);
+    seed("recap", "json", json);
+    seed("recap", "uri", format!("urn:recap:{uri}"));
+    seed(
+        "recap",
+        "parts",
+        "https://escrow.example\0escrow:read read a:b\0Hello.",
+    );
+}
+
+fn proofs() {
+    for number in 0..3_u8 {
+        let key = signer(usize::from(number));
+        let jwk = serde_json::to_value(key.public_key().to_jwk()).expect("a JWK");
+        let header = json!({"typ": "dpop+jwt", "alg": key.algorithm().name(), "jwk": jwk});
+        let ath = countersign_sdk::proof::dpop::AccessTokenHash::of("an.access.token");
+        let claims = json!({
+            "jti": "one", "htm": "POST", "htu": "https://auth.example/token", "iat": NOW,
+            "ath": ath.to_string(), "nonce": "n",
+        });
+        let (header, claims) = (header.to_string(), claims.to_string());
+        let choice = number << 4;
+        let signed = |choice: u8| [&[choice], header.as_bytes(), &[0], claims.as_bytes()].concat();
+        seed("jws_dpop", &format!("signed-{number}"), signed(choice | 2));
+        seed("jws_dpop", &format!("bound-{number}"), signed(choice | 14));
+        seed(
+            "jws_dpop",
+            &format!("disturbed-{number}"),
+            [choice | 1, 9, 0, 1],
+        );
+        let whole = jws(key, header.as_bytes(), claims.as_bytes());
+        seed(
+            "jws_dpop",
+            &format!("whole-{number}"),
+            [&[0], whole.as_bytes()].concat(),
+        );
+    }
+    for number in 0..2_u8 {
+        let key = signer(usize::from(number));
+        let did = key.public_key().to_did_key().expect("a did:key");
+        let header = json!({"typ": "JWT", "alg": key.algorithm().name()}).to_string();
+        let claims = json!({
+            "iss": did, "sub": did, "aud": [ISSUER], "jti": "one", "iat": NOW, "nbf": NOW,
+            "exp": NOW + 60, "scope": "escrow:read", "resource": RESOURCE,
+        });
+        let parts = [header.as_bytes(), &[0], claims.to_string().as_bytes()].concat();
+        seed(
+            "jwt_assertion",
+            &format!("signed-{number}"),
+            [&[number << 4 | 2], &parts[..]].concat(),
+        );
+        seed(
+            "jwt_assertion",
+            &format!("disturbed-{number}"),
+            [number << 4 | 1, 9, 0, 1],
+        );
+    }
+    seed(
+        "nonce_open",
+        "context",
+        b"\0\x10\x05before\0after\0\x02\0\x01",
+    );
+    seed("nonce_open", "digits", "01".repeat(32));
+}
+
+fn tokens() {
+    let mut set = Vec::new();
+    for number in 0..3_u8 {
+        let key = signer(usize::from(number));
+        let header =
+            json!({"typ": "at+jwt", "alg": key.algorithm().name(), "kid": number.to_string()});
+        let claims = json!({
+            "iss": ISSUER, "sub": "did:key:z", "aud": [RESOURCE], "jti": "one", "iat": NOW,
+            "nbf": NOW, "exp": NOW + 60, "scope": "escrow:read", "client_id": "app.example",
+            "auth_time": NOW, "account": "eip155:1:0x", "sid": "s", "amr": ["swk"],
+            "cnf": {"jkt": key.public_key().thumbprint().to_string()},
+            "proven_key": {"method": "siwe"},
+        });
+        let parts = [
+            header.to_string().as_bytes(),
+            &[0],
+            claims.to_string().as_bytes(),
+        ]
+        .concat();
+        seed(
+            "access_token",
+            &format!("signed-{number}"),
+            [&[number << 4 | 2], &parts[..]].concat(),
+        );
+        seed(
+            "access_token",
+            &format!("disturbed-{number}"),
+            [number << 4 | 1, 9, 0, 1],
+        );
+        let mut jwk = serde_json::to_value(key.public_key().to_jwk()).expect("a JWK");
+        seed("jwk", &format!("{number}"), jwk.to_string());
+        for (member, value) in [
+            ("kid", json!("a")),
+            ("use", json!("sig")),
+            ("key_ops", json!(["verify"])),
+        ] {
+            jwk[member] = value;
+        }
+        jwk["kid"] = json!(number.to_string());
+        set.push(jwk);
+    }
+    seed("jwks", "three", json!({ "keys": set }).to_string());
+    seed("jwks", "list", json!([set]).to_string());
+    seed(
+        "jwk",
+        "list",
+        r#"["OKP","Ed25519","11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"]"#,
+    );
+}
+
+fn keys() {
+    for number in 0..2_u8 {
+        let key = signer(usize::from(number)).public_key();
+        seed(
+            "did_key",
+            &format!("text-{number}"),
+            key.to_did_key().expect("a did:key"),
+        );
+        seed(
+            "account",
+            &format!("did-{number}"),
+            key.to_did_key().expect("a did:key"),
+        );
+    }
+    let ed = signer(0).public_key().as_bytes();
+    seed("did_key", "ed-bytes", [&[0], ed].concat());
+    let whole = signer(1).public_key().as_bytes();
+    seed(
+        "did_key",
+        "k1-bytes",
+        [&[1, 2 + (whole[64] & 1)], &whole[1..33]].concat(),
+    );
+    let signature = signer(0).sign_now(b"text").expect("signed");
+    seed(
+        "ed25519_strict",
+        "right",
+        [&[0], ed, &signature, b"text"].concat(),
+    );
+    seed("ed25519_strict", "disturbed", [1, 5, 0, 1]);
+    // y = 1 (small order), y = p, and y = p + 1.
+    let mut top = [0xff; 32];
+    top[31] = 0x7f;
+    for low in [0xed, 0xee] {
+        top[0] = low;
+        seed(
+            "ed25519_strict",
+            &format!("top-{low:02x}"),
+            [&[0], &top[..], &signature, b"text"].concat(),
+        );
+    }
+    let mut one = [0; 32];
+    one[0] = 1;
+    seed(
+        "ed25519_strict",
+        "one",
+        [&[0], &one[..], &signature, b"text"].concat(),
+    );
+    let order = hex::decode("fffffffffffffffffffffffffffffffebaaedce6af48a03bbfd25e8cd0364141")
+        .expect("hex");
+    let digest = [1; 32];
+    for (name, r, s) in [
+        ("order", &order[..], &[1; 32][..]),
+        ("ones", &[1; 32], &[1; 32]),
+        ("s-order", &[1; 32], &order),
+    ] {
+        seed(
+            "secp256k1_differential",
+            name,
+            [&[0], &digest[..], r, s, whole].concat(),
+        );
+    }
+    seed(
+        "secp256k1_differential",
+        "hybrid",
+        [
+            &[0],
+            &digest[..],
+            &[1; 64],
+            &[6 + (whole[64] & 1)],
+            &whole[1..],
+        ]
+        .concat(),
+    );
+    seed("secp256k1_differential", "disturbed", [1, 5, 0, 1]);
+    seed(
+        "secp256k1_differential",
+        "disturbed-compressed",
+        [3, 5, 0, 1],
+    );
+}
+
+fn rest() {
+    for (name, account) in [
+        (
+            "ethereum",
+            "eip155:1:0xF3F4F90b63eb726Bf2778B99c98Cb9a8227518Ed",
+        ),
+        (
+            "lower",
+            "eip155:137:0xf3f4f90b63eb726bf2778b99c98cb9a8227518ed",
+        ),
+        (
+            "solana",
+            "solana:5eykt4UsFv8P8NJdTREpY1vzqKqZKvdp:47D7BSQhiQWPdeJ2hGqkmVTKW8BfzyNVZRckfhNqFw1M",
+        ),
+        (
+            "bitcoin",
+            "bip122:000000000019d6689c085ae165831e93:128Lkh3S7CkDTBZ8W7BbpsN3YYizJMp8p6",
+        ),
+    ] {
+        seed("account", name, account);
+    }
+    for (name, parts) in [
+        ("plain", "https://api.example/a/%7Eb?q#f\0/c/d"),
+        ("dots", "HTTPS://API.example:443/x/../a/./%7Eb\0/%2e%2e/c"),
+        ("address", "http://[::1]:8080/\0/"),
+        ("percent", "http://127.1/%25%32%65/%c3%a9\0/a//b"),
+    ] {
+        seed("target_uri", name, parts);
+    }
+    seed(
+        "form",
+        "token",
+        "grant_type=urn%3Aietf%3Aparams%3Aoauth%3Agrant-type%3Ajwt-bearer&assertion=a.b.c&scope=a+b&resource=",
+    );
+    seed("form", "secret", "a=1&b=2&seed=3");
+    let example = include_str!("../../examples/countersign.toml");
+    let short: Vec<&str> = example
+        .lines()
+        .filter(|line| !line.is_empty() && !line.starts_with('#'))
+        .collect();
+    seed("config", "example", short.join("\n"));
+    seed(
+        "config",
+        "after-base",
+        "\0token_ttl = 60\n[limits]\nburst = 5\n",
+    );
+}
+
+fn requests() {
+    let did = signer(0).public_key().to_did_key().expect("a did:key");
+    let jkt = signer(2).public_key().thumbprint().to_string();
+    let ethereum = "eip155:1:0xF3F4F90b63eb726Bf2778B99c98Cb9a8227518Ed";
+    let bodies = [
+        json!({"account": did, "resource": "http://127.0.0.1:8800", "scope": "read a:b", "dpop_jkt": jkt,
+            "domain": "localhost:3000", "session_expires_in": 60}),
+        json!({"account": ethereum, "resource": RESOURCE, "scope": "escrow:read", "format": "siwe",
+            "domain": "app.example"}),
+    ];
+    for (number, body) in (0_u8..).zip(&bodies) {
+        seed(
+            "challenge_json",
+            &format!("body-{number}"),
+            [&[number], body.to_string().as_bytes()].concat(),
+        );
+    }
+    let grant = |name: &str| format!("grant_type=urn%3A{name}&");
+    let key = signer(0);
+    let claims = json!({
+        "iss": did, "sub": did, "aud": "https://auth.example/tenant", "jti": "seed", "iat": NOW, "exp": NOW + 60,
+        "scope": "read", "resource": "https://open.example",
+    });
+    let assertion = jws(key, br#"{"alg":"EdDSA"}"#, claims.to_string().as_bytes());
+    let jwk = serde_json::to_value(key.public_key().to_jwk()).expect("a JWK");
+    let header = json!({"typ": "dpop+jwt", "alg": "EdDSA", "jwk": jwk}).to_string();
+    let proof_claims = json!({
+        "jti": "seed", "htm": "POST", "htu": "https://auth.example/tenant/token", "iat": NOW,
+    });
+    let proof = jws(key, header.as_bytes(), proof_claims.to_string().as_bytes());
+    let bearer = format!(
+        "{}assertion={assertion}",
+        grant("ietf%3Aparams%3Aoauth%3Agrant-type%3Ajwt-bearer")
+    );
+    let right = case(&vectors("generated/siwe.json"), "siwe-ok-full");
+    let encode = |text: &str| {
+        text.replace('%', "%25")
+            .replace('\n', "%0A")
+            .replace('&', "%26")
+    };
+    let message = format!(
+        "{}message={}&signature={}",
+        grant("countersign%3Aparams%3Aoauth%3Agrant-type%3Asigned-message"),
+        encode(text(&right, "message")),
+        text(&right, "signature")
+    );
+    seed(
+        "token_form",
+        "assertion",
+        [&[1], proof.as_bytes(), &[0], bearer.as_bytes()].concat(),
+    );
+    seed(
+        "token_form",
+        "assertion-unbound",
+        [&[1, 0], bearer.as_bytes()].concat(),
+    );
+    seed(
+        "token_form",
+        "message",
+        [&[1], proof.as_bytes(), &[0], message.as_bytes()].concat(),
+    );
+    let form = "content-type: application/x-www-form-urlencoded";
+    for (name, request) in [
+        ("metadata", "\0GET\0/.well-known/oauth-authorization-server\0origin: http://localhost:3000\0".to_owned()),
+        ("metadata-path", "\x01GET\0/.well-known/oauth-authorization-server/tenant\0\0".to_owned()),
+        ("jwks", "\0HEAD\0/.well-known/jwks.json\0\0".to_owned()),
+        ("nonce", "\x01GET\0/tenant/nonce\0accept: text/plain\0".to_owned()),
+        ("preflight", "\x01OPTIONS\0/tenant/token\0origin: https://app.example\naccess-control-request-method: POST\0".to_owned()),
+        ("token", format!("\x01POST\0/tenant/token\0{form}\ndpop: {proof}\0{bearer}")),
+        ("challenge", format!("\0POST\0/challenge\0content-type: application/json\norigin: http://localhost:3000\0{}", bodies[0])),
+        ("nowhere", "\0DELETE\0/sessions/%00?x=%ff\0content-length: 5\0hello".to_owned()),
+    ] {
+        seed("http_router", name, request);
+    }
+}

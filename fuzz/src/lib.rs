@@ -1,0 +1,46 @@
+//! What each fuzz target asserts about bytes from outside, as plain functions.
+//!
+//! They stand here and not in `fuzz_targets/` so that the seeds and every input that once broke
+//! something can be replayed by `cargo test`, on any toolchain and without a fuzzer. A target is a
+//! name and a function of bytes; it panics when the library does, or when an assertion of its own
+//! does not hold. docs/FUZZING.md says what each one is for.
+
+pub mod cut;
+pub mod http;
+pub mod identifiers;
+pub mod keys;
+pub mod material;
+pub mod proofs;
+pub mod requests;
+pub mod signatures;
+pub mod texts;
+pub mod tokens;
+
+/// A fuzz target: its name, which is also the name of its binary and its seed folder, and what it
+/// does with one input.
+pub type Target = (&'static str, fn(&[u8]));
+
+/// Every target, in the order of docs/FUZZING.md.
+pub const TARGETS: &[Target] = &[
+    ("caip122", texts::caip122),
+    ("recap", texts::recap),
+    ("siwe_signature", signatures::siwe),
+    ("siws_signature", signatures::siws),
+    ("key_signature", signatures::key),
+    ("jws_dpop", proofs::dpop),
+    ("jwt_assertion", proofs::assertion),
+    ("nonce_open", proofs::nonce),
+    ("access_token", tokens::access_token),
+    ("jwks", tokens::jwks),
+    ("jwk", keys::jwk),
+    ("did_key", keys::did_key),
+    ("ed25519_strict", keys::ed25519),
+    ("secp256k1_differential", keys::secp256k1),
+    ("account", identifiers::account),
+    ("target_uri", identifiers::target_uri),
+    ("form", requests::form),
+    ("config", requests::config),
+    ("challenge_json", http::challenge),
+    ("token_form", http::token),
+    ("http_router", http::router),
+];
