@@ -106,12 +106,15 @@ impl ResourceServer {
     /// answer of it.
     pub async fn authenticate(&self, request: &RequestHead<'_>) -> Result<Caller, AccessError> {
         self.ensure_sweeping();
-        let now = self.0.clock.now();
         // 1. One token under one scheme, and at most one proof.
         let credentials = Credentials::read(request.headers)?;
         // 2. The token: our issuer's, for us, now.
         let ath = AccessTokenHash::of(credentials.token);
-        let verdict = self.verified(credentials.token, ath, now).await?;
+        let verdict = self.verified(credentials.token, ath).await?;
+        // Read after the wait for keys: judged by the time before it, a used proof could still pass
+        // for young when its use is forgotten already.
+        let now = self.0.clock.now();
+        verdict.token.claims().check_times(now, self.0.policy.leeway)?;
         // 3. The scheme fits the token's binding: a bound token never goes without its key.
         let (admission, renew_nonce) = match (credentials.scheme, verdict.token.claims().cnf_jkt())
         {
@@ -137,12 +140,12 @@ impl ResourceServer {
         Caller { verdict, server: self.0.id, renew_nonce }
     }
 
-    /// The token, verified now or before; times and the issuer's keys are looked at each time.
+    /// The token, verified now or before; the issuer's keys are looked at each time, and the
+    /// token's times by the caller, for this may wait.
     async fn verified(
         &self,
         token: &str,
         ath: AccessTokenHash,
-        now: Timestamp,
     ) -> Result<Arc<Verdict>, AccessError> {
         if token.len() > MAX_TOKEN_BYTES {
             return Err(TokenError::Malformed(JwsError::TooLong(MAX_TOKEN_BYTES)).into());
@@ -151,13 +154,12 @@ impl ResourceServer {
         if let Some(known) = self.0.verdicts.get(&ath)
             && keys.holds(known.token.key())
         {
-            known.token.claims().check_times(now, self.0.policy.leeway)?;
             return Ok(known);
         }
-        let token = match self.verify(token, &keys, now) {
+        let token = match self.verify(token, &keys) {
             // The issuer may have a new key since; at most one look for it in each cool-down.
             Err(TokenError::UnknownKey) => match self.0.keys.newer_than(&keys).await {
-                Some(newer) => self.verify(token, &newer, now)?,
+                Some(newer) => self.verify(token, &newer)?,
                 None => return Err(TokenError::UnknownKey.into()),
             },
             verdict => verdict?,
@@ -167,18 +169,13 @@ impl ResourceServer {
         Ok(verdict)
     }
 
-    fn verify(
-        &self,
-        token: &str,
-        keys: &IssuerKeys,
-        now: Timestamp,
-    ) -> Result<VerifiedToken, TokenError> {
+    fn verify(&self, token: &str, keys: &IssuerKeys) -> Result<VerifiedToken, TokenError> {
         let policy = &self.0.policy;
         let expected = ExpectedToken {
             issuer: &policy.issuer,
             audience: &policy.audience,
             algorithms: &policy.algorithms,
-            now,
+            now: self.0.clock.now(),
             leeway: policy.leeway,
         };
         verify_access_token(token, keys, &expected)

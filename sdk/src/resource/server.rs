@@ -23,6 +23,8 @@ use crate::time::{Clock, Timestamp};
 
 /// Seconds between two sweeps of the used proofs.
 const SWEEP_SECONDS: u64 = 10;
+/// Seconds that a used proof is remembered beyond its time, in case the clock is set back.
+const REMEMBERED_LONGER: u64 = 120;
 
 /// Tells the servers of one process apart.
 static NEXT_ID: AtomicU64 = AtomicU64::new(0);
@@ -123,7 +125,7 @@ async fn sweep(store: Weak<MemoryReplayStore>, clock: Arc<dyn Clock>) {
     loop {
         ticks.tick().await;
         match store.upgrade() {
-            Some(store) => store.sweep(clock.now()),
+            Some(store) => store.sweep(clock.now().minus(REMEMBERED_LONGER)),
             None => return,
         }
     }
