@@ -102,6 +102,9 @@ impl IssuerEndpoint {
         let metadata_url = metadata_url(issuer).ok_or("the issuer is no http(s) URL")?;
         let http = reqwest::Client::builder()
             .redirect(reqwest::redirect::Policy::none())
+            // Proxy variables would carry loopback's plain http off this machine, and with it the
+            // choice of the keys that we believe.
+            .no_proxy()
             .timeout(Duration::from_secs(REQUEST_SECONDS))
             .user_agent(concat!("countersign-sdk/", env!("CARGO_PKG_VERSION")))
             .build()
@@ -247,6 +250,21 @@ mod tests {
     async fn fetches_through_the_metadata() {
         let fetched = fetch(&[(200, GOOD), (200, "{}")]).await.unwrap();
         assert_eq!((fetched.document, fetched.max_age), (b"{}".to_vec(), Some(77)));
+    }
+
+    /// Runs the test above once more in a process of its own, whose proxies lead nowhere.
+    #[test]
+    fn asks_no_proxy() {
+        let nowhere = "http://127.0.0.1:1";
+        let this = std::env::current_exe().unwrap();
+        let mut again = std::process::Command::new(this);
+        again.args(["--exact", "resource::jwks_source::tests::fetches_through_the_metadata"]);
+        for variable in ["HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"] {
+            again.env(variable, nowhere);
+        }
+        let output = again.env_remove("NO_PROXY").env_remove("no_proxy").output().unwrap();
+        let printed = String::from_utf8_lossy(&output.stdout);
+        assert!(printed.contains("1 passed"), "{printed}");
     }
 
     #[tokio::test]
