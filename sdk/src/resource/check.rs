@@ -209,7 +209,7 @@ impl ResourceServer {
         }
         let target_uri = TargetUri::at(&self.0.policy.public_base, path)
             .map_err(|_| AccessError::MalformedTarget)?;
-        let nonce = self.0.nonces.judge();
+        let nonce = self.0.nonces.judge(now);
         let expected = dpop::Expected {
             method: request.method,
             target_uri: &target_uri,
@@ -240,3 +240,7 @@ impl ResourceServer {
 #[cfg(test)]
 #[path = "check_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "once_tests.rs"]
+mod once_tests;

@@ -1,18 +1,15 @@
 //! Each refusal of the resource server, with its reason and its header.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-
 use serde_json::{Value, json};
 
 use super::*;
 use crate::key::Curve;
 use crate::proof::replay::{MemoryReplayStore, ReplayStore};
-use crate::resource::fixture::{Fixture, NOW, key_set, signer};
+use crate::resource::fixture::{Fixture, key_set, signer};
 use crate::resource::{FetchError, FetchedKeys, FixedKeys, KeySource, ResourceConfig};
-use crate::time::{Clock, ManualClock};
 
 /// Status, reason and the challenges of the answer to a refused request.
-fn shown(fixture: &Fixture, outcome: Result<Caller, AccessError>) -> (u16, String, Vec<String>) {
+pub(super) fn shown(fixture: &Fixture, outcome: Result<Caller, AccessError>) -> (u16, String, Vec<String>) {
     let answer = fixture.server.refusal(&outcome.unwrap_err());
     let body: Value = serde_json::from_str(answer.body()).unwrap();
     assert_eq!(answer.headers()["cache-control"], "no-store");
@@ -26,7 +23,7 @@ fn shown(fixture: &Fixture, outcome: Result<Caller, AccessError>) -> (u16, Strin
     )
 }
 
-async fn refused(fixture: &Fixture, fields: &[(&str, &str)], status: u16, why: &str) -> String {
+pub(super) async fn refused(fixture: &Fixture, fields: &[(&str, &str)], status: u16, why: &str) -> String {
     let (got_status, got_why, challenges) = shown(fixture, fixture.ask(fields).await);
     assert_eq!((got_status, &*got_why), (status, why));
     assert_eq!(challenges.len(), 1, "{challenges:?}");
@@ -338,44 +335,4 @@ async fn a_key_that_is_known_decides_nothing() {
     let mixed = format!("{input}.{signature}");
     let fields = [("authorization", &*authorization), ("dpop", &*mixed)];
     refused(&fixture, &fields, 401, "invalid_dpop_proof proof_invalid").await;
-}
-
-/// Publishes one set that is fresh for a minute; from the second fetch on, fetching takes nine seconds.
-#[derive(Debug)]
-struct Slow {
-    document: Vec<u8>,
-    clock: Arc<ManualClock>,
-    asked: AtomicBool,
-}
-
-#[async_trait::async_trait]
-impl KeySource for Slow {
-    async fn fetch(&self) -> Result<FetchedKeys, FetchError> {
-        if self.asked.swap(true, Ordering::SeqCst) {
-            self.clock.advance(9);
-        }
-        Ok(FetchedKeys { document: self.document.clone(), max_age: Some(60) })
-    }
-}
-
-#[tokio::test]
-async fn a_request_that_waited_for_keys_is_judged_by_the_time_after() {
-    let (issuer, clock) = (signer(Curve::Ed25519), Arc::new(ManualClock::new(NOW)));
-    let source = Slow {
-        document: key_set(&issuer, "a"),
-        clock: Arc::clone(&clock),
-        asked: AtomicBool::new(false),
-    };
-    let time = Arc::clone(&clock) as Arc<dyn Clock>;
-    let mut fixture =
-        Fixture::with(|config| config.key_source(Arc::new(source)).clock(Arc::clone(&time)));
-    (fixture.issuer, fixture.clock) = (issuer, clock);
-    let token = fixture.token(|_| ());
-    let proof = fixture.proof("GET", "/a", &token).await;
-    let authorization = format!("DPoP {token}");
-    let fields = [("authorization", &*authorization), ("dpop", &*proof)];
-    assert!(fixture.ask(&fields).await.is_ok());
-    fixture.clock.advance(60);
-    let again = fixture.ask(&fields).await.unwrap_err();
-    assert_eq!(again, AccessError::Proof(DpopError::TooOld(69)));
 }

@@ -17,7 +17,7 @@ use crate::key::Algorithm;
 use crate::proof::dpop::Window;
 use crate::proof::replay::{MemoryReplayStore, ReplayStore};
 use crate::proof::target_uri::TargetUri;
-use crate::time::{Clock, SystemClock};
+use crate::time::{Clock, SystemClock, Timestamp};
 
 /// Describes a protected resource; [`ResourceConfig::build`] makes the server of it.
 #[derive(Debug)]
@@ -37,7 +37,8 @@ pub struct ResourceConfig {
     pub(super) token_cache_capacity: usize,
     key_cache: KeyCachePolicy,
     key_source: Option<Arc<dyn KeySource>>,
-    replay_store: Option<Arc<dyn ReplayStore>>,
+    pub(super) replay_store: Option<Arc<dyn ReplayStore>>,
+    pub(super) replays_survive_restart: bool,
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
 }
@@ -71,6 +72,7 @@ impl ResourceConfig {
             key_cache: KeyCachePolicy::default(),
             key_source: None,
             replay_store: None,
+            replays_survive_restart: false,
             clock: Arc::new(SystemClock),
             entropy: Arc::new(OsEntropy),
         }
@@ -191,6 +193,20 @@ impl ResourceConfig {
         self
     }
 
+    /// Whether the [`replay_store`](Self::replay_store) keeps what it was told when this process
+    /// ends: false by default, and true only with such a store.
+    ///
+    /// Memory forgets which proofs were used, and they stay within their time for a while. So for
+    /// the first 65 seconds of a server (the proof window and its skew), every proof must carry a
+    /// nonce of it: others are answered `use_dpop_nonce` with one, and a client that retries as
+    /// RFC 9449 §9 demands notices nothing. One that does not is shut out for that time. Several
+    /// processes behind one URL, whose nonces are their own, want a store and this setting.
+    #[must_use]
+    pub const fn replays_survive_restart(mut self, survive: bool) -> Self {
+        self.replays_survive_restart = survive;
+        self
+    }
+
     /// Another clock than the machine's, for tests.
     #[must_use]
     pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
@@ -214,7 +230,7 @@ impl ResourceConfig {
         let public_base = noted(&mut faults, self.public_base());
         let metadata_url = noted(&mut faults, self.own_metadata_url());
         let source = noted(&mut faults, self.own_key_source());
-        let nonces = Nonces::generate(self.requires_nonce, &*self.entropy);
+        let nonces = Nonces::generate(self.nonce_required_until(), &*self.entropy);
         let nonces = noted(&mut faults, nonces.map_err(|error| error.to_string()));
         let (Some(public_base), Some(metadata_url), Some(source), Some(nonces), true) =
             (public_base, metadata_url, source, nonces, faults.is_empty())
@@ -245,6 +261,17 @@ impl ResourceConfig {
                 scopes: self.scopes,
             },
         }))
+    }
+
+    /// Until when a proof needs a nonce: always, or as long as one could be of the time before.
+    fn nonce_required_until(&self) -> Timestamp {
+        if self.requires_nonce {
+            Timestamp::from_unix(u64::MAX)
+        } else if self.replays_survive_restart {
+            Timestamp::default()
+        } else {
+            self.window.retention(self.clock.now())
+        }
     }
 
     fn public_base(&self) -> Result<TargetUri, String> {

@@ -80,6 +80,10 @@ pub(super) fn faults(config: &ResourceConfig) -> Vec<String> {
         config.replay_capacity > 0 && config.token_cache_capacity > 0,
         "replay_capacity, token_cache_capacity: at least 1",
     );
+    demand(
+        config.replay_store.is_some() || !config.replays_survive_restart,
+        "replays_survive_restart: only a replay_store outlives this process",
+    );
     faults
 }
 
@@ -109,6 +113,7 @@ mod tests {
             .leeway(61)
             .proof_window(Window { max_age: 0, max_future_skew: 0 })
             .replay_capacity(0)
+            .replays_survive_restart(true)
             .advertise_metadata();
         let errors = config.build().err().unwrap();
         for setting in [
@@ -119,6 +124,7 @@ mod tests {
             "proof_window:",
             "leeway:",
             "replay_capacity",
+            "replays_survive_restart:",
             "metadata_url:",
         ] {
             assert!(errors.iter().any(|fault| fault.starts_with(setting)), "{setting}");
