@@ -204,9 +204,6 @@ impl ResourceServer {
             Some((path, _)) => path,
             None => request.path_and_query,
         };
-        if !path.starts_with('/') {
-            return Err(AccessError::MalformedTarget);
-        }
         let target_uri = TargetUri::at(&self.0.policy.public_base, path)
             .map_err(|_| AccessError::MalformedTarget)?;
         let nonce = self.0.nonces.judge(now);

@@ -318,6 +318,22 @@ async fn the_public_url_and_its_prefix_are_what_a_proof_names() {
 }
 
 #[tokio::test]
+async fn a_path_that_is_not_in_normal_form_is_a_bad_request() {
+    let fixture = Fixture::new();
+    let token = fixture.token(|_| ());
+    let proof = fixture.proof("GET", "/release", &token).await;
+    let authorization = format!("DPoP {token}");
+    let fields = [("authorization", &*authorization), ("dpop", &*proof)];
+    let headers = crate::resource::fixture::headers(&fields);
+    for path in ["/x/../release", "/x/%2e%2E/release?q", "/./release"] {
+        let request = RequestHead { method: "GET", path_and_query: path, headers: &headers };
+        let outcome = fixture.server.authenticate(&request).await;
+        let (status, why, _) = shown(&fixture, outcome);
+        assert_eq!((status, &*why), (400, "invalid_request malformed_request"), "{path}");
+    }
+}
+
+#[tokio::test]
 async fn a_key_that_is_known_decides_nothing() {
     let fixture = Fixture::new();
     let token = fixture.token(|_| ());
