@@ -60,10 +60,11 @@ impl TargetUri {
         // Most paths are in normal form already; only the others are taken apart.
         let plain =
             path.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'/' | b'-' | b'_'));
-        let joined = format!("{base}{path}");
-        if !path.starts_with('/') || path.contains(['?', '#']) || has_dot_segment(path) {
+        let whole = path.starts_with('/') && !path.contains(['?', '#']);
+        if !whole || !plain && has_dot_segment(path) {
             return Err(TargetUriError);
         }
+        let joined = format!("{base}{path}");
         if plain { Ok(Self(joined)) } else { Self::parse(&joined) }
     }
 

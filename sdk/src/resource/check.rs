@@ -178,7 +178,9 @@ impl ResourceServer {
             now: self.0.clock.now(),
             leeway: policy.leeway,
         };
-        verify_access_token(token, keys, &expected)
+        let verified = verify_access_token(token, keys, &expected)?;
+        verified.claims().check_lifetime(policy.max_token_lifetime.saturating_add(policy.leeway))?;
+        Ok(verified)
     }
 
     fn admit_unbound(&self, credentials: &Credentials<'_>) -> Result<Admission, AccessError> {

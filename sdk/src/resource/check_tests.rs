@@ -3,9 +3,9 @@
 use serde_json::{Value, json};
 
 use super::*;
-use crate::key::Curve;
+use crate::key::{Curve, Signer as _};
 use crate::proof::replay::{MemoryReplayStore, ReplayStore};
-use crate::resource::fixture::{Fixture, key_set, signer};
+use crate::resource::fixture::{Fixture, NOW, key_set, signer};
 use crate::resource::{FetchError, FetchedKeys, FixedKeys, KeySource, ResourceConfig};
 
 /// Status, reason and the challenges of the answer to a refused request.
@@ -168,12 +168,22 @@ async fn a_bad_token_says_what_is_wrong_with_it() {
         ("exp", json!(1), "token_expired"),
         ("iat", json!(9_999_999), "token_not_yet_valid"),
         ("cnf", json!({}), "token_binding"),
+        ("cnf", json!({ "jkt": fixture.agent.public_key().thumbprint(), "x5t#S256": "x" }), "token_binding"),
+        ("cnf", json!({ "jkt": fixture.agent.public_key().thumbprint(), "x": null }), "token_binding"),
         ("sub", json!(1), "token_malformed"),
+        ("sub", json!(""), "token_malformed"),
+        ("jti", json!(""), "token_malformed"),
+        ("act", json!({ "sub": "did:key:z6Mk" }), "token_constraint"),
+        ("act", Value::Null, "token_constraint"),
+        ("authorization_details", json!([]), "token_constraint"),
+        ("exp", json!(NOW.plus(906).as_unix()), "token_lifetime"),
     ] {
         let token = fixture.token(|claims| claims[name] = value);
         let (status, why, _) = shown(&fixture, fixture.ask_with(&token).await);
         assert_eq!((status, why), (401, format!("invalid_token {reason}")));
     }
+    let longest = fixture.token(|claims| claims["exp"] = json!(NOW.plus(905).as_unix()));
+    assert!(fixture.ask_with(&longest).await.is_ok());
     let other = Fixture::new();
     let foreign = fixture.ask_with(&other.token(|_| ())).await;
     assert_eq!(shown(&fixture, foreign).1, "invalid_token token_signature");
@@ -215,7 +225,7 @@ async fn a_kept_verdict_ends_with_the_issuers_key() {
     let source = Arc::new(Rotating(std::sync::Mutex::new(sets)));
     let mut fixture = Fixture::with(|config| config.key_source(source));
     fixture.issuer = first;
-    let token = fixture.token(|claims| claims["exp"] = json!(2_000_000));
+    let token = fixture.token(|claims| claims["exp"] = json!(NOW.plus(900).as_unix()));
     assert!(fixture.ask_with(&token).await.is_ok());
     fixture.clock.advance(300);
     let gone = fixture.ask_with(&token).await.unwrap_err();

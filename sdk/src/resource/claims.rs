@@ -4,10 +4,13 @@
 //! way to read one from JSON. RFC 9068 §2.2, RFC 9449 §6.1; `account`, `proven_key` and
 //! `sid` are Countersign's own.
 
+use std::collections::BTreeMap;
+
+use serde::de::IgnoredAny;
 use serde::{Deserialize, Deserializer};
 
 use super::token::TokenError;
-use crate::json::Object;
+use crate::json::{self, Object};
 use crate::key::Thumbprint;
 use crate::time::Timestamp;
 
@@ -119,6 +122,12 @@ impl AccessToken {
         self.authenticated_at
     }
 
+    /// Whether the token lives for `seconds` at most.
+    pub(super) const fn check_lifetime(&self, seconds: u64) -> Result<(), TokenError> {
+        let lifetime = self.expires_at.since(self.issued_at);
+        if lifetime <= seconds { Ok(()) } else { Err(TokenError::Lifetime(lifetime)) }
+    }
+
     /// Whether `now` lies within the token's times, clocks being `leeway` seconds apart at most.
     ///
     /// A verdict that is kept runs this again for each request.
@@ -165,6 +174,12 @@ pub(super) struct Received {
     cnf: Option<Object<Confirmation>>,
     #[serde(default, deserialize_with = "present")]
     proven_key: Option<Object<ReceivedProvenKey>>,
+    /// Limits of what may be done (RFC 9396).
+    #[serde(default, deserialize_with = "json::present")]
+    authorization_details: bool,
+    /// Who acts for the subject (RFC 8693 §4.1).
+    #[serde(default, deserialize_with = "json::present")]
+    act: bool,
 }
 
 /// `aud` is one text or a list of them (RFC 7519 §4.1.3).
@@ -189,6 +204,9 @@ impl Audience {
 struct Confirmation {
     #[serde(default, deserialize_with = "present")]
     jkt: Option<Thumbprint>,
+    /// Another binding beside `jkt` would go unchecked.
+    #[serde(flatten)]
+    others: BTreeMap<String, IgnoredAny>,
 }
 
 #[derive(Deserialize)]
@@ -204,12 +222,19 @@ fn present<'de, T: Deserialize<'de>, D: Deserializer<'de>>(from: D) -> Result<Op
 }
 
 impl Received {
-    /// The claims as they are handed on; a binding that is not `jkt` is one that we cannot check.
+    /// The claims as they are handed on; a binding that is not `jkt` is one that we cannot check,
+    /// and a constraint that nobody here enforces would make of a small right a large one.
     pub(super) fn into_token(self) -> Result<AccessToken, TokenError> {
+        if self.sub.is_empty() || self.jti.is_empty() {
+            return Err(TokenError::Claims);
+        }
+        if self.authorization_details || self.act {
+            return Err(TokenError::Constraint);
+        }
         let bound_to = match self.cnf {
             None => None,
-            Some(Object(Confirmation { jkt: Some(jkt) })) => Some(jkt),
-            Some(Object(Confirmation { jkt: None })) => return Err(TokenError::Confirmation),
+            Some(Object(Confirmation { jkt: Some(jkt), others })) if others.is_empty() => Some(jkt),
+            Some(Object(_)) => return Err(TokenError::Confirmation),
         };
         Ok(AccessToken {
             subject: self.sub,

@@ -29,6 +29,7 @@ pub struct ResourceConfig {
     pub(super) algorithms: Vec<Algorithm>,
     pub(super) window: Window,
     pub(super) leeway: u64,
+    pub(super) max_token_lifetime: u64,
     accepts_bearer: bool,
     requires_nonce: bool,
     metadata_url: MetadataUrl,
@@ -63,6 +64,7 @@ impl ResourceConfig {
             algorithms: vec![Algorithm::EdDsa, Algorithm::Ed25519, Algorithm::Es256],
             window: Window::default(),
             leeway: 5,
+            max_token_lifetime: 900,
             accepts_bearer: false,
             requires_nonce: false,
             metadata_url: MetadataUrl::None,
@@ -111,6 +113,15 @@ impl ResourceConfig {
     #[must_use]
     pub const fn leeway(mut self, seconds: u64) -> Self {
         self.leeway = seconds;
+        self
+    }
+
+    /// Seconds that an access token may live, from `iat` to `exp`: 900 by default, which is the
+    /// longest that the issuer can be set to; the leeway is added. Who got hold of a key of the
+    /// issuer cannot write tokens that outlive its withdrawal for long.
+    #[must_use]
+    pub const fn max_token_lifetime(mut self, seconds: u64) -> Self {
+        self.max_token_lifetime = seconds;
         self
     }
 
@@ -256,6 +267,7 @@ impl ResourceConfig {
                 algorithms: self.algorithms,
                 window: self.window,
                 leeway: self.leeway,
+                max_token_lifetime: self.max_token_lifetime,
                 accepts_bearer: self.accepts_bearer,
                 metadata_url,
                 scopes: self.scopes,

@@ -149,6 +149,8 @@ const fn token_reason(error: &TokenError) -> &'static str {
         TokenError::Expired(_) => "token_expired",
         TokenError::NotYetValid | TokenError::IssuedInFuture(_) => "token_not_yet_valid",
         TokenError::Confirmation => "token_binding",
+        TokenError::Constraint => "token_constraint",
+        TokenError::Lifetime(_) => "token_lifetime",
     }
 }
 

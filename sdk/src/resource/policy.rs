@@ -15,6 +15,8 @@ use crate::proof::target_uri::TargetUri;
 /// Seconds that clocks may be told to differ, and proofs to live, at most.
 const MAX_LEEWAY: u64 = 60;
 const MAX_PROOF_AGE: u64 = 300;
+/// Seconds that an access token may be told to live at most.
+const LONGEST_TOKEN: u64 = 86_400;
 
 /// Every fault of a configuration, each a sentence that names the setting.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -47,6 +49,7 @@ pub(super) struct Policy {
     pub(super) algorithms: Vec<Algorithm>,
     pub(super) window: Window,
     pub(super) leeway: u64,
+    pub(super) max_token_lifetime: u64,
     pub(super) accepts_bearer: bool,
     pub(super) metadata_url: Option<String>,
     pub(super) scopes: Vec<String>,
@@ -76,6 +79,10 @@ pub(super) fn faults(config: &ResourceConfig) -> Vec<String> {
         "proof_window: 1 to 300 seconds of age, at most 60 ahead",
     );
     demand(config.leeway <= MAX_LEEWAY, "leeway: at most 60 seconds");
+    demand(
+        (1..=LONGEST_TOKEN).contains(&config.max_token_lifetime),
+        "max_token_lifetime: 1 to 86400 seconds",
+    );
     demand(
         config.replay_capacity > 0 && config.token_cache_capacity > 0,
         "replay_capacity, token_cache_capacity: at least 1",
@@ -113,6 +120,7 @@ mod tests {
             .leeway(61)
             .proof_window(Window { max_age: 0, max_future_skew: 0 })
             .replay_capacity(0)
+            .max_token_lifetime(0)
             .replays_survive_restart(true)
             .advertise_metadata();
         let errors = config.build().err().unwrap();
@@ -124,6 +132,7 @@ mod tests {
             "proof_window:",
             "leeway:",
             "replay_capacity",
+            "max_token_lifetime:",
             "replays_survive_restart:",
             "metadata_url:",
         ] {

@@ -61,7 +61,7 @@ pub enum TokenError {
     Signature,
     /// A claim is missing, has another type, or stands twice.
     #[error(
-        "iss, sub, aud, jti must be texts, exp and iat whole seconds, every claim of its type and there once"
+        "iss, sub, aud, jti must be texts and not empty, exp and iat whole seconds, every claim of its type and there once"
     )]
     Claims,
     /// `iss` is another issuer.
@@ -82,6 +82,12 @@ pub enum TokenError {
     /// `cnf` binds the token in a way that cannot be checked here.
     #[error("the access token is bound by something else than a key thumbprint (cnf.jkt)")]
     Confirmation,
+    /// `authorization_details` or `act` limits the token in a way that is not enforced here.
+    #[error("the access token is limited by authorization_details or act, which this server does not enforce")]
+    Constraint,
+    /// `exp` lies further from `iat` than the issuer's tokens live.
+    #[error("the access token lives for {0} seconds, which is longer than this server takes")]
+    Lifetime(u64),
 }
 
 /// An access token whose every check passed.
