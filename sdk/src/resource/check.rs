@@ -13,11 +13,8 @@ use super::credentials::{Credentials, Scheme};
 use super::error::AccessError;
 use super::jwks::IssuerKeys;
 use super::server::{ResourceServer, UsedProofs};
-use super::token::{
-    ExpectedToken, MAX_TOKEN_BYTES, TokenError, VerifiedToken, verify_access_token,
-};
+use super::token::{ExpectedToken, TokenError, VerifiedToken, screen, verify_access_token};
 use crate::key::Thumbprint;
-use crate::proof::JwsError;
 use crate::proof::dpop::{self, AccessTokenHash, DpopError, KnownKey, TokenBinding, VerifiedProof};
 use crate::proof::replay::{ClaimError, Claimed};
 use crate::proof::target_uri::TargetUri;
@@ -147,18 +144,18 @@ impl ResourceServer {
         token: &str,
         ath: AccessTokenHash,
     ) -> Result<Arc<Verdict>, AccessError> {
-        if token.len() > MAX_TOKEN_BYTES {
-            return Err(TokenError::Malformed(JwsError::TooLong(MAX_TOKEN_BYTES)).into());
+        let known = self.0.verdicts.get(&ath);
+        if known.is_none() {
+            screen(token, &self.0.policy.algorithms)?;
         }
         let keys = self.0.keys.keys().await?;
-        if let Some(known) = self.0.verdicts.get(&ath)
-            && keys.holds(known.token.key())
-        {
+        if let Some(known) = known.filter(|known| keys.holds(known.token.key())) {
             return Ok(known);
         }
         let token = match self.verify(token, &keys) {
-            // The issuer may have a new key since; at most one look for it in each cool-down.
-            Err(TokenError::UnknownKey) => match self.0.keys.newer_than(&keys).await {
+            // The issuer may have a new key since; at most one look for it in each cool-down. As
+            // long as nobody looked, the token is not wrong: 503, and its holder keeps it.
+            Err(TokenError::UnknownKey) => match self.0.keys.newer_than(&keys).await? {
                 Some(newer) => self.verify(token, &newer)?,
                 None => return Err(TokenError::UnknownKey.into()),
             },

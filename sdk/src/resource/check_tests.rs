@@ -187,7 +187,7 @@ async fn a_bad_token_says_what_is_wrong_with_it() {
     let other = Fixture::new();
     let foreign = fixture.ask_with(&other.token(|_| ())).await;
     assert_eq!(shown(&fixture, foreign).1, "invalid_token token_signature");
-    let long = format!("DPoP {}", "a".repeat(MAX_TOKEN_BYTES + 1));
+    let long = format!("DPoP {}", "a".repeat(crate::resource::MAX_TOKEN_BYTES + 1));
     let why = "invalid_token token_malformed";
     refused(&fixture, &[("authorization", &long)], 401, why).await;
 }
@@ -230,6 +230,56 @@ async fn a_kept_verdict_ends_with_the_issuers_key() {
     fixture.clock.advance(300);
     let gone = fixture.ask_with(&token).await.unwrap_err();
     assert_eq!(gone, AccessError::Token(TokenError::UnknownKey));
+}
+
+#[tokio::test]
+async fn an_invented_key_name_keeps_no_new_key_out() {
+    let (first, second) = (signer(Curve::Ed25519), signer(Curve::Ed25519));
+    let old = key_set(&first, "x");
+    let sets = vec![old.clone(), old, key_set(&second, "a")];
+    let source = Arc::new(Rotating(std::sync::Mutex::new(sets)));
+    let mut fixture = Fixture::with(|config| config.key_source(source));
+    // The issuer rotates right after a fetch that garbage has caused.
+    fixture.issuer = first;
+    let garbage = fixture.token(|_| ());
+    assert!(fixture.ask_with(&garbage).await.is_err());
+    fixture.clock.advance(5);
+    let unknown = fixture.ask_with(&garbage).await.unwrap_err();
+    assert_eq!(unknown, AccessError::Token(TokenError::UnknownKey));
+    fixture.issuer = second;
+    let token = fixture.token(|_| ());
+    fixture.clock.advance(4);
+    let early = fixture.ask_with(&token).await.unwrap_err();
+    assert_eq!(early, AccessError::KeysUnavailable, "the token is not to blame");
+    fixture.clock.advance(1);
+    assert!(fixture.ask_with(&token).await.is_ok());
+}
+
+/// Never answers.
+#[derive(Debug)]
+struct Never;
+
+#[async_trait::async_trait]
+impl KeySource for Never {
+    async fn fetch(&self) -> Result<FetchedKeys, FetchError> {
+        std::future::pending().await
+    }
+}
+
+#[tokio::test]
+async fn garbage_waits_for_no_keys() {
+    let fixture = Fixture::with(|config| config.key_source(Arc::new(Never)));
+    let proof_as_token = fixture.proof("GET", "/a", "x").await;
+    for (token, why) in [
+        ("x.y.z", "invalid_token token_malformed"),
+        (&*proof_as_token, "invalid_token token_type"),
+    ] {
+        let authorization = format!("DPoP {token}");
+        let fields = [("authorization", &*authorization)];
+        let asked = refused(&fixture, &fields, 401, why);
+        let at_once = std::time::Duration::from_millis(500);
+        assert!(tokio::time::timeout(at_once, asked).await.is_ok());
+    }
 }
 
 #[tokio::test]

@@ -11,7 +11,7 @@ use super::jwks::IssuerKeys;
 use crate::json::object;
 use crate::key::{Algorithm, PublicKey};
 use crate::proof::JwsError;
-use crate::proof::jws::CompactJws;
+use crate::proof::jws::{CompactJws, JoseHeader};
 use crate::time::Timestamp;
 
 /// The longest access token read, in bytes.
@@ -122,18 +122,9 @@ pub fn verify_access_token(
     // 1. One well-formed JWS of bounded size, none of whose header members asks for more.
     let jws = CompactJws::parse(token, MAX_TOKEN_BYTES)?;
     let header = jws.header()?;
-    // 2. The kind. Everything else that the issuer signs has another typ (RFC 8725 §3.11).
-    if !matches!(header.typ.as_deref(), Some("at+jwt" | "application/at+jwt")) {
-        return Err(TokenError::Type);
-    }
-    // 3. The key: of the issuer's set, by its name, for an algorithm on our list.
-    if header.jwk.is_some() {
-        return Err(TokenError::KeyInHeader);
-    }
-    let algorithm = header.algorithm()?;
-    if !expected.algorithms.contains(&algorithm) {
-        return Err(TokenError::AlgorithmNotAllowed(algorithm));
-    }
+    // 2. The kind and the algorithm.
+    let algorithm = algorithm_of(&header, expected.algorithms)?;
+    // 3. The key: of the issuer's set, by its name, for that algorithm.
     let key = keys.find(header.kid.as_deref(), algorithm)?;
     // 4. The signature, over the bytes that were received.
     key.verify(algorithm, jws.signing_input, &jws.signature).map_err(|_| TokenError::Signature)?;
@@ -148,6 +139,29 @@ pub fn verify_access_token(
     let claims = received.into_token()?;
     claims.check_times(expected.now, expected.leeway)?;
     Ok(VerifiedToken { claims, key: Arc::clone(key) })
+}
+
+/// The checks that need no key of the issuer, so that garbage is refused before keys are waited for.
+pub(super) fn screen(token: &str, algorithms: &[Algorithm]) -> Result<(), TokenError> {
+    let jws = CompactJws::parse(token, MAX_TOKEN_BYTES)?;
+    algorithm_of(&jws.header()?, algorithms).map(|_| ())
+}
+
+/// The algorithm of an access token that one of the issuer's keys could have signed.
+fn algorithm_of(
+    header: &JoseHeader<'_>,
+    accepted: &[Algorithm],
+) -> Result<Algorithm, TokenError> {
+    // Everything else that the issuer signs has another typ (RFC 8725 §3.11).
+    if !matches!(header.typ.as_deref(), Some("at+jwt" | "application/at+jwt")) {
+        return Err(TokenError::Type);
+    }
+    if header.jwk.is_some() {
+        return Err(TokenError::KeyInHeader);
+    }
+    let algorithm = header.algorithm()?;
+    let is_accepted = accepted.contains(&algorithm);
+    is_accepted.then_some(algorithm).ok_or(TokenError::AlgorithmNotAllowed(algorithm))
 }
 
 #[cfg(test)]
