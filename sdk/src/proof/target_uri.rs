@@ -204,8 +204,19 @@ mod tests {
         for base in ["https://example.org", "https://example.org/api"] {
             let base = TargetUri::parse(base).unwrap();
             for path in [
-                "/x/../a", "/..", "/.", "/./a", "/x/%2e%2e/a", "/x/%2E./a", "/x/.%2e", "/%2e",
-                "/../admin", "/a?b", "/a#b", "a", "",
+                "/x/../a",
+                "/..",
+                "/.",
+                "/./a",
+                "/x/%2e%2e/a",
+                "/x/%2E./a",
+                "/x/.%2e",
+                "/%2e",
+                "/../admin",
+                "/a?b",
+                "/a#b",
+                "a",
+                "",
             ] {
                 assert!(TargetUri::at(&base, path).is_err(), "{path}");
             }

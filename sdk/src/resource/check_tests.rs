@@ -9,7 +9,10 @@ use crate::resource::fixture::{Fixture, NOW, key_set, signer};
 use crate::resource::{FetchError, FetchedKeys, FixedKeys, KeySource, ResourceConfig};
 
 /// Status, reason and the challenges of the answer to a refused request.
-pub(super) fn shown(fixture: &Fixture, outcome: Result<Caller, AccessError>) -> (u16, String, Vec<String>) {
+pub(super) fn shown(
+    fixture: &Fixture,
+    outcome: Result<Caller, AccessError>,
+) -> (u16, String, Vec<String>) {
     let answer = fixture.server.refusal(&outcome.unwrap_err());
     let body: Value = serde_json::from_str(answer.body()).unwrap();
     assert_eq!(answer.headers()["cache-control"], "no-store");
@@ -23,7 +26,12 @@ pub(super) fn shown(fixture: &Fixture, outcome: Result<Caller, AccessError>) -> 
     )
 }
 
-pub(super) async fn refused(fixture: &Fixture, fields: &[(&str, &str)], status: u16, why: &str) -> String {
+pub(super) async fn refused(
+    fixture: &Fixture,
+    fields: &[(&str, &str)],
+    status: u16,
+    why: &str,
+) -> String {
     let (got_status, got_why, challenges) = shown(fixture, fixture.ask(fields).await);
     assert_eq!((got_status, &*got_why), (status, why));
     assert_eq!(challenges.len(), 1, "{challenges:?}");
@@ -168,8 +176,16 @@ async fn a_bad_token_says_what_is_wrong_with_it() {
         ("exp", json!(1), "token_expired"),
         ("iat", json!(9_999_999), "token_not_yet_valid"),
         ("cnf", json!({}), "token_binding"),
-        ("cnf", json!({ "jkt": fixture.agent.public_key().thumbprint(), "x5t#S256": "x" }), "token_binding"),
-        ("cnf", json!({ "jkt": fixture.agent.public_key().thumbprint(), "x": null }), "token_binding"),
+        (
+            "cnf",
+            json!({ "jkt": fixture.agent.public_key().thumbprint(), "x5t#S256": "x" }),
+            "token_binding",
+        ),
+        (
+            "cnf",
+            json!({ "jkt": fixture.agent.public_key().thumbprint(), "x": null }),
+            "token_binding",
+        ),
         ("sub", json!(1), "token_malformed"),
         ("sub", json!(""), "token_malformed"),
         ("jti", json!(""), "token_malformed"),
@@ -270,10 +286,9 @@ impl KeySource for Never {
 async fn garbage_waits_for_no_keys() {
     let fixture = Fixture::with(|config| config.key_source(Arc::new(Never)));
     let proof_as_token = fixture.proof("GET", "/a", "x").await;
-    for (token, why) in [
-        ("x.y.z", "invalid_token token_malformed"),
-        (&*proof_as_token, "invalid_token token_type"),
-    ] {
+    for (token, why) in
+        [("x.y.z", "invalid_token token_malformed"), (&*proof_as_token, "invalid_token token_type")]
+    {
         let authorization = format!("DPoP {token}");
         let fields = [("authorization", &*authorization)];
         let asked = refused(&fixture, &fields, 401, why);
@@ -340,9 +355,10 @@ async fn a_required_nonce_is_asked_for_and_renewed() {
 
 #[tokio::test]
 async fn what_we_cannot_find_out_is_our_fault() {
-    let full = Fixture::with(|config| config.replay_capacity(1));
+    let mut full = Fixture::with(|config| config.replay_capacity(1));
+    assert!(full.ask_with(&full.token(|_| ())).await.is_ok());
+    full.agent = signer(Curve::P256);
     let token = full.token(|_| ());
-    assert!(full.ask_with(&token).await.is_ok());
     let (status, why, challenges) = shown(&full, full.ask_with(&token).await);
     assert_eq!((status, &*why), (503, "temporarily_unavailable store_unavailable"));
     assert!(challenges.is_empty());

@@ -6,11 +6,11 @@
 
 use std::collections::BTreeMap;
 
+use serde::Deserialize;
 use serde::de::IgnoredAny;
-use serde::{Deserialize, Deserializer};
 
 use super::token::TokenError;
-use crate::json::{self, Object};
+use crate::json::{Object, present, typed};
 use crate::key::Thumbprint;
 use crate::time::Timestamp;
 
@@ -156,29 +156,29 @@ pub(super) struct Received {
     exp: u64,
     iat: u64,
     jti: String,
-    #[serde(default, deserialize_with = "present")]
+    #[serde(default, deserialize_with = "typed")]
     nbf: Option<u64>,
-    #[serde(default, deserialize_with = "present")]
+    #[serde(default, deserialize_with = "typed")]
     client_id: Option<String>,
-    #[serde(default, deserialize_with = "present")]
+    #[serde(default, deserialize_with = "typed")]
     scope: Option<String>,
-    #[serde(default, deserialize_with = "present")]
+    #[serde(default, deserialize_with = "typed")]
     auth_time: Option<u64>,
-    #[serde(default, deserialize_with = "present")]
+    #[serde(default, deserialize_with = "typed")]
     account: Option<String>,
-    #[serde(default, deserialize_with = "present")]
+    #[serde(default, deserialize_with = "typed")]
     sid: Option<String>,
-    #[serde(default, deserialize_with = "present")]
+    #[serde(default, deserialize_with = "typed")]
     amr: Option<Vec<String>>,
-    #[serde(default, deserialize_with = "present")]
+    #[serde(default, deserialize_with = "typed")]
     cnf: Option<Object<Confirmation>>,
-    #[serde(default, deserialize_with = "present")]
+    #[serde(default, deserialize_with = "typed")]
     proven_key: Option<Object<ReceivedProvenKey>>,
     /// Limits of what may be done (RFC 9396).
-    #[serde(default, deserialize_with = "json::present")]
+    #[serde(default, deserialize_with = "present")]
     authorization_details: bool,
     /// Who acts for the subject (RFC 8693 §4.1).
-    #[serde(default, deserialize_with = "json::present")]
+    #[serde(default, deserialize_with = "present")]
     act: bool,
 }
 
@@ -202,7 +202,7 @@ impl Audience {
 
 #[derive(Deserialize)]
 struct Confirmation {
-    #[serde(default, deserialize_with = "present")]
+    #[serde(default, deserialize_with = "typed")]
     jkt: Option<Thumbprint>,
     /// Another binding beside `jkt` would go unchecked.
     #[serde(flatten)]
@@ -211,14 +211,9 @@ struct Confirmation {
 
 #[derive(Deserialize)]
 struct ReceivedProvenKey {
-    #[serde(default, deserialize_with = "present")]
+    #[serde(default, deserialize_with = "typed")]
     jkt: Option<Thumbprint>,
     method: String,
-}
-
-/// A member that is there must have its type; `null` is not the same as absent.
-fn present<'de, T: Deserialize<'de>, D: Deserializer<'de>>(from: D) -> Result<Option<T>, D::Error> {
-    T::deserialize(from).map(Some)
 }
 
 impl Received {

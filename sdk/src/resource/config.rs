@@ -11,11 +11,12 @@ use super::jwks_source::{IssuerEndpoint, KeySource};
 use super::metadata::default_metadata_url;
 use super::nonce::Nonces;
 use super::policy::{ConfigErrors, Policy, faults, is_safe_url};
-use super::server::{Parts, ResourceServer, UsedProofs};
+use super::server::{Parts, ResourceServer};
+use super::used_proofs::UsedProofs;
 use crate::entropy::{Entropy, OsEntropy};
 use crate::key::Algorithm;
 use crate::proof::dpop::Window;
-use crate::proof::replay::{MemoryReplayStore, ReplayStore};
+use crate::proof::replay::ReplayStore;
 use crate::proof::target_uri::TargetUri;
 use crate::time::{Clock, SystemClock, Timestamp};
 
@@ -168,7 +169,8 @@ impl ResourceConfig {
 
     /// How many used proofs are remembered, about 40 bytes each; past it requests meet 503, for
     /// forgetting one would let it in again. Each stays for three minutes, so the million that is the
-    /// default serves 5 600 requests a second.
+    /// default serves 5 600 requests a second. One key may take a sixteenth of it and is told 429
+    /// beyond that.
     #[must_use]
     pub const fn replay_capacity(mut self, proofs: usize) -> Self {
         self.replay_capacity = proofs;
@@ -250,7 +252,7 @@ impl ResourceConfig {
         };
         let used_proofs = match self.replay_store.take() {
             Some(store) => UsedProofs::Elsewhere(store),
-            None => UsedProofs::Here(Arc::new(MemoryReplayStore::new(self.replay_capacity))),
+            None => UsedProofs::here(self.replay_capacity, self.window),
         };
         Ok(ResourceServer::new(Parts {
             keys: JwksCache::new(source, Arc::clone(&self.clock), self.key_cache),
@@ -301,7 +303,11 @@ impl ResourceConfig {
     fn own_metadata_url(&self) -> Result<Option<String>, String> {
         match &self.metadata_url {
             MetadataUrl::None => Ok(None),
-            MetadataUrl::At(url) => Ok(Some(url.clone())),
+            MetadataUrl::At(url) if is_safe_url(url) => Ok(Some(url.clone())),
+            MetadataUrl::At(_) => Err(
+                "metadata_url: an https URL, or http on loopback, without query and fragment, is needed"
+                    .to_owned(),
+            ),
             MetadataUrl::Default => {
                 default_metadata_url(&self.audience).map(Some).ok_or_else(|| {
                     "metadata_url: the resource identifier is no URL to derive one from".to_owned()

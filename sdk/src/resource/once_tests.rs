@@ -2,11 +2,14 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use serde_json::json;
+
 use super::tests::refused;
 use super::*;
 use crate::key::Curve;
 use crate::proof::replay::{MemoryReplayStore, ReplayStore};
 use crate::resource::fixture::{BUILT, Fixture, ISSUER, NOW, RESOURCE, key_set, signer};
+use crate::resource::used_proofs::UsedProofs;
 use crate::resource::{FetchError, FetchedKeys, FixedKeys, KeySource, ResourceConfig};
 use crate::time::{Clock, ManualClock};
 
@@ -101,4 +104,52 @@ async fn a_store_that_outlives_the_process_needs_no_nonce() {
     let fixture = Fixture::with(durable);
     fixture.clock.set(BUILT);
     assert!(fixture.ask_with(&fixture.token(|_| ())).await.is_ok());
+}
+
+#[tokio::test]
+async fn one_key_fills_its_share_of_the_memory_and_no_more() {
+    let mut fixture = Fixture::with(|config| config.replay_capacity(32));
+    let token = fixture.token(|claims| claims["exp"] = json!(NOW.plus(900).as_unix()));
+    let proof = fixture.proof("GET", "/a", &token).await;
+    let authorization = format!("DPoP {token}");
+    let fields = [("authorization", &*authorization), ("dpop", &*proof)];
+    assert!(fixture.ask(&fields).await.is_ok());
+    for _ in 0..10 {
+        assert_eq!(fixture.ask(&fields).await.err(), Some(AccessError::ProofReplayed));
+    }
+    assert!(fixture.ask_with(&token).await.is_ok(), "replays by others cost nothing");
+    let error = fixture.ask_with(&token).await.unwrap_err();
+    assert_eq!(error, AccessError::TooManyProofs);
+    let answer = fixture.server.refusal(&error);
+    assert_eq!((answer.status().as_u16(), error.reason()), (429, "rate_limited"));
+    assert_eq!(answer.headers()["retry-after"], "5");
+    let other = signer(Curve::Ed25519);
+    let first = std::mem::replace(&mut fixture.agent, other);
+    assert!(fixture.ask_with(&fixture.token(|_| ())).await.is_ok());
+    fixture.agent = first;
+    fixture.clock.advance(185);
+    assert!(fixture.ask_with(&token).await.is_ok());
+}
+
+#[test]
+fn used_proofs_leave_in_any_runtime_after_two_minutes_more() {
+    let runtime =
+        || tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
+    let fixture = runtime().unwrap().block_on(async { Fixture::new() });
+    let UsedProofs::Here(memory) = &fixture.server.0.used_proofs else { panic!("elsewhere") };
+    // The clock may be set back by two minutes; ten seconds lie between two sweeps.
+    for (later, left) in [(0, 1), (185, 2), (10, 2), (185, 2)] {
+        fixture.clock.advance(later);
+        let token = fixture.token(|_| ());
+        runtime().unwrap().block_on(async {
+            assert!(fixture.ask_with(&token).await.is_ok());
+            for _ in 0..500 {
+                tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+                if memory.len() == left {
+                    break;
+                }
+            }
+        });
+        assert_eq!(memory.len(), left, "{later}");
+    }
 }

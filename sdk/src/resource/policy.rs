@@ -105,7 +105,8 @@ pub(super) fn is_safe_url(text: &str) -> bool {
         Some(Host::Ipv6(address)) => address.is_loopback(),
         None => false,
     };
-    let plain = url.query().is_none() && url.fragment().is_none() && url.username().is_empty();
+    let anonymous = url.username().is_empty() && url.password().is_none();
+    let plain = url.query().is_none() && url.fragment().is_none() && anonymous;
     plain && (url.scheme() == "https" || url.scheme() == "http" && loopback)
 }
 
@@ -146,9 +147,11 @@ mod tests {
         assert!(ResourceConfig::new("http://127.0.0.1:8700", resource).build().is_ok());
         let elsewhere = ResourceConfig::new("https://auth.example/a", "urn:example:escrow");
         assert!(elsewhere.public_url("https://example.org/api").build().is_ok());
-        for plain in ["http://example.org/api", "urn:example:escrow"] {
+        for plain in ["http://example.org/api", "urn:example:escrow", "https://:pw@example.org"] {
             let config = ResourceConfig::new("https://auth.example", plain);
             assert!(config.build().is_err(), "{plain}");
+            let config = ResourceConfig::new("https://auth.example", "https://api.example");
+            assert!(config.metadata_url(plain).build().is_err(), "{plain}");
         }
     }
 }

@@ -83,7 +83,9 @@ pub enum TokenError {
     #[error("the access token is bound by something else than a key thumbprint (cnf.jkt)")]
     Confirmation,
     /// `authorization_details` or `act` limits the token in a way that is not enforced here.
-    #[error("the access token is limited by authorization_details or act, which this server does not enforce")]
+    #[error(
+        "the access token is limited by authorization_details or act, which this server does not enforce"
+    )]
     Constraint,
     /// `exp` lies further from `iat` than the issuer's tokens live.
     #[error("the access token lives for {0} seconds, which is longer than this server takes")]
@@ -148,10 +150,7 @@ pub(super) fn screen(token: &str, algorithms: &[Algorithm]) -> Result<(), TokenE
 }
 
 /// The algorithm of an access token that one of the issuer's keys could have signed.
-fn algorithm_of(
-    header: &JoseHeader<'_>,
-    accepted: &[Algorithm],
-) -> Result<Algorithm, TokenError> {
+fn algorithm_of(header: &JoseHeader<'_>, accepted: &[Algorithm]) -> Result<Algorithm, TokenError> {
     // Everything else that the issuer signs has another typ (RFC 8725 §3.11).
     if !matches!(header.typ.as_deref(), Some("at+jwt" | "application/at+jwt")) {
         return Err(TokenError::Type);
