@@ -4,6 +4,13 @@
 //! token of the issuer for this resource, with that scope, and a proof by the key that the token is
 //! bound to. What remains for the code below is the escrow itself, kept in memory.
 //!
+//! Copy how it uses the checks, not how it keeps money: a restart forgets every escrow, nothing bounds
+//! how many there are, connections have no time limits, the body of a request is not signed (what
+//! carries it must be TLS to the end), and the difference of 403 and 404 tells which escrows exist.
+//!
+//! For its first 65 seconds it asks each client for a nonce (RFC 9449 §9), since it does not know
+//! which proofs were used before it started.
+//!
 //! `cargo run --example escrow_api`, with `countersign serve` beside it.
 #![expect(clippy::print_stdout, reason = "a program for people")]
 
@@ -18,6 +25,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use clap::Parser;
+use countersign_sdk::account::Account;
 use countersign_sdk::key::Thumbprint;
 use countersign_sdk::resource::{Caller, ResourceConfig, ResourceServer, Scoped};
 use serde::{Deserialize, Serialize};
@@ -136,8 +144,9 @@ async fn create(
     let Json(terms) = terms.map_err(|error| Refused::terms(error.body_text()))?;
     let code = terms.currency.as_bytes();
     let is_currency = code.len() == 3 && code.iter().all(u8::is_ascii_uppercase);
-    if terms.amount == 0 || !is_currency || !terms.beneficiary.starts_with("did:") {
-        let needed = "amount above 0 in minor units, currency such as EUR, beneficiary a did";
+    if terms.amount == 0 || !is_currency || party(&terms.beneficiary).is_none() {
+        let needed =
+            "amount above 0 in minor units, currency such as EUR, beneficiary a did:pkh or did:key";
         return Err(Refused::terms(needed.to_owned()));
     }
     let mut all = escrows.all.lock().unwrap_or_else(PoisonError::into_inner);
@@ -185,11 +194,27 @@ async fn claim(
     })
 }
 
-fn only(party: &str, caller: &Caller, reason: &'static str) -> Result<(), Refused> {
+fn only(name: &str, caller: &Caller, reason: &'static str) -> Result<(), Refused> {
     let text = "the key that signed this request is not the one that may do this";
-    match party == caller.sub() {
-        true => Ok(()),
-        false => Err(Refused(StatusCode::FORBIDDEN, reason, text.to_owned())),
+    match (party(name), party(caller.sub())) {
+        (Some(allowed), Some(calling)) if allowed == calling => Ok(()),
+        (_, _) => Err(Refused(StatusCode::FORBIDDEN, reason, text.to_owned())),
+    }
+}
+
+/// The one spelling of a party that can sign in; money for anybody else would be locked for good.
+/// The case of an Ethereum address is a checksum and no part of the name.
+fn party(did: &str) -> Option<String> {
+    let named = did.strip_prefix("did:pkh:");
+    match named.unwrap_or(did).parse().ok()? {
+        Account::Chain(account) if named.is_some() && account.chain().namespace() == "eip155" => {
+            let digits = account.address().strip_prefix("0x")?;
+            let is_address = digits.len() == 40 && digits.bytes().all(|b| b.is_ascii_hexdigit());
+            is_address.then(|| did.to_ascii_lowercase())
+        }
+        account @ Account::Chain(_) if named.is_some() => Some(account.to_did()),
+        account @ Account::Key(_) if named.is_none() => Some(account.to_did()),
+        Account::Chain(_) | Account::Key(_) => None,
     }
 }
 
@@ -201,8 +226,10 @@ impl Escrows {
         step: impl FnOnce(&mut Escrow) -> Result<(), Refused>,
     ) -> Result<Json<Escrow>, Refused> {
         let mut all = self.all.lock().unwrap_or_else(PoisonError::into_inner);
-        let position = id.parse::<usize>().map_err(|_| Refused::not_found())?;
-        let escrow = all.get_mut(position).ok_or_else(Refused::not_found)?;
+        // One spelling for each: `+0` and `00` are no names of the first.
+        let position = id.parse::<usize>().ok().filter(|number| number.to_string() == id);
+        let escrow = position.and_then(|position| all.get_mut(position));
+        let escrow = escrow.ok_or_else(Refused::not_found)?;
         step(escrow)?;
         Ok(Json(escrow.clone()))
     }

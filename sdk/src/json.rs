@@ -38,6 +38,15 @@ pub(crate) fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool
     IgnoredAny::deserialize(deserializer).map(|_| true)
 }
 
+/// For members that may be absent: one that is there has its type, and `null` is not absence.
+pub(crate) fn typed<'de, T, D>(deserializer: D) -> Result<Option<T>, D::Error>
+where
+    T: Deserialize<'de>,
+    D: Deserializer<'de>,
+{
+    T::deserialize(deserializer).map(Some)
+}
+
 /// Reads a JSON object.
 pub(crate) fn object<'de, T: Deserialize<'de>>(json: &'de [u8]) -> Result<T, serde_json::Error> {
     serde_json::from_slice(json).map(|Object(value)| value)

@@ -45,15 +45,18 @@ impl Timestamp {
     }
 }
 
-/// RFC 3339 in UTC, such as `2026-01-31T12:00:00Z`.
+/// RFC 3339 in UTC, such as `2026-01-31T12:00:00Z`; seconds since the epoch beyond the year 9999,
+/// which a received number may name and RFC 3339 cannot write.
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let text = i64::try_from(self.0)
             .ok()
             .and_then(|seconds| OffsetDateTime::from_unix_timestamp(seconds).ok())
-            .and_then(|moment| moment.format(&Rfc3339).ok())
-            .ok_or(fmt::Error)?;
-        f.write_str(&text)
+            .and_then(|moment| moment.format(&Rfc3339).ok());
+        match text {
+            Some(text) => f.write_str(&text),
+            None => self.0.fmt(f),
+        }
     }
 }
 
@@ -110,5 +113,12 @@ mod tests {
     #[test]
     fn prints_rfc3339() {
         assert_eq!(Timestamp::from_unix(1_748_779_500).to_string(), "2025-06-01T12:05:00Z");
+    }
+
+    #[test]
+    fn prints_whatever_was_received() {
+        assert_eq!(Timestamp::from_unix(253_402_300_799).to_string(), "9999-12-31T23:59:59Z");
+        assert_eq!(Timestamp::from_unix(253_402_300_800).to_string(), "253402300800");
+        assert_eq!(Timestamp::from_unix(u64::MAX).to_string(), u64::MAX.to_string());
     }
 }

@@ -16,7 +16,7 @@ use super::jws::{self, CompactJws, JwsError};
 use super::replay::ReplayKey;
 use super::target_uri::TargetUri;
 use crate::entropy::{Entropy, EntropyError};
-use crate::json::object;
+use crate::json::{object, typed};
 use crate::key::{Algorithm, KeyError, PublicJwk, PublicKey, Signer, SignerError, Thumbprint};
 use crate::time::Timestamp;
 
@@ -217,13 +217,13 @@ struct Claims<'a> {
     #[serde(borrow)]
     htu: Cow<'a, str>,
     iat: u64,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "typed")]
     exp: Option<u64>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "typed")]
     nbf: Option<u64>,
-    #[serde(borrow, default)]
+    #[serde(borrow, default, deserialize_with = "typed")]
     ath: Option<Cow<'a, str>>,
-    #[serde(borrow, default)]
+    #[serde(borrow, default, deserialize_with = "typed")]
     nonce: Option<Cow<'a, str>>,
 }
 

@@ -108,3 +108,18 @@ async fn another_signature_or_size_is_refused() {
     let long = format!("{one}{}", "A".repeat(MAX_PROOF_BYTES));
     assert!(matches!(judge(&long, |_| ()), Err(DpopError::Malformed(JwsError::TooLong(_)))));
 }
+
+#[tokio::test]
+async fn null_is_not_absence() {
+    let Made { signer, proof } = made(Curve::Ed25519, None, None).await;
+    let jws = CompactJws::parse(&proof, MAX_PROOF_BYTES).unwrap();
+    let header: serde_json::Value = serde_json::from_slice(&jws.header).unwrap();
+    for name in ["exp", "nbf", "ath", "nonce"] {
+        let mut claims: serde_json::Value = serde_json::from_slice(&jws.payload).unwrap();
+        claims[name] = serde_json::Value::Null;
+        let input = jws::signing_input(&header, &claims).unwrap();
+        let signature = signer.sign_now(input.as_bytes()).unwrap();
+        let judged = judge(&jws::close(input, &signature), |_| ());
+        assert!(matches!(judged, Err(DpopError::Malformed(_))), "{name}");
+    }
+}

@@ -82,8 +82,9 @@ pub enum ClaimError {
 pub trait ReplayStore: Send + Sync + fmt::Debug {
     /// Uses `key` up, atomically: of any number of concurrent calls with one key, one succeeds.
     ///
-    /// The key is remembered until `until` has passed. A false yes lets a replay through; a false
-    /// no costs an honest client one more proof.
+    /// The key is remembered until `until` has passed, by the clock that `now` is of: a store that
+    /// forgets by a clock of its own keeps it longer, by two minutes say. A false yes lets a replay
+    /// through; a false no costs an honest client one more proof.
     ///
     /// # Errors
     /// [`ClaimError`]; the request must then be refused, whichever it is.

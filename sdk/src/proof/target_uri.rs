@@ -30,7 +30,9 @@ impl TargetUri {
             return Err(TargetUriError);
         }
         let mut url = Url::parse(uri).map_err(|_| TargetUriError)?;
-        let escapes_are_whole = uri.split('%').skip(1).all(|after| {
+        // The query is not compared, and a stray `%` stands in many.
+        let compared = uri.split(['?', '#']).next().unwrap_or_default();
+        let escapes_are_whole = compared.split('%').skip(1).all(|after| {
             after.as_bytes().get(..2).is_some_and(|two| two.iter().all(u8::is_ascii_hexdigit))
         });
         let spelled_out = escapes_are_whole && is_spelled_out(uri, &url);
@@ -47,15 +49,23 @@ impl TargetUri {
     /// The target of a request at `path` (as received, from its first `/`, query left out) under a
     /// public base URL such as `https://api.example` or `https://example.org/api`.
     ///
+    /// A proof may name dot segments and is normalised. What was received may not have them: it
+    /// goes to a handler as it stands, which would not be the one that the normal form names.
+    ///
     /// # Errors
-    /// [`TargetUriError`] when the two do not make a URI.
+    /// [`TargetUriError`] when the two do not make a URI, or a segment of the path is `.` or `..`
+    /// in any spelling.
     pub fn at(base: &Self, path: &str) -> Result<Self, TargetUriError> {
         let base = base.0.strip_suffix('/').unwrap_or(&base.0);
         // Most paths are in normal form already; only the others are taken apart.
         let plain =
             path.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'/' | b'-' | b'_'));
+        let whole = path.starts_with('/') && !path.contains(['?', '#']);
+        if !whole || !plain && has_dot_segment(path) {
+            return Err(TargetUriError);
+        }
         let joined = format!("{base}{path}");
-        if plain && path.starts_with('/') { Ok(Self(joined)) } else { Self::parse(&joined) }
+        if plain { Ok(Self(joined)) } else { Self::parse(&joined) }
     }
 
     /// Whether `uri`, as a proof states it, names this target.
@@ -92,6 +102,18 @@ fn is_spelled_out(uri: &str, parsed: &Url) -> bool {
         Some(port) => written == format!("{host}:{port}"),
         None => written.strip_suffix(default_port).unwrap_or(&written) == host,
     }
+}
+
+/// Whether a segment is `.` or `..`, each dot written as itself or as `%2e`.
+fn has_dot_segment(path: &str) -> bool {
+    path.split('/').any(|segment| {
+        let mut rest = segment;
+        let mut dots = 0;
+        while let Some(after) = ["%2e", "%2E", "."].iter().find_map(|dot| rest.strip_prefix(dot)) {
+            (rest, dots) = (after, dots + 1);
+        }
+        rest.is_empty() && matches!(dots, 1 | 2)
+    })
 }
 
 /// Upper-case hexadecimal digits, and unreserved characters decoded (RFC 3986 §6.2.2.1, §6.2.2.2).
@@ -173,5 +195,39 @@ mod tests {
         );
         let bare = TargetUri::parse("https://example.org").unwrap();
         assert_eq!(TargetUri::at(&bare, "/%7ea").unwrap().as_str(), "https://example.org/~a");
+        let dotted = "/.a/..b/c./d../.../e.json";
+        assert!(TargetUri::at(&bare, dotted).unwrap().as_str().ends_with(dotted));
+    }
+
+    #[test]
+    fn what_a_handler_would_read_otherwise_is_no_target() {
+        for base in ["https://example.org", "https://example.org/api"] {
+            let base = TargetUri::parse(base).unwrap();
+            for path in [
+                "/x/../a",
+                "/..",
+                "/.",
+                "/./a",
+                "/x/%2e%2e/a",
+                "/x/%2E./a",
+                "/x/.%2e",
+                "/%2e",
+                "/../admin",
+                "/a?b",
+                "/a#b",
+                "a",
+                "",
+            ] {
+                assert!(TargetUri::at(&base, path).is_err(), "{path}");
+            }
+        }
+    }
+
+    #[test]
+    fn only_what_is_compared_must_be_whole() {
+        let target = TargetUri::parse("https://api.example/a").unwrap();
+        assert!(target.is_named_by("https://api.example/a?q=100%"));
+        assert!(target.is_named_by("https://api.example/a#100%"));
+        assert!(!target.is_named_by("https://api.example/a%?q"));
     }
 }

@@ -3,7 +3,9 @@
 //! The answer is a plain [`http::Response`], so that it can be judged without a server. Nothing of
 //! it is ever stored by a cache. RFC 9449 §7.1, §9; RFC 6750 §3; RFC 9728 §5.1.
 
-use http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::header::{
+    CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
+};
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 use serde::Serialize;
 
@@ -13,7 +15,7 @@ use crate::key::Algorithm;
 
 /// The header field in which a server hands out nonces (RFC 9449 §8).
 pub(super) const DPOP_NONCE: HeaderName = HeaderName::from_static("dpop-nonce");
-/// Seconds after which a caller who met a 503 may try again.
+/// Seconds after which a caller who met a 503 or 429 may try again.
 const RETRY_SECONDS: u64 = 5;
 /// The longest description that is put into a header, in characters.
 const MAX_QUOTED: usize = 300;
@@ -37,7 +39,9 @@ pub(super) fn refusal(error: &AccessError, policy: &Policy) -> Response<String> 
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    if shown.status == StatusCode::SERVICE_UNAVAILABLE {
+    // Descriptions repeat what was received, and no browser shall take that for a page.
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    if matches!(shown.status, StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS) {
         headers.insert(RETRY_AFTER, HeaderValue::from(RETRY_SECONDS));
         return response;
     }

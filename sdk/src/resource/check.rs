@@ -12,14 +12,11 @@ use super::claims::AccessToken;
 use super::credentials::{Credentials, Scheme};
 use super::error::AccessError;
 use super::jwks::IssuerKeys;
-use super::server::{ResourceServer, UsedProofs};
-use super::token::{
-    ExpectedToken, MAX_TOKEN_BYTES, TokenError, VerifiedToken, verify_access_token,
-};
+use super::server::ResourceServer;
+use super::token::{ExpectedToken, TokenError, VerifiedToken, screen, verify_access_token};
 use crate::key::Thumbprint;
-use crate::proof::JwsError;
 use crate::proof::dpop::{self, AccessTokenHash, DpopError, KnownKey, TokenBinding, VerifiedProof};
-use crate::proof::replay::{ClaimError, Claimed};
+use crate::proof::replay::Claimed;
 use crate::proof::target_uri::TargetUri;
 use crate::time::Timestamp;
 
@@ -34,11 +31,22 @@ pub struct RequestHead<'a> {
     pub headers: &'a HeaderMap,
 }
 
+impl RequestHead<'_> {
+    fn path(&self) -> &str {
+        match self.path_and_query.split_once('?') {
+            Some((path, _)) => path,
+            None => self.path_and_query,
+        }
+    }
+}
+
 /// Who sent a request: exists only for one whose every check passed, its proof used up.
 #[derive(Clone, Debug)]
 pub struct Caller {
     verdict: Arc<Verdict>,
     server: u64,
+    /// Method and path that the proof was for.
+    request: Arc<str>,
     renew_nonce: bool,
 }
 
@@ -87,9 +95,15 @@ impl Caller {
         }
     }
 
-    /// Whether `server` is the one that let this caller in.
-    pub(super) fn was_admitted_by(&self, server: &ResourceServer) -> bool {
+    /// Whether `server` let this caller in, with this very request and not with one whose
+    /// extensions were copied into it.
+    pub(super) fn was_admitted_by(
+        &self,
+        server: &ResourceServer,
+        request: &RequestHead<'_>,
+    ) -> bool {
         self.server == server.0.id
+            && self.request.split_once(' ') == Some((request.method, request.path()))
     }
 
     /// Whether the answer should carry the client's next nonce.
@@ -105,13 +119,15 @@ impl ResourceServer {
     /// [`AccessError`], naming the first check that failed; [`ResourceServer::refusal`] makes the
     /// answer of it.
     pub async fn authenticate(&self, request: &RequestHead<'_>) -> Result<Caller, AccessError> {
-        self.ensure_sweeping();
-        let now = self.0.clock.now();
         // 1. One token under one scheme, and at most one proof.
         let credentials = Credentials::read(request.headers)?;
         // 2. The token: our issuer's, for us, now.
         let ath = AccessTokenHash::of(credentials.token);
-        let verdict = self.verified(credentials.token, ath, now).await?;
+        let verdict = self.verified(credentials.token, ath).await?;
+        // Read after the wait for keys: judged by the time before it, a used proof could still pass
+        // for young when its use is forgotten already.
+        let now = self.0.clock.now();
+        verdict.token.claims().check_times(now, self.0.policy.leeway)?;
         // 3. The scheme fits the token's binding: a bound token never goes without its key.
         let (admission, renew_nonce) = match (credentials.scheme, verdict.token.claims().cnf_jkt())
         {
@@ -126,38 +142,45 @@ impl ResourceServer {
                 let (proof, renew_nonce) = self.check_proof(proof, bound, known, request, now)?;
                 verdict.proof_key.get_or_init(|| proof.known_key());
                 // 5. The proof is used up. Of any number of requests with it, one gets past here.
-                (self.claim(&proof, now).await?, renew_nonce)
+                let claimed = self.0.used_proofs.claim(&proof, now).await?;
+                (Admission::Proof(claimed), renew_nonce)
             }
         };
-        Ok(self.admit(verdict, admission, renew_nonce))
+        Ok(self.admit(verdict, admission, request, renew_nonce))
     }
 
     /// The only place that makes a [`Caller`]; it cannot be reached without what let it in.
-    fn admit(&self, verdict: Arc<Verdict>, _by: Admission, renew_nonce: bool) -> Caller {
-        Caller { verdict, server: self.0.id, renew_nonce }
+    fn admit(
+        &self,
+        verdict: Arc<Verdict>,
+        _by: Admission,
+        request: &RequestHead<'_>,
+        renew_nonce: bool,
+    ) -> Caller {
+        let request = format!("{} {}", request.method, request.path()).into();
+        Caller { verdict, server: self.0.id, request, renew_nonce }
     }
 
-    /// The token, verified now or before; times and the issuer's keys are looked at each time.
+    /// The token, verified now or before; the issuer's keys are looked at each time, and the
+    /// token's times by the caller, for this may wait.
     async fn verified(
         &self,
         token: &str,
         ath: AccessTokenHash,
-        now: Timestamp,
     ) -> Result<Arc<Verdict>, AccessError> {
-        if token.len() > MAX_TOKEN_BYTES {
-            return Err(TokenError::Malformed(JwsError::TooLong(MAX_TOKEN_BYTES)).into());
+        let known = self.0.verdicts.get(&ath);
+        if known.is_none() {
+            screen(token, &self.0.policy.algorithms)?;
         }
         let keys = self.0.keys.keys().await?;
-        if let Some(known) = self.0.verdicts.get(&ath)
-            && keys.holds(known.token.key())
-        {
-            known.token.claims().check_times(now, self.0.policy.leeway)?;
+        if let Some(known) = known.filter(|known| keys.holds(known.token.key())) {
             return Ok(known);
         }
-        let token = match self.verify(token, &keys, now) {
-            // The issuer may have a new key since; at most one look for it in each cool-down.
-            Err(TokenError::UnknownKey) => match self.0.keys.newer_than(&keys).await {
-                Some(newer) => self.verify(token, &newer, now)?,
+        let token = match self.verify(token, &keys) {
+            // The issuer may have a new key since; at most one look for it in each cool-down. As
+            // long as nobody looked, the token is not wrong: 503, and its holder keeps it.
+            Err(TokenError::UnknownKey) => match self.0.keys.newer_than(&keys).await? {
+                Some(newer) => self.verify(token, &newer)?,
                 None => return Err(TokenError::UnknownKey.into()),
             },
             verdict => verdict?,
@@ -167,21 +190,20 @@ impl ResourceServer {
         Ok(verdict)
     }
 
-    fn verify(
-        &self,
-        token: &str,
-        keys: &IssuerKeys,
-        now: Timestamp,
-    ) -> Result<VerifiedToken, TokenError> {
+    fn verify(&self, token: &str, keys: &IssuerKeys) -> Result<VerifiedToken, TokenError> {
         let policy = &self.0.policy;
         let expected = ExpectedToken {
             issuer: &policy.issuer,
             audience: &policy.audience,
             algorithms: &policy.algorithms,
-            now,
+            now: self.0.clock.now(),
             leeway: policy.leeway,
         };
-        verify_access_token(token, keys, &expected)
+        let verified = verify_access_token(token, keys, &expected)?;
+        verified
+            .claims()
+            .check_lifetime(policy.max_token_lifetime.saturating_add(policy.leeway))?;
+        Ok(verified)
     }
 
     fn admit_unbound(&self, credentials: &Credentials<'_>) -> Result<Admission, AccessError> {
@@ -203,16 +225,9 @@ impl ResourceServer {
         request: &RequestHead<'_>,
         now: Timestamp,
     ) -> Result<(VerifiedProof, bool), AccessError> {
-        let path = match request.path_and_query.split_once('?') {
-            Some((path, _)) => path,
-            None => request.path_and_query,
-        };
-        if !path.starts_with('/') {
-            return Err(AccessError::MalformedTarget);
-        }
-        let target_uri = TargetUri::at(&self.0.policy.public_base, path)
+        let target_uri = TargetUri::at(&self.0.policy.public_base, request.path())
             .map_err(|_| AccessError::MalformedTarget)?;
-        let nonce = self.0.nonces.judge();
+        let nonce = self.0.nonces.judge(now);
         let expected = dpop::Expected {
             method: request.method,
             target_uri: &target_uri,
@@ -229,17 +244,12 @@ impl ResourceServer {
             Err(error) => Err(AccessError::Proof(error)),
         }
     }
-
-    async fn claim(&self, proof: &VerifiedProof, now: Timestamp) -> Result<Admission, ClaimError> {
-        let (key, until) = (proof.replay_key(), proof.retain_until());
-        let claimed = match &self.0.used_proofs {
-            UsedProofs::Here(store) => store.claim_now(key, until, now),
-            UsedProofs::Elsewhere(store) => store.claim(key, until, now).await,
-        };
-        claimed.map(Admission::Proof)
-    }
 }
 
 #[cfg(test)]
 #[path = "check_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "once_tests.rs"]
+mod once_tests;

@@ -3,13 +3,16 @@
 use serde_json::{Value, json};
 
 use super::*;
-use crate::key::Curve;
+use crate::key::{Curve, Signer as _};
 use crate::proof::replay::{MemoryReplayStore, ReplayStore};
-use crate::resource::fixture::{Fixture, key_set, signer};
+use crate::resource::fixture::{Fixture, NOW, key_set, signer};
 use crate::resource::{FetchError, FetchedKeys, FixedKeys, KeySource, ResourceConfig};
 
 /// Status, reason and the challenges of the answer to a refused request.
-fn shown(fixture: &Fixture, outcome: Result<Caller, AccessError>) -> (u16, String, Vec<String>) {
+pub(super) fn shown(
+    fixture: &Fixture,
+    outcome: Result<Caller, AccessError>,
+) -> (u16, String, Vec<String>) {
     let answer = fixture.server.refusal(&outcome.unwrap_err());
     let body: Value = serde_json::from_str(answer.body()).unwrap();
     assert_eq!(answer.headers()["cache-control"], "no-store");
@@ -23,7 +26,12 @@ fn shown(fixture: &Fixture, outcome: Result<Caller, AccessError>) -> (u16, Strin
     )
 }
 
-async fn refused(fixture: &Fixture, fields: &[(&str, &str)], status: u16, why: &str) -> String {
+pub(super) async fn refused(
+    fixture: &Fixture,
+    fields: &[(&str, &str)],
+    status: u16,
+    why: &str,
+) -> String {
     let (got_status, got_why, challenges) = shown(fixture, fixture.ask(fields).await);
     assert_eq!((got_status, &*got_why), (status, why));
     assert_eq!(challenges.len(), 1, "{challenges:?}");
@@ -168,16 +176,34 @@ async fn a_bad_token_says_what_is_wrong_with_it() {
         ("exp", json!(1), "token_expired"),
         ("iat", json!(9_999_999), "token_not_yet_valid"),
         ("cnf", json!({}), "token_binding"),
+        (
+            "cnf",
+            json!({ "jkt": fixture.agent.public_key().thumbprint(), "x5t#S256": "x" }),
+            "token_binding",
+        ),
+        (
+            "cnf",
+            json!({ "jkt": fixture.agent.public_key().thumbprint(), "x": null }),
+            "token_binding",
+        ),
         ("sub", json!(1), "token_malformed"),
+        ("sub", json!(""), "token_malformed"),
+        ("jti", json!(""), "token_malformed"),
+        ("act", json!({ "sub": "did:key:z6Mk" }), "token_constraint"),
+        ("act", Value::Null, "token_constraint"),
+        ("authorization_details", json!([]), "token_constraint"),
+        ("exp", json!(NOW.plus(906).as_unix()), "token_lifetime"),
     ] {
         let token = fixture.token(|claims| claims[name] = value);
         let (status, why, _) = shown(&fixture, fixture.ask_with(&token).await);
         assert_eq!((status, why), (401, format!("invalid_token {reason}")));
     }
+    let longest = fixture.token(|claims| claims["exp"] = json!(NOW.plus(905).as_unix()));
+    assert!(fixture.ask_with(&longest).await.is_ok());
     let other = Fixture::new();
     let foreign = fixture.ask_with(&other.token(|_| ())).await;
     assert_eq!(shown(&fixture, foreign).1, "invalid_token token_signature");
-    let long = format!("DPoP {}", "a".repeat(MAX_TOKEN_BYTES + 1));
+    let long = format!("DPoP {}", "a".repeat(crate::resource::MAX_TOKEN_BYTES + 1));
     let why = "invalid_token token_malformed";
     refused(&fixture, &[("authorization", &long)], 401, why).await;
 }
@@ -215,11 +241,60 @@ async fn a_kept_verdict_ends_with_the_issuers_key() {
     let source = Arc::new(Rotating(std::sync::Mutex::new(sets)));
     let mut fixture = Fixture::with(|config| config.key_source(source));
     fixture.issuer = first;
-    let token = fixture.token(|claims| claims["exp"] = json!(2_000_000));
+    let token = fixture.token(|claims| claims["exp"] = json!(NOW.plus(900).as_unix()));
     assert!(fixture.ask_with(&token).await.is_ok());
     fixture.clock.advance(300);
     let gone = fixture.ask_with(&token).await.unwrap_err();
     assert_eq!(gone, AccessError::Token(TokenError::UnknownKey));
+}
+
+#[tokio::test]
+async fn an_invented_key_name_keeps_no_new_key_out() {
+    let (first, second) = (signer(Curve::Ed25519), signer(Curve::Ed25519));
+    let old = key_set(&first, "x");
+    let sets = vec![old.clone(), old, key_set(&second, "a")];
+    let source = Arc::new(Rotating(std::sync::Mutex::new(sets)));
+    let mut fixture = Fixture::with(|config| config.key_source(source));
+    // The issuer rotates right after a fetch that garbage has caused.
+    fixture.issuer = first;
+    let garbage = fixture.token(|_| ());
+    assert!(fixture.ask_with(&garbage).await.is_err());
+    fixture.clock.advance(5);
+    let unknown = fixture.ask_with(&garbage).await.unwrap_err();
+    assert_eq!(unknown, AccessError::Token(TokenError::UnknownKey));
+    fixture.issuer = second;
+    let token = fixture.token(|_| ());
+    fixture.clock.advance(4);
+    let early = fixture.ask_with(&token).await.unwrap_err();
+    assert_eq!(early, AccessError::KeysUnavailable, "the token is not to blame");
+    fixture.clock.advance(1);
+    assert!(fixture.ask_with(&token).await.is_ok());
+}
+
+/// Never answers.
+#[derive(Debug)]
+struct Never;
+
+#[async_trait::async_trait]
+impl KeySource for Never {
+    async fn fetch(&self) -> Result<FetchedKeys, FetchError> {
+        std::future::pending().await
+    }
+}
+
+#[tokio::test]
+async fn garbage_waits_for_no_keys() {
+    let fixture = Fixture::with(|config| config.key_source(Arc::new(Never)));
+    let proof_as_token = fixture.proof("GET", "/a", "x").await;
+    for (token, why) in
+        [("x.y.z", "invalid_token token_malformed"), (&*proof_as_token, "invalid_token token_type")]
+    {
+        let authorization = format!("DPoP {token}");
+        let fields = [("authorization", &*authorization)];
+        let asked = refused(&fixture, &fields, 401, why);
+        let at_once = std::time::Duration::from_millis(500);
+        assert!(tokio::time::timeout(at_once, asked).await.is_ok());
+    }
 }
 
 #[tokio::test]
@@ -280,9 +355,10 @@ async fn a_required_nonce_is_asked_for_and_renewed() {
 
 #[tokio::test]
 async fn what_we_cannot_find_out_is_our_fault() {
-    let full = Fixture::with(|config| config.replay_capacity(1));
+    let mut full = Fixture::with(|config| config.replay_capacity(1));
+    assert!(full.ask_with(&full.token(|_| ())).await.is_ok());
+    full.agent = signer(Curve::P256);
     let token = full.token(|_| ());
-    assert!(full.ask_with(&token).await.is_ok());
     let (status, why, challenges) = shown(&full, full.ask_with(&token).await);
     assert_eq!((status, &*why), (503, "temporarily_unavailable store_unavailable"));
     assert!(challenges.is_empty());
@@ -315,6 +391,22 @@ async fn the_public_url_and_its_prefix_are_what_a_proof_names() {
     let error = fixture.ask_with(&token).await.unwrap_err();
     let text = error.to_string();
     assert!(text.contains("https://api.example/v1/a"), "{text}");
+}
+
+#[tokio::test]
+async fn a_path_that_is_not_in_normal_form_is_a_bad_request() {
+    let fixture = Fixture::new();
+    let token = fixture.token(|_| ());
+    let proof = fixture.proof("GET", "/release", &token).await;
+    let authorization = format!("DPoP {token}");
+    let fields = [("authorization", &*authorization), ("dpop", &*proof)];
+    let headers = crate::resource::fixture::headers(&fields);
+    for path in ["/x/../release", "/x/%2e%2E/release?q", "/./release"] {
+        let request = RequestHead { method: "GET", path_and_query: path, headers: &headers };
+        let outcome = fixture.server.authenticate(&request).await;
+        let (status, why, _) = shown(&fixture, outcome);
+        assert_eq!((status, &*why), (400, "invalid_request malformed_request"), "{path}");
+    }
 }
 
 #[tokio::test]

@@ -4,10 +4,13 @@
 //! way to read one from JSON. RFC 9068 §2.2, RFC 9449 §6.1; `account`, `proven_key` and
 //! `sid` are Countersign's own.
 
-use serde::{Deserialize, Deserializer};
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+use serde::de::IgnoredAny;
 
 use super::token::TokenError;
-use crate::json::Object;
+use crate::json::{Object, present, typed};
 use crate::key::Thumbprint;
 use crate::time::Timestamp;
 
@@ -119,6 +122,12 @@ impl AccessToken {
         self.authenticated_at
     }
 
+    /// Whether the token lives for `seconds` at most.
+    pub(super) const fn check_lifetime(&self, seconds: u64) -> Result<(), TokenError> {
+        let lifetime = self.expires_at.since(self.issued_at);
+        if lifetime <= seconds { Ok(()) } else { Err(TokenError::Lifetime(lifetime)) }
+    }
+
     /// Whether `now` lies within the token's times, clocks being `leeway` seconds apart at most.
     ///
     /// A verdict that is kept runs this again for each request.
@@ -147,24 +156,30 @@ pub(super) struct Received {
     exp: u64,
     iat: u64,
     jti: String,
-    #[serde(default, deserialize_with = "present")]
+    #[serde(default, deserialize_with = "typed")]
     nbf: Option<u64>,
-    #[serde(default, deserialize_with = "present")]
+    #[serde(default, deserialize_with = "typed")]
     client_id: Option<String>,
-    #[serde(default, deserialize_with = "present")]
+    #[serde(default, deserialize_with = "typed")]
     scope: Option<String>,
-    #[serde(default, deserialize_with = "present")]
+    #[serde(default, deserialize_with = "typed")]
     auth_time: Option<u64>,
-    #[serde(default, deserialize_with = "present")]
+    #[serde(default, deserialize_with = "typed")]
     account: Option<String>,
-    #[serde(default, deserialize_with = "present")]
+    #[serde(default, deserialize_with = "typed")]
     sid: Option<String>,
-    #[serde(default, deserialize_with = "present")]
+    #[serde(default, deserialize_with = "typed")]
     amr: Option<Vec<String>>,
-    #[serde(default, deserialize_with = "present")]
+    #[serde(default, deserialize_with = "typed")]
     cnf: Option<Object<Confirmation>>,
-    #[serde(default, deserialize_with = "present")]
+    #[serde(default, deserialize_with = "typed")]
     proven_key: Option<Object<ReceivedProvenKey>>,
+    /// Limits of what may be done (RFC 9396).
+    #[serde(default, deserialize_with = "present")]
+    authorization_details: bool,
+    /// Who acts for the subject (RFC 8693 §4.1).
+    #[serde(default, deserialize_with = "present")]
+    act: bool,
 }
 
 /// `aud` is one text or a list of them (RFC 7519 §4.1.3).
@@ -187,29 +202,34 @@ impl Audience {
 
 #[derive(Deserialize)]
 struct Confirmation {
-    #[serde(default, deserialize_with = "present")]
+    #[serde(default, deserialize_with = "typed")]
     jkt: Option<Thumbprint>,
+    /// Another binding beside `jkt` would go unchecked.
+    #[serde(flatten)]
+    others: BTreeMap<String, IgnoredAny>,
 }
 
 #[derive(Deserialize)]
 struct ReceivedProvenKey {
-    #[serde(default, deserialize_with = "present")]
+    #[serde(default, deserialize_with = "typed")]
     jkt: Option<Thumbprint>,
     method: String,
 }
 
-/// A member that is there must have its type; `null` is not the same as absent.
-fn present<'de, T: Deserialize<'de>, D: Deserializer<'de>>(from: D) -> Result<Option<T>, D::Error> {
-    T::deserialize(from).map(Some)
-}
-
 impl Received {
-    /// The claims as they are handed on; a binding that is not `jkt` is one that we cannot check.
+    /// The claims as they are handed on; a binding that is not `jkt` is one that we cannot check,
+    /// and a constraint that nobody here enforces would make of a small right a large one.
     pub(super) fn into_token(self) -> Result<AccessToken, TokenError> {
+        if self.sub.is_empty() || self.jti.is_empty() {
+            return Err(TokenError::Claims);
+        }
+        if self.authorization_details || self.act {
+            return Err(TokenError::Constraint);
+        }
         let bound_to = match self.cnf {
             None => None,
-            Some(Object(Confirmation { jkt: Some(jkt) })) => Some(jkt),
-            Some(Object(Confirmation { jkt: None })) => return Err(TokenError::Confirmation),
+            Some(Object(Confirmation { jkt: Some(jkt), others })) if others.is_empty() => Some(jkt),
+            Some(Object(_)) => return Err(TokenError::Confirmation),
         };
         Ok(AccessToken {
             subject: self.sub,

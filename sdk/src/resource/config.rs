@@ -11,13 +11,14 @@ use super::jwks_source::{IssuerEndpoint, KeySource};
 use super::metadata::default_metadata_url;
 use super::nonce::Nonces;
 use super::policy::{ConfigErrors, Policy, faults, is_safe_url};
-use super::server::{Parts, ResourceServer, UsedProofs};
+use super::server::{Parts, ResourceServer};
+use super::used_proofs::UsedProofs;
 use crate::entropy::{Entropy, OsEntropy};
 use crate::key::Algorithm;
 use crate::proof::dpop::Window;
-use crate::proof::replay::{MemoryReplayStore, ReplayStore};
+use crate::proof::replay::ReplayStore;
 use crate::proof::target_uri::TargetUri;
-use crate::time::{Clock, SystemClock};
+use crate::time::{Clock, SystemClock, Timestamp};
 
 /// Describes a protected resource; [`ResourceConfig::build`] makes the server of it.
 #[derive(Debug)]
@@ -29,6 +30,7 @@ pub struct ResourceConfig {
     pub(super) algorithms: Vec<Algorithm>,
     pub(super) window: Window,
     pub(super) leeway: u64,
+    pub(super) max_token_lifetime: u64,
     accepts_bearer: bool,
     requires_nonce: bool,
     metadata_url: MetadataUrl,
@@ -37,7 +39,8 @@ pub struct ResourceConfig {
     pub(super) token_cache_capacity: usize,
     key_cache: KeyCachePolicy,
     key_source: Option<Arc<dyn KeySource>>,
-    replay_store: Option<Arc<dyn ReplayStore>>,
+    pub(super) replay_store: Option<Arc<dyn ReplayStore>>,
+    pub(super) replays_survive_restart: bool,
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
 }
@@ -62,6 +65,7 @@ impl ResourceConfig {
             algorithms: vec![Algorithm::EdDsa, Algorithm::Ed25519, Algorithm::Es256],
             window: Window::default(),
             leeway: 5,
+            max_token_lifetime: 900,
             accepts_bearer: false,
             requires_nonce: false,
             metadata_url: MetadataUrl::None,
@@ -71,6 +75,7 @@ impl ResourceConfig {
             key_cache: KeyCachePolicy::default(),
             key_source: None,
             replay_store: None,
+            replays_survive_restart: false,
             clock: Arc::new(SystemClock),
             entropy: Arc::new(OsEntropy),
         }
@@ -109,6 +114,15 @@ impl ResourceConfig {
     #[must_use]
     pub const fn leeway(mut self, seconds: u64) -> Self {
         self.leeway = seconds;
+        self
+    }
+
+    /// Seconds that an access token may live, from `iat` to `exp`: 900 by default, which is the
+    /// longest that the issuer can be set to; the leeway is added. Who got hold of a key of the
+    /// issuer cannot write tokens that outlive its withdrawal for long.
+    #[must_use]
+    pub const fn max_token_lifetime(mut self, seconds: u64) -> Self {
+        self.max_token_lifetime = seconds;
         self
     }
 
@@ -154,7 +168,9 @@ impl ResourceConfig {
     }
 
     /// How many used proofs are remembered, about 40 bytes each; past it requests meet 503, for
-    /// forgetting one would let it in again. A million by default: 16 000 requests a second.
+    /// forgetting one would let it in again. Each stays for three minutes, so the million that is the
+    /// default serves 5 600 requests a second. One key may take a sixteenth of it and is told 429
+    /// beyond that.
     #[must_use]
     pub const fn replay_capacity(mut self, proofs: usize) -> Self {
         self.replay_capacity = proofs;
@@ -190,6 +206,20 @@ impl ResourceConfig {
         self
     }
 
+    /// Whether the [`replay_store`](Self::replay_store) keeps what it was told when this process
+    /// ends: false by default, and true only with such a store.
+    ///
+    /// Memory forgets which proofs were used, and they stay within their time for a while. So for
+    /// the first 65 seconds of a server (the proof window and its skew), every proof must carry a
+    /// nonce of it: others are answered `use_dpop_nonce` with one, and a client that retries as
+    /// RFC 9449 §9 demands notices nothing. One that does not is shut out for that time. Several
+    /// processes behind one URL, whose nonces are their own, want a store and this setting.
+    #[must_use]
+    pub const fn replays_survive_restart(mut self, survive: bool) -> Self {
+        self.replays_survive_restart = survive;
+        self
+    }
+
     /// Another clock than the machine's, for tests.
     #[must_use]
     pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
@@ -213,7 +243,7 @@ impl ResourceConfig {
         let public_base = noted(&mut faults, self.public_base());
         let metadata_url = noted(&mut faults, self.own_metadata_url());
         let source = noted(&mut faults, self.own_key_source());
-        let nonces = Nonces::generate(self.requires_nonce, &*self.entropy);
+        let nonces = Nonces::generate(self.nonce_required_until(), &*self.entropy);
         let nonces = noted(&mut faults, nonces.map_err(|error| error.to_string()));
         let (Some(public_base), Some(metadata_url), Some(source), Some(nonces), true) =
             (public_base, metadata_url, source, nonces, faults.is_empty())
@@ -222,7 +252,7 @@ impl ResourceConfig {
         };
         let used_proofs = match self.replay_store.take() {
             Some(store) => UsedProofs::Elsewhere(store),
-            None => UsedProofs::Here(Arc::new(MemoryReplayStore::new(self.replay_capacity))),
+            None => UsedProofs::here(self.replay_capacity, self.window),
         };
         Ok(ResourceServer::new(Parts {
             keys: JwksCache::new(source, Arc::clone(&self.clock), self.key_cache),
@@ -239,11 +269,23 @@ impl ResourceConfig {
                 algorithms: self.algorithms,
                 window: self.window,
                 leeway: self.leeway,
+                max_token_lifetime: self.max_token_lifetime,
                 accepts_bearer: self.accepts_bearer,
                 metadata_url,
                 scopes: self.scopes,
             },
         }))
+    }
+
+    /// Until when a proof needs a nonce: always, or as long as one could be of the time before.
+    fn nonce_required_until(&self) -> Timestamp {
+        if self.requires_nonce {
+            Timestamp::from_unix(u64::MAX)
+        } else if self.replays_survive_restart {
+            Timestamp::default()
+        } else {
+            self.window.retention(self.clock.now())
+        }
     }
 
     fn public_base(&self) -> Result<TargetUri, String> {
@@ -261,7 +303,11 @@ impl ResourceConfig {
     fn own_metadata_url(&self) -> Result<Option<String>, String> {
         match &self.metadata_url {
             MetadataUrl::None => Ok(None),
-            MetadataUrl::At(url) => Ok(Some(url.clone())),
+            MetadataUrl::At(url) if is_safe_url(url) => Ok(Some(url.clone())),
+            MetadataUrl::At(_) => Err(
+                "metadata_url: an https URL, or http on loopback, without query and fragment, is needed"
+                    .to_owned(),
+            ),
             MetadataUrl::Default => {
                 default_metadata_url(&self.audience).map(Some).ok_or_else(|| {
                     "metadata_url: the resource identifier is no URL to derive one from".to_owned()

@@ -2,7 +2,7 @@
 //!
 //! Every variant is mapped by name, none by a rest arm, so that a new one cannot become somebody
 //! else's status. Whose fault it is decides: the request's shape is 400, its credentials 401, its
-//! rights 403, and what we could not find out 503. RFC 6750 §3.1, RFC 9449 §7.1, §9.
+//! rights 403, its number 429, and what we could not find out 503. RFC 6750 §3.1, RFC 9449 §7.1, §9.
 
 use http::StatusCode;
 
@@ -58,6 +58,9 @@ pub enum AccessError {
     /// The proof was used before.
     #[error("this DPoP proof was used before: make a new one for each request")]
     ProofReplayed,
+    /// This key has used more proofs than its share of the memory holds.
+    #[error("this key has sent too many requests; wait a few minutes")]
+    TooManyProofs,
     /// The token does not carry the scope that the route needs.
     #[error("the access token does not have the scope {0}")]
     InsufficientScope(&'static str),
@@ -121,6 +124,9 @@ impl AccessError {
                 show(StatusCode::UNAUTHORIZED, "use_dpop_nonce", "proof_nonce_required")
             }
             Self::ProofReplayed => proof("proof_replayed"),
+            Self::TooManyProofs => {
+                show(StatusCode::TOO_MANY_REQUESTS, "temporarily_unavailable", "rate_limited")
+            }
             Self::InsufficientScope(_) => {
                 show(StatusCode::FORBIDDEN, "insufficient_scope", "scope_not_granted")
             }
@@ -149,6 +155,8 @@ const fn token_reason(error: &TokenError) -> &'static str {
         TokenError::Expired(_) => "token_expired",
         TokenError::NotYetValid | TokenError::IssuedInFuture(_) => "token_not_yet_valid",
         TokenError::Confirmation => "token_binding",
+        TokenError::Constraint => "token_constraint",
+        TokenError::Lifetime(_) => "token_lifetime",
     }
 }
 

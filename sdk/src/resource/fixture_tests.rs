@@ -16,6 +16,8 @@ use crate::time::{Clock as _, ManualClock, Timestamp};
 pub(super) const ISSUER: &str = "https://auth.example";
 pub(super) const RESOURCE: &str = "https://api.example";
 pub(super) const NOW: Timestamp = Timestamp::from_unix(1_000_000);
+/// When servers are built: long enough before that they no longer ask for nonces.
+pub(super) const BUILT: Timestamp = NOW.minus(66);
 
 pub(super) struct Fixture {
     pub(super) issuer: InMemorySigner,
@@ -42,16 +44,13 @@ impl Fixture {
 
     pub(super) fn with(configure: impl FnOnce(ResourceConfig) -> ResourceConfig) -> Self {
         let issuer = signer(Curve::Ed25519);
-        let clock = Arc::new(ManualClock::new(NOW));
+        let clock = Arc::new(ManualClock::new(BUILT));
         let config = ResourceConfig::new(ISSUER, RESOURCE)
             .key_source(Arc::new(FixedKeys::new(key_set(&issuer, "a"))))
             .clock(Arc::clone(&clock) as Arc<dyn crate::time::Clock>);
-        Self {
-            server: configure(config).build().unwrap(),
-            agent: signer(Curve::Ed25519),
-            issuer,
-            clock,
-        }
+        let server = configure(config).build().unwrap();
+        clock.set(NOW);
+        Self { server, agent: signer(Curve::Ed25519), issuer, clock }
     }
 
     /// A good token bound to the agent's key, but for what is changed.

@@ -3,20 +3,23 @@
 //! | the set is | a request |
 //! |---|---|
 //! | fresh | uses it and waits for nothing; towards the end of its time, it also starts a fetch |
-//! | stale | waits for one fetch, and uses the old set if that fails (stale-if-error) |
+//! | stale | waits for one fetch, and uses the old set if that fails (stale-if-error); once one has failed, waits for none until one succeeds |
 //! | past its last use, or was never had | waits for one fetch, and is refused with 503 if that fails |
-//! | fresh, but lacks the key that a token names | waits for one fetch, unless one was just tried |
+//! | fresh, but lacks the key that a token names | waits for one fetch; is refused with 503 if one was just tried for somebody else |
 //!
 //! There is one fetch at a time, whoever waits for it, and between two of them lies a cool-down, so
-//! that invented key names cannot make us hammer the issuer. Nobody holds a lock while a fetch
-//! runs: it is a task of its own, and a request that is dropped does not stop it.
+//! that invented key names cannot make us hammer the issuer; it is short, so that they cannot keep
+//! out a key that the issuer has just begun to use. Nobody waits for longer than two seconds, and
+//! nobody holds a lock while a fetch runs: it is a task of its own, and a request that is dropped
+//! does not stop it.
 
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::time::Duration;
 
 use tokio::sync::watch;
 
 use super::jwks::IssuerKeys;
-use super::jwks_source::KeySource;
+use super::jwks_source::{FetchError, FetchedKeys, KeySource};
 use crate::time::{Clock, Timestamp};
 
 /// Seconds that a set counts as fresh: the issuer's `max-age` within these bounds.
@@ -26,11 +29,13 @@ const FRESH_AT_MOST: u64 = 3600;
 const FRESH_BY_DEFAULT: u64 = 300;
 /// Seconds between two tries as long as there is no set at all: everything is refused meanwhile.
 const COOL_DOWN_WITHOUT_KEYS: u64 = 1;
+/// How long requests wait for a fetch, counted from its start. It goes on without them.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// How patient the cache is.
 #[derive(Clone, Copy, Debug)]
 pub struct KeyCachePolicy {
-    /// Seconds between two fetches at least, however many unknown key names come by. 30 by default.
+    /// Seconds between two fetches at least, however many unknown key names come by. 5 by default.
     pub cool_down: u64,
     /// Seconds that a stale set still serves while the issuer does not answer.
     ///
@@ -42,7 +47,7 @@ pub struct KeyCachePolicy {
 
 impl Default for KeyCachePolicy {
     fn default() -> Self {
-        Self { cool_down: 30, stale_if_error: 3600 }
+        Self { cool_down: 5, stale_if_error: 3600 }
     }
 }
 
@@ -71,6 +76,7 @@ struct Shared {
 #[derive(Debug)]
 struct KeySet {
     keys: Arc<IssuerKeys>,
+    asked_at: Timestamp,
     refresh_from: Timestamp,
     fresh_until: Timestamp,
 }
@@ -78,7 +84,18 @@ struct KeySet {
 #[derive(Debug, Default)]
 struct Flight {
     under_way: bool,
+    /// It takes longer than anybody waits.
+    overdue: bool,
+    /// The last one that ended, or is overdue, brought nothing.
+    failed: bool,
     began: Option<Timestamp>,
+}
+
+impl KeySet {
+    /// A clock that was set back makes the set stale: nobody knows how old it is.
+    fn is_fresh(&self, now: Timestamp) -> bool {
+        (self.asked_at..self.fresh_until).contains(&now)
+    }
 }
 
 impl JwksCache {
@@ -101,7 +118,7 @@ impl JwksCache {
     pub async fn keys(&self) -> Result<Arc<IssuerKeys>, KeysUnavailable> {
         let now = self.0.clock.now();
         if let Some(set) = self.0.current()
-            && now < set.fresh_until
+            && set.is_fresh(now)
         {
             if now >= set.refresh_from {
                 // Ahead of time, so that no request has to wait for it.
@@ -109,51 +126,70 @@ impl JwksCache {
             }
             return Ok(Arc::clone(&set.keys));
         }
-        self.fetch(now).await;
-        let last_use = |set: &KeySet| set.fresh_until.plus(self.0.policy.stale_if_error);
+        let has_failed = self.0.flight().failed;
+        let landing = self.start_fetch(now);
+        if let Some(set) = self.0.current().filter(|set| has_failed && self.serves(set, now)) {
+            return Ok(Arc::clone(&set.keys));
+        }
+        wait_for(landing).await;
+        let set = self.0.current().filter(|set| self.serves(set, now));
+        set.map(|set| Arc::clone(&set.keys)).ok_or(KeysUnavailable)
+    }
+
+    /// A newer set than `seen`, which lacks the key that a token names; `None` when the issuer was
+    /// asked just now and has none.
+    ///
+    /// # Errors
+    /// [`KeysUnavailable`] when the issuer could not be asked since: nobody knows.
+    pub async fn newer_than(
+        &self,
+        seen: &Arc<IssuerKeys>,
+    ) -> Result<Option<Arc<IssuerKeys>>, KeysUnavailable> {
+        let now = self.0.clock.now();
+        wait_for(self.start_fetch(now)).await;
         match self.0.current() {
-            Some(set) if now < last_use(&set) => Ok(Arc::clone(&set.keys)),
+            Some(set) if !Arc::ptr_eq(&set.keys, seen) => Ok(Some(Arc::clone(&set.keys))),
+            Some(set) if set.asked_at >= now => Ok(None),
             Some(_) | None => Err(KeysUnavailable),
         }
     }
 
-    /// A newer set than `seen`, which lacks the key that a token names; `None` when there is none
-    /// to be had now.
-    pub async fn newer_than(&self, seen: &Arc<IssuerKeys>) -> Option<Arc<IssuerKeys>> {
-        self.fetch(self.0.clock.now()).await;
-        let set = self.0.current()?;
-        (!Arc::ptr_eq(&set.keys, seen)).then(|| Arc::clone(&set.keys))
+    fn serves(&self, set: &KeySet, now: Timestamp) -> bool {
+        now < set.fresh_until.plus(self.0.policy.stale_if_error)
     }
 
-    /// Waits for the fetch that is under way or can be started; returns at once when neither.
-    async fn fetch(&self, now: Timestamp) {
-        if let Some(mut landed) = self.start_fetch(now) {
-            // The sender lives in `self`, so the wait ends with a landing.
-            let _ = landed.changed().await;
-        }
-    }
-
+    /// What to wait for: the fetch that is under way, or one that is started now. `None` when it
+    /// is too early for one, or the one that is under way is overdue.
     fn start_fetch(&self, now: Timestamp) -> Option<watch::Receiver<u64>> {
         let shared = &self.0;
         let cool_down = match shared.current() {
             Some(_) => shared.policy.cool_down,
             None => COOL_DOWN_WITHOUT_KEYS,
         };
-        let mut flight = shared.flight.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut flight = shared.flight();
         // Subscribed to before the flight can land, so that no landing is missed.
         let landed = shared.landed.subscribe();
         if flight.under_way {
-            return Some(landed);
+            return (!flight.overdue).then_some(landed);
         }
         // A clock that was set back must not make the cool-down last until it has caught up.
         let cooling = |began: Timestamp| (began..began.plus(cool_down)).contains(&now);
         if flight.began.is_some_and(cooling) {
             return None;
         }
-        *flight = Flight { under_way: true, began: Some(now) };
+        let failed = flight.failed;
+        *flight = Flight { under_way: true, overdue: false, failed, began: Some(now) };
         drop(flight);
-        tokio::spawn(fly(Landing(Arc::clone(shared))));
+        tokio::spawn(fly(Landing { shared: Arc::clone(shared), failed: true }, now));
         Some(landed)
+    }
+}
+
+/// Waits until the fetch has ended or is overdue.
+async fn wait_for(landing: Option<watch::Receiver<u64>>) {
+    if let Some(mut landed) = landing {
+        // The sender lives in the cache, so the wait ends with a landing.
+        let _ = landed.changed().await;
     }
 }
 
@@ -162,22 +198,49 @@ impl Shared {
         let set = self.set.read().unwrap_or_else(PoisonError::into_inner);
         set.clone()
     }
-}
 
-/// Ends a flight when dropped, even if its source panicked.
-struct Landing(Arc<Shared>);
+    fn flight(&self) -> MutexGuard<'_, Flight> {
+        self.flight.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 
-impl Drop for Landing {
-    fn drop(&mut self) {
-        let flight = self.0.flight.lock();
-        flight.unwrap_or_else(PoisonError::into_inner).under_way = false;
-        self.0.landed.send_modify(|count| *count = count.wrapping_add(1));
+    /// Wakes whoever waits.
+    fn announce(&self) {
+        self.landed.send_modify(|count| *count = count.wrapping_add(1));
+    }
+
+    async fn fetch(&self) -> Result<FetchedKeys, FetchError> {
+        let mut fetch = self.source.fetch();
+        if let Ok(fetched) = tokio::time::timeout(PATIENCE, &mut fetch).await {
+            return fetched;
+        }
+        {
+            let mut flight = self.flight();
+            (flight.overdue, flight.failed) = (true, true);
+        }
+        self.announce();
+        fetch.await
     }
 }
 
-async fn fly(landing: Landing) {
-    let shared = &landing.0;
-    let fetched = match shared.source.fetch().await {
+/// Ends a flight when dropped, even if its source panicked.
+struct Landing {
+    shared: Arc<Shared>,
+    failed: bool,
+}
+
+impl Drop for Landing {
+    fn drop(&mut self) {
+        {
+            let mut flight = self.shared.flight();
+            (flight.under_way, flight.failed) = (false, self.failed);
+        }
+        self.shared.announce();
+    }
+}
+
+async fn fly(mut landing: Landing, asked_at: Timestamp) {
+    let shared = &landing.shared;
+    let fetched = match shared.fetch().await {
         Ok(fetched) => fetched,
         Err(error) => {
             tracing::warn!(%error, "the issuer's keys could not be fetched");
@@ -193,10 +256,14 @@ async fn fly(landing: Landing) {
     };
     let max_age = fetched.max_age.unwrap_or(FRESH_BY_DEFAULT);
     let lifetime = max_age.clamp(FRESH_AT_LEAST, FRESH_AT_MOST);
-    let now = shared.clock.now();
-    let set =
-        KeySet { keys, refresh_from: now.plus(lifetime / 5 * 4), fresh_until: now.plus(lifetime) };
+    let set = KeySet {
+        keys,
+        asked_at,
+        refresh_from: asked_at.plus(lifetime / 5 * 4),
+        fresh_until: asked_at.plus(lifetime),
+    };
     *shared.set.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(set));
+    landing.failed = false;
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use super::*;
 use crate::entropy::OsEntropy;
 use crate::key::{Curve, InMemorySigner, Signer as _};
-use crate::resource::jwks_source::{FetchError, FetchedKeys};
+use crate::resource::jwks_source::FixedKeys;
 use crate::time::ManualClock;
 
 const NOW: Timestamp = Timestamp::from_unix(1_000_000);
@@ -104,8 +104,10 @@ async fn max_age_is_honoured_within_bounds() {
         assert!(Arc::ptr_eq(&cache.keys().await.unwrap(), &first));
         settle().await;
         *source.down.lock().unwrap() = false;
-        // Past the cool-down of the renewal that failed.
-        clock.advance(31);
+        // Past the cool-down of the renewal that failed; for the next one nobody waits.
+        clock.advance(6);
+        assert!(Arc::ptr_eq(&cache.keys().await.unwrap(), &first));
+        settle().await;
         assert!(!Arc::ptr_eq(&cache.keys().await.unwrap(), &first), "{max_age}");
     }
 }
@@ -115,12 +117,14 @@ async fn unknown_names_make_one_fetch_in_each_cool_down() {
     let (cache, source, clock) = cache();
     let mut seen = cache.keys().await.unwrap();
     for _ in 0..100 {
-        assert!(cache.newer_than(&seen).await.is_none(), "a fetch was just made");
+        assert!(cache.newer_than(&seen).await.unwrap().is_none(), "a fetch was just made");
     }
     assert_eq!(calls(&source), 1);
-    clock.advance(30);
+    clock.advance(4);
+    assert_eq!(cache.newer_than(&seen).await.err(), Some(KeysUnavailable), "nobody knows");
+    clock.advance(1);
     for _ in 0..100 {
-        seen = cache.newer_than(&seen).await.unwrap_or(seen);
+        seen = cache.newer_than(&seen).await.unwrap().unwrap_or(seen);
     }
     assert_eq!(calls(&source), 2);
 }
@@ -138,7 +142,7 @@ async fn a_stale_set_serves_while_the_issuer_is_down_and_then_no_more() {
     clock.advance(1);
     assert_eq!(cache.keys().await.err(), Some(KeysUnavailable));
     *source.down.lock().unwrap() = false;
-    clock.advance(30);
+    clock.advance(5);
     assert!(cache.keys().await.is_ok());
 }
 
@@ -152,4 +156,56 @@ async fn without_any_set_it_fails_closed_and_tries_again_soon() {
     *source.down.lock().unwrap() = false;
     clock.advance(1);
     assert!(cache.keys().await.is_ok());
+}
+
+#[tokio::test]
+async fn a_clock_that_was_set_back_makes_no_set_fresh() {
+    let (cache, source, clock) = cache();
+    assert!(cache.keys().await.is_ok());
+    clock.set(NOW.minus(3600));
+    assert!(cache.keys().await.is_ok());
+    assert_eq!(calls(&source), 2);
+}
+
+/// Answers once, and then never.
+#[derive(Debug)]
+struct Silent(FixedKeys, AtomicUsize);
+
+#[async_trait]
+impl KeySource for Silent {
+    async fn fetch(&self) -> Result<FetchedKeys, FetchError> {
+        match self.1.fetch_add(1, Ordering::SeqCst) {
+            0 => self.0.fetch().await,
+            _ => std::future::pending().await,
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_silent_issuer_holds_up_nobody_for_long() {
+    let signer = InMemorySigner::generate(Curve::Ed25519, &OsEntropy).unwrap();
+    let jwk = serde_json::to_value(signer.public_key().to_jwk()).unwrap();
+    let set = FixedKeys::new(serde_json::json!({ "keys": [jwk] }).to_string());
+    let clock = Arc::new(ManualClock::new(NOW));
+    let cache = JwksCache::new(
+        Arc::new(Silent(set, AtomicUsize::new(0))),
+        Arc::clone(&clock) as Arc<dyn Clock>,
+        KeyCachePolicy::default(),
+    );
+    let first = cache.keys().await.unwrap();
+    clock.advance(300);
+    // The first to come wait for as long as anybody does, and all those after them for nothing.
+    let both = async { tokio::join!(cache.keys(), cache.keys()) };
+    let (one, other) = tokio::time::timeout(PATIENCE * 2, both).await.unwrap();
+    assert!(Arc::ptr_eq(&one.unwrap(), &first) && Arc::ptr_eq(&other.unwrap(), &first));
+    let at_once = Duration::from_millis(500);
+    for _ in 0..100 {
+        let keys = tokio::time::timeout(at_once, cache.keys()).await.unwrap();
+        assert!(Arc::ptr_eq(&keys.unwrap(), &first));
+    }
+    let newer = tokio::time::timeout(at_once, cache.newer_than(&first)).await.unwrap();
+    assert_eq!(newer.err(), Some(KeysUnavailable));
+    clock.advance(3600);
+    let end = tokio::time::timeout(at_once, cache.keys()).await.unwrap();
+    assert_eq!(end.err(), Some(KeysUnavailable));
 }

@@ -8,7 +8,7 @@ use std::fmt;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use http::header::CACHE_CONTROL;
+use http::header::{AGE, CACHE_CONTROL};
 use serde::Deserialize;
 use url::Url;
 
@@ -17,8 +17,8 @@ use crate::json::object;
 
 /// The longest metadata document read, in bytes.
 const MAX_METADATA_BYTES: usize = 64 * 1024;
-/// Seconds that one request to the issuer may take, connecting included.
-const REQUEST_SECONDS: u64 = 5;
+/// The time that metadata and keys may take together, connecting included.
+const FETCH_TIME: Duration = Duration::from_secs(5);
 
 /// A JWK set as it was fetched, not read yet.
 #[derive(Clone, Debug)]
@@ -102,7 +102,9 @@ impl IssuerEndpoint {
         let metadata_url = metadata_url(issuer).ok_or("the issuer is no http(s) URL")?;
         let http = reqwest::Client::builder()
             .redirect(reqwest::redirect::Policy::none())
-            .timeout(Duration::from_secs(REQUEST_SECONDS))
+            // Proxy variables would carry loopback's plain http off this machine, and with it the
+            // choice of the keys that we believe.
+            .no_proxy()
             .user_agent(concat!("countersign-sdk/", env!("CARGO_PKG_VERSION")))
             .build()
             .map_err(|error| format!("no HTTP client could be made: {error}"))?;
@@ -135,6 +137,9 @@ impl IssuerEndpoint {
         }
         let directives = answer.headers().get(CACHE_CONTROL);
         let max_age = directives.and_then(|value| value.to_str().ok()).and_then(max_age);
+        // What a cache on the way has kept is that much older (RFC 9111 §4.2.3).
+        let age = answer.headers().get(AGE).and_then(|value| value.to_str().ok()?.parse().ok());
+        let max_age = max_age.map(|seconds| seconds.saturating_sub(age.unwrap_or(0)));
         let mut document = Vec::new();
         while let Some(chunk) = answer.chunk().await.map_err(no_answer)? {
             if document.len() + chunk.len() > max_bytes {
@@ -149,8 +154,14 @@ impl IssuerEndpoint {
 #[async_trait]
 impl KeySource for IssuerEndpoint {
     async fn fetch(&self) -> Result<FetchedKeys, FetchError> {
-        let url = self.jwks_url().await?;
-        self.get(&url, MAX_JWKS_BYTES).await
+        let both = async {
+            let url = self.jwks_url().await?;
+            self.get(&url, MAX_JWKS_BYTES).await
+        };
+        tokio::time::timeout(FETCH_TIME, both).await.unwrap_or_else(|_| {
+            let reason = format!("it took longer than {} seconds", FETCH_TIME.as_secs());
+            Err(FetchError::NoAnswer { url: self.metadata_url.to_string(), reason })
+        })
     }
 }
 
@@ -226,7 +237,7 @@ mod tests {
                 let body = body.replace("ISSUER", &base);
                 let length = body.len();
                 let head = format!(
-                    "HTTP/1.1 {status} X\r\ncontent-length: {length}\r\ncache-control: max-age=77\r\n\
+                    "HTTP/1.1 {status} X\r\ncontent-length: {length}\r\ncache-control: max-age=77\r\nage: 7\r\n\
                      location: {base}/elsewhere\r\nconnection: close\r\n\r\n"
                 );
                 let _ = stream.write_all((head + &body).as_bytes()).await;
@@ -246,7 +257,22 @@ mod tests {
     #[tokio::test]
     async fn fetches_through_the_metadata() {
         let fetched = fetch(&[(200, GOOD), (200, "{}")]).await.unwrap();
-        assert_eq!((fetched.document, fetched.max_age), (b"{}".to_vec(), Some(77)));
+        assert_eq!((fetched.document, fetched.max_age), (b"{}".to_vec(), Some(70)));
+    }
+
+    /// Runs the test above once more in a process of its own, whose proxies lead nowhere.
+    #[test]
+    fn asks_no_proxy() {
+        let nowhere = "http://127.0.0.1:1";
+        let this = std::env::current_exe().unwrap();
+        let mut again = std::process::Command::new(this);
+        again.args(["--exact", "resource::jwks_source::tests::fetches_through_the_metadata"]);
+        for variable in ["HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"] {
+            again.env(variable, nowhere);
+        }
+        let output = again.env_remove("NO_PROXY").env_remove("no_proxy").output().unwrap();
+        let printed = String::from_utf8_lossy(&output.stdout);
+        assert!(printed.contains("1 passed"), "{printed}");
     }
 
     #[tokio::test]

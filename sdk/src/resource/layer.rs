@@ -3,8 +3,8 @@
 //! An extractor in a handler's signature is the requirement: a handler that takes
 //! [`Scoped<S>`] cannot run for a caller without the scope, with or without the layer before it.
 //! What the layer leaves in a request's extensions is a [`Caller`], which nothing but the checks
-//! can make, and it is believed only by the server that made it. So a proof is used up once,
-//! however many of them look.
+//! can make, and it is believed only by the server that made it and for the method and path that
+//! it was made for. So a proof is used up once, however many of them look.
 
 use std::convert::Infallible;
 use std::fmt;
@@ -62,11 +62,6 @@ impl IntoResponse for AccessRejection {
 
 /// The caller of this request: found by a layer or extractor before, or by the checks now.
 async fn caller_of(server: &ResourceServer, parts: &mut Parts) -> Result<Caller, AccessRejection> {
-    if let Some(caller) = parts.extensions.get::<Caller>()
-        && caller.was_admitted_by(server)
-    {
-        return Ok(caller.clone());
-    }
     // A nested router sees a shortened path; a proof names the whole one.
     let original = parts.extensions.get::<OriginalUri>();
     let uri = original.map_or(&parts.uri, |OriginalUri(uri)| uri);
@@ -75,6 +70,11 @@ async fn caller_of(server: &ResourceServer, parts: &mut Parts) -> Result<Caller,
         path_and_query: uri.path(),
         headers: &parts.headers,
     };
+    if let Some(caller) = parts.extensions.get::<Caller>()
+        && caller.was_admitted_by(server, &request)
+    {
+        return Ok(caller.clone());
+    }
     match server.authenticate(&request).await {
         Ok(caller) => {
             parts.extensions.insert(caller.clone());

@@ -73,6 +73,7 @@ async fn an_extractor_is_the_requirement() {
         let response = app.oneshot(request).await.unwrap();
         assert_eq!(response.status(), 401);
         assert_eq!(response.headers()["cache-control"], "no-store");
+        assert_eq!(response.headers()["x-content-type-options"], "nosniff");
         assert_eq!(response.headers()["content-type"], "application/json");
     }
 }
@@ -93,6 +94,24 @@ async fn a_caller_of_another_server_is_none_of_ours() {
     let app = api(&inside).layer(outside.server.layer());
     // The outer server lets its own caller in; the inner one checks for itself.
     assert_eq!(get_with(&app, &outside, "/hello", None).await.0, 401);
+}
+
+#[tokio::test]
+async fn a_caller_of_another_request_is_nobody() {
+    /// Runs another request on the extensions of its own, as a batch endpoint might.
+    async fn forward(State(app): State<Router>, request: Request<Body>) -> Response {
+        let (mut parts, body) = request.into_parts();
+        parts.uri = "/read".parse().unwrap();
+        parts.extensions.remove::<OriginalUri>();
+        app.oneshot(Request::from_parts(parts, body)).await.unwrap()
+    }
+    let fixture = Fixture::new();
+    let app = Router::new()
+        .route("/batch", get(forward))
+        .with_state(api(&fixture))
+        .layer(fixture.server.layer());
+    let (status, _) = get_with(&app, &fixture, "/batch", None).await;
+    assert_eq!(status, 401);
 }
 
 #[tokio::test]

@@ -17,6 +17,7 @@
 //! | `nonce` | this server's own nonces (RFC 9449 §9) |
 //! | `error`, `challenge_header` | what a refused caller is told (RFC 9449 §7.1) |
 //! | `metadata` | what the resource says of itself (RFC 9728) |
+//! | `used_proofs` | where used proofs are remembered, how long, and one key's share |
 //! | `server` | what all of these share |
 //!
 //! ```no_run
@@ -55,6 +56,7 @@ mod policy;
 mod server;
 mod signature;
 mod token;
+mod used_proofs;
 
 pub use check::{Caller, RequestHead};
 pub use claims::{AccessToken, ProvenKey};

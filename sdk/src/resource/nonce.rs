@@ -1,7 +1,9 @@
 //! This server's own nonces: whether a proof's nonce is current, and when to hand out the next.
 //!
 //! They are distinct from the issuer's. A client that was given one must use one from then on, so a
-//! proof whose nonce we do not know is refused even where none is required. RFC 9449 §9.
+//! proof whose nonce we do not know is refused even where none is required. They die with the
+//! process, so a proof that carries one was not used before the process began: as long as an older
+//! proof could still be within its time, a nonce is required everywhere. RFC 9449 §9.
 
 use std::cell::Cell;
 
@@ -17,12 +19,17 @@ const LIFETIME: u64 = 120;
 #[derive(Debug)]
 pub(super) struct Nonces {
     mint: NonceMint,
-    required: bool,
+    /// The last second at which a proof without a nonce is refused.
+    required_until: Timestamp,
 }
 
 impl Nonces {
-    pub(super) fn generate(required: bool, entropy: &dyn Entropy) -> Result<Self, EntropyError> {
-        Ok(Self { mint: NonceMint::generate(entropy)?, required })
+    /// Under a new key. A proof needs a nonce up to `required_until`.
+    pub(super) fn generate(
+        required_until: Timestamp,
+        entropy: &dyn Entropy,
+    ) -> Result<Self, EntropyError> {
+        Ok(Self { mint: NonceMint::generate(entropy)?, required_until })
     }
 
     pub(super) fn fresh(
@@ -34,14 +41,16 @@ impl Nonces {
     }
 
     /// Judges the nonce of one proof.
-    pub(super) fn judge(&self) -> NonceJudge<'_> {
-        NonceJudge { nonces: self, expires_at: Cell::new(None) }
+    pub(super) fn judge(&self, now: Timestamp) -> NonceJudge<'_> {
+        let required = now <= self.required_until;
+        NonceJudge { nonces: self, required, expires_at: Cell::new(None) }
     }
 }
 
 /// Judges one proof's nonce, and remembers how long it has left.
 pub(super) struct NonceJudge<'a> {
     nonces: &'a Nonces,
+    required: bool,
     expires_at: Cell<Option<Timestamp>>,
 }
 
@@ -55,7 +64,7 @@ impl NonceJudge<'_> {
 
 impl NonceCheck for NonceJudge<'_> {
     fn required(&self) -> bool {
-        self.nonces.required
+        self.required
     }
 
     fn accepts(&self, nonce: &str, now: Timestamp) -> bool {

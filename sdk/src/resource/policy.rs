@@ -15,6 +15,8 @@ use crate::proof::target_uri::TargetUri;
 /// Seconds that clocks may be told to differ, and proofs to live, at most.
 const MAX_LEEWAY: u64 = 60;
 const MAX_PROOF_AGE: u64 = 300;
+/// Seconds that an access token may be told to live at most.
+const LONGEST_TOKEN: u64 = 86_400;
 
 /// Every fault of a configuration, each a sentence that names the setting.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -47,6 +49,7 @@ pub(super) struct Policy {
     pub(super) algorithms: Vec<Algorithm>,
     pub(super) window: Window,
     pub(super) leeway: u64,
+    pub(super) max_token_lifetime: u64,
     pub(super) accepts_bearer: bool,
     pub(super) metadata_url: Option<String>,
     pub(super) scopes: Vec<String>,
@@ -77,8 +80,16 @@ pub(super) fn faults(config: &ResourceConfig) -> Vec<String> {
     );
     demand(config.leeway <= MAX_LEEWAY, "leeway: at most 60 seconds");
     demand(
+        (1..=LONGEST_TOKEN).contains(&config.max_token_lifetime),
+        "max_token_lifetime: 1 to 86400 seconds",
+    );
+    demand(
         config.replay_capacity > 0 && config.token_cache_capacity > 0,
         "replay_capacity, token_cache_capacity: at least 1",
+    );
+    demand(
+        config.replay_store.is_some() || !config.replays_survive_restart,
+        "replays_survive_restart: only a replay_store outlives this process",
     );
     faults
 }
@@ -94,7 +105,8 @@ pub(super) fn is_safe_url(text: &str) -> bool {
         Some(Host::Ipv6(address)) => address.is_loopback(),
         None => false,
     };
-    let plain = url.query().is_none() && url.fragment().is_none() && url.username().is_empty();
+    let anonymous = url.username().is_empty() && url.password().is_none();
+    let plain = url.query().is_none() && url.fragment().is_none() && anonymous;
     plain && (url.scheme() == "https" || url.scheme() == "http" && loopback)
 }
 
@@ -109,6 +121,8 @@ mod tests {
             .leeway(61)
             .proof_window(Window { max_age: 0, max_future_skew: 0 })
             .replay_capacity(0)
+            .max_token_lifetime(0)
+            .replays_survive_restart(true)
             .advertise_metadata();
         let errors = config.build().err().unwrap();
         for setting in [
@@ -119,6 +133,8 @@ mod tests {
             "proof_window:",
             "leeway:",
             "replay_capacity",
+            "max_token_lifetime:",
+            "replays_survive_restart:",
             "metadata_url:",
         ] {
             assert!(errors.iter().any(|fault| fault.starts_with(setting)), "{setting}");
@@ -131,9 +147,11 @@ mod tests {
         assert!(ResourceConfig::new("http://127.0.0.1:8700", resource).build().is_ok());
         let elsewhere = ResourceConfig::new("https://auth.example/a", "urn:example:escrow");
         assert!(elsewhere.public_url("https://example.org/api").build().is_ok());
-        for plain in ["http://example.org/api", "urn:example:escrow"] {
+        for plain in ["http://example.org/api", "urn:example:escrow", "https://:pw@example.org"] {
             let config = ResourceConfig::new("https://auth.example", plain);
             assert!(config.build().is_err(), "{plain}");
+            let config = ResourceConfig::new("https://auth.example", "https://api.example");
+            assert!(config.metadata_url(plain).build().is_err(), "{plain}");
         }
     }
 }

@@ -11,7 +11,7 @@ use super::jwks::IssuerKeys;
 use crate::json::object;
 use crate::key::{Algorithm, PublicKey};
 use crate::proof::JwsError;
-use crate::proof::jws::CompactJws;
+use crate::proof::jws::{CompactJws, JoseHeader};
 use crate::time::Timestamp;
 
 /// The longest access token read, in bytes.
@@ -61,7 +61,7 @@ pub enum TokenError {
     Signature,
     /// A claim is missing, has another type, or stands twice.
     #[error(
-        "iss, sub, aud, jti must be texts, exp and iat whole seconds, every claim of its type and there once"
+        "iss, sub, aud, jti must be texts and not empty, exp and iat whole seconds, every claim of its type and there once"
     )]
     Claims,
     /// `iss` is another issuer.
@@ -82,6 +82,14 @@ pub enum TokenError {
     /// `cnf` binds the token in a way that cannot be checked here.
     #[error("the access token is bound by something else than a key thumbprint (cnf.jkt)")]
     Confirmation,
+    /// `authorization_details` or `act` limits the token in a way that is not enforced here.
+    #[error(
+        "the access token is limited by authorization_details or act, which this server does not enforce"
+    )]
+    Constraint,
+    /// `exp` lies further from `iat` than the issuer's tokens live.
+    #[error("the access token lives for {0} seconds, which is longer than this server takes")]
+    Lifetime(u64),
 }
 
 /// An access token whose every check passed.
@@ -116,18 +124,9 @@ pub fn verify_access_token(
     // 1. One well-formed JWS of bounded size, none of whose header members asks for more.
     let jws = CompactJws::parse(token, MAX_TOKEN_BYTES)?;
     let header = jws.header()?;
-    // 2. The kind. Everything else that the issuer signs has another typ (RFC 8725 §3.11).
-    if !matches!(header.typ.as_deref(), Some("at+jwt" | "application/at+jwt")) {
-        return Err(TokenError::Type);
-    }
-    // 3. The key: of the issuer's set, by its name, for an algorithm on our list.
-    if header.jwk.is_some() {
-        return Err(TokenError::KeyInHeader);
-    }
-    let algorithm = header.algorithm()?;
-    if !expected.algorithms.contains(&algorithm) {
-        return Err(TokenError::AlgorithmNotAllowed(algorithm));
-    }
+    // 2. The kind and the algorithm.
+    let algorithm = algorithm_of(&header, expected.algorithms)?;
+    // 3. The key: of the issuer's set, by its name, for that algorithm.
     let key = keys.find(header.kid.as_deref(), algorithm)?;
     // 4. The signature, over the bytes that were received.
     key.verify(algorithm, jws.signing_input, &jws.signature).map_err(|_| TokenError::Signature)?;
@@ -142,6 +141,26 @@ pub fn verify_access_token(
     let claims = received.into_token()?;
     claims.check_times(expected.now, expected.leeway)?;
     Ok(VerifiedToken { claims, key: Arc::clone(key) })
+}
+
+/// The checks that need no key of the issuer, so that garbage is refused before keys are waited for.
+pub(super) fn screen(token: &str, algorithms: &[Algorithm]) -> Result<(), TokenError> {
+    let jws = CompactJws::parse(token, MAX_TOKEN_BYTES)?;
+    algorithm_of(&jws.header()?, algorithms).map(|_| ())
+}
+
+/// The algorithm of an access token that one of the issuer's keys could have signed.
+fn algorithm_of(header: &JoseHeader<'_>, accepted: &[Algorithm]) -> Result<Algorithm, TokenError> {
+    // Everything else that the issuer signs has another typ (RFC 8725 §3.11).
+    if !matches!(header.typ.as_deref(), Some("at+jwt" | "application/at+jwt")) {
+        return Err(TokenError::Type);
+    }
+    if header.jwk.is_some() {
+        return Err(TokenError::KeyInHeader);
+    }
+    let algorithm = header.algorithm()?;
+    let is_accepted = accepted.contains(&algorithm);
+    is_accepted.then_some(algorithm).ok_or(TokenError::AlgorithmNotAllowed(algorithm))
 }
 
 #[cfg(test)]

@@ -17,21 +17,29 @@ export const routes = {
   claim: (id) => ({ method: 'POST', path: `/escrows/${id}/claim` }),
 }
 
-export async function startEscrow(issuer) {
-  const api = await start(escrowBinary(), ['--issuer', issuer, '--listen', '127.0.0.1:0'])
+/** At a free port unless one is given. */
+export async function startEscrow(issuer, port = 0) {
+  const api = await start(escrowBinary(), ['--issuer', issuer, '--listen', `127.0.0.1:${port}`])
   api.resource = api.url
   return api
 }
 
-/** A call as a good client makes it: the token, and a fresh proof for exactly this request. */
-export async function call(api, { method, path }, { key, token, body }) {
-  const dpop = await proof(key, { method, url: api.url + path, token })
-  return callWith(api, { method, path }, { authorization: `DPoP ${token}`, dpop, body })
+/**
+ * A call as a good client makes it: the token, a fresh proof for exactly this request, and the API's latest nonce;
+ * once more where the API demands another (RFC 9449 §9), as it does in its first 65 seconds.
+ */
+export async function call(api, route, { key, token, body }) {
+  const once = async () => {
+    const dpop = await proof(key, { method: route.method, url: api.url + route.path, token, nonce: api.nonce })
+    return callWith(api, route, { authorization: `DPoP ${token}`, dpop, body })
+  }
+  const answer = await once()
+  return answer.json?.error === 'use_dpop_nonce' ? once() : answer
 }
 
-/** A call with the headers as given. */
-export function callWith(api, { method, path }, { authorization, dpop, body }) {
-  return send(api.url + path, {
+/** A call with the headers as given. A nonce in the answer is remembered as `api.nonce`. */
+export async function callWith(api, { method, path }, { authorization, dpop, body }) {
+  const answer = await send(api.url + path, {
     method,
     headers: {
       ...(authorization && { Authorization: authorization }),
@@ -40,4 +48,6 @@ export function callWith(api, { method, path }, { authorization, dpop, body }) {
     },
     body: body && JSON.stringify(body),
   })
+  api.nonce = answer.headers.get('dpop-nonce') ?? api.nonce
+  return answer
 }

@@ -17,6 +17,14 @@ before(async () => {
   api = await startEscrow(server.issuer)
   depositor = await signIn([READ, CREATE, RELEASE, CLAIM])
   beneficiary = await signIn([READ, RELEASE, CLAIM])
+  await openEscrow()
+})
+after(async () => {
+  await api?.stop()
+  await server?.stop()
+})
+
+async function openEscrow() {
   const opened = await call(api, routes.open, {
     ...depositor,
     body: { beneficiary: beneficiary.sub, amount: 2500, currency: 'EUR' },
@@ -25,11 +33,7 @@ before(async () => {
   assert.equal(opened.json.depositor, depositor.sub)
   assert.equal(opened.json.depositor_key, depositor.key.thumbprint)
   escrow = opened.json.id
-})
-after(async () => {
-  await api?.stop()
-  await server?.stop()
-})
+}
 
 /** A wallet's sign-in with a session key of its own; a new wallet unless one is given. */
 async function signIn(scopes, resource = api.resource, wallet = undefined) {
@@ -58,7 +62,7 @@ function challenged(answer, { status = 401, error, reason }) {
 
 function readProof(holder, changes = {}) {
   const { method, path } = routes.read(escrow)
-  return proof(holder.key, { method, url: api.url + path, token: holder.token, ...changes })
+  return proof(holder.key, { method, url: api.url + path, token: holder.token, nonce: api.nonce, ...changes })
 }
 
 async function read(headers) {
@@ -113,6 +117,24 @@ test('a proof is good once', async () => {
   const authorization = `DPoP ${depositor.token}`
   assert.equal((await read({ authorization, dpop })).status, 200)
   challenged(await read({ authorization, dpop }), { error: 'invalid_dpop_proof', reason: 'proof_replayed' })
+})
+
+test('an API that has just started takes no proof that could be of the time before', async () => {
+  const { port } = new URL(api.url)
+  const used = await readProof(depositor)
+  const authorization = `DPoP ${depositor.token}`
+  assert.equal((await read({ authorization, dpop: used })).status, 200)
+  const fresh = await readProof(depositor, { nonce: undefined })
+  await api.stop()
+  api = await startEscrow(server.issuer, port)
+  for (const dpop of [used, fresh]) {
+    const answer = await read({ authorization, dpop })
+    challenged(answer, { error: 'use_dpop_nonce', reason: 'proof_nonce_required' })
+    assert.ok(answer.headers.get('dpop-nonce'))
+  }
+  // The escrow is gone with the process; who retries with the nonce gets as far as finding that out.
+  assert.equal((await call(api, routes.read(escrow), depositor)).status, 404)
+  await openEscrow()
 })
 
 test('of concurrent calls with one proof exactly one is served', async () => {
@@ -208,4 +230,15 @@ test('the account of a wallet keeps its escrow in its next session', async () =>
   const body = { beneficiary: beneficiary.sub, amount: 1, currency: 'EUR' }
   const { json } = await call(api, routes.open, { ...first, body })
   assert.equal((await call(api, routes.release(json.id), second)).status, 200)
+})
+
+test('a beneficiary is one that can sign in, however the address is written', async () => {
+  const open = (to) => call(api, routes.open, { ...depositor, body: { beneficiary: to, amount: 1, currency: 'EUR' } })
+  for (const nobody of ['did:x', 'did:pkh:eip155:1:0xab', 'did:key:z', 'did:web:a.example', beneficiary.sub.slice(8)]) {
+    assert.equal((await open(nobody)).status, 400, nobody)
+  }
+  const { json } = await open(beneficiary.sub.toLowerCase())
+  assert.equal((await call(api, routes.release(json.id), depositor)).status, 200)
+  assert.equal((await call(api, routes.claim(json.id), beneficiary)).status, 200)
+  assert.equal((await call(api, routes.read(`+${json.id}`), depositor)).status, 404)
 })
