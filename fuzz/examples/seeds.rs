@@ -204,6 +204,14 @@ fn keys() {
     let signature = signer(0).sign_now(b"text").expect("signed");
     seed("ed25519_strict", "right", [&[0], ed, &signature, b"text"].concat());
     seed("ed25519_strict", "disturbed", [1, 5, 0, 1]);
+    for kinds in 0..8_u8 {
+        // A component of small order in the key, and the one in R that balances it for some texts.
+        seed(
+            "ed25519_strict",
+            &format!("mixed-{kinds}"),
+            [2, kinds | (8 - kinds) << 4, 3, 5, kinds & 1, b'a' + kinds],
+        );
+    }
     // y = 1 (small order), y = p, and y = p + 1.
     let mut top = [0xff; 32];
     top[31] = 0x7f;
