@@ -25,17 +25,13 @@ fn main() {
 
 /// Writes one seed. The first of a name wins nothing: each has its own number.
 fn seed(target: &str, name: &str, bytes: impl AsRef<[u8]>) {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("seeds")
-        .join(target);
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("seeds").join(target);
     fs::create_dir_all(&folder).expect("a folder");
     fs::write(folder.join(name), bytes).expect("written");
 }
 
 fn vectors(file: &str) -> Value {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("../tests/vectors")
-        .join(file);
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/vectors").join(file);
     serde_json::from_slice(&fs::read(path).expect("the vectors")).expect("JSON")
 }
 
@@ -47,9 +43,7 @@ fn case(table: &Value, id: &str) -> Value {
 }
 
 fn text<'a>(value: &'a Value, member: &str) -> &'a str {
-    value[member]
-        .as_str()
-        .unwrap_or_else(|| panic!("no {member}"))
+    value[member].as_str().unwrap_or_else(|| panic!("no {member}"))
 }
 
 /// As `app.example wants … to sign in with your KIND:`, with every field.
@@ -64,21 +58,14 @@ fn full(kind: &str, address: &str, chain: &str) -> String {
 }
 
 fn texts() {
-    let siwe = full(
-        "Ethereum account",
-        "0xF3F4F90b63eb726Bf2778B99c98Cb9a8227518Ed",
-        "Chain ID: 1\n",
-    );
+    let siwe =
+        full("Ethereum account", "0xF3F4F90b63eb726Bf2778B99c98Cb9a8227518Ed", "Chain ID: 1\n");
     let siws = full(
         "Solana account",
         "47D7BSQhiQWPdeJ2hGqkmVTKW8BfzyNVZRckfhNqFw1M",
         "Chain ID: mainnet\n",
     );
-    let key = full(
-        "key",
-        &signer(0).public_key().to_did_key().expect("a did:key"),
-        "",
-    );
+    let key = full("key", &signer(0).public_key().to_did_key().expect("a did:key"), "");
     let paragraphs = siws.replace("A statement.", "One.\nTwo.\n\nThree.");
     let bare = "app.example wants you to sign in with your Solana account:\n47D7BSQhiQWPdeJ2hGqkmVTKW8BfzyNVZRckfhNqFw1M";
     for (name, text) in [
@@ -91,16 +78,10 @@ fn texts() {
     ] {
         seed("caip122", name, text);
         // Without the first line, and with a byte that puts one there.
-        let profile = ["siwe", "siws", "key"]
-            .iter()
-            .position(|p| name.starts_with(p));
+        let profile = ["siwe", "siws", "key"].iter().position(|p| name.starts_with(p));
         let rest = text.split_once('\n').map_or("", |(_, rest)| rest);
         let number = u8::try_from(profile.expect("a profile")).expect("small");
-        seed(
-            "caip122",
-            &format!("{name}-headed"),
-            [&[number], rest.as_bytes()].concat(),
-        );
+        seed("caip122", &format!("{name}-headed"), [&[number], rest.as_bytes()].concat());
     }
 }
 
@@ -110,11 +91,7 @@ fn signatures() {
     let right = case(&siwe, "siwe-ok-full");
     let (message, signature) = (text(&right, "message"), text(&right, "signature"));
     seed("siwe_signature", "vector", pair(signature, message));
-    seed(
-        "siwe_signature",
-        "compact",
-        pair(&signature[..130], message),
-    );
+    seed("siwe_signature", "compact", pair(&signature[..130], message));
     let right = case(&vectors("generated/siws.json"), "siws-ok-full");
     let (message, signature) = (text(&right, "message"), text(&right, "signature_b64"));
     seed("siws_signature", "vector", pair(signature, message));
@@ -123,18 +100,10 @@ fn signatures() {
     let did = signer(0).public_key().to_did_key().expect("a did:key");
     let message = full("key", &did, "");
     let signature = signer(0).sign_now(message.as_bytes()).expect("signed");
-    seed(
-        "key_signature",
-        "hex",
-        pair(&format!("0x{}", hex::encode(signature)), &message),
-    );
+    seed("key_signature", "hex", pair(&format!("0x{}", hex::encode(signature)), &message));
     for target in ["siwe_signature", "siws_signature", "key_signature"] {
         for choice in [0, 1, 2, 7, 0x80, 0x81, 0xc0, 0xc1] {
-            seed(
-                target,
-                &format!("disturbed-{choice:02x}"),
-                [1, choice, 3, 0, 1],
-            );
+            seed(target, &format!("disturbed-{choice:02x}"), [1, choice, 3, 0, 1]);
         }
     }
 }
@@ -145,11 +114,7 @@ fn recaps() {
     let uri = base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(json);
     seed("recap", "json", json);
     seed("recap", "uri", format!("urn:recap:{uri}"));
-    seed(
-        "recap",
-        "parts",
-        "https://escrow.example\0escrow:read read a:b\0Hello.",
-    );
+    seed("recap", "parts", "https://escrow.example\0escrow:read read a:b\0Hello.");
 }
 
 fn proofs() {
@@ -167,17 +132,9 @@ fn proofs() {
         let signed = |choice: u8| [&[choice], header.as_bytes(), &[0], claims.as_bytes()].concat();
         seed("jws_dpop", &format!("signed-{number}"), signed(choice | 2));
         seed("jws_dpop", &format!("bound-{number}"), signed(choice | 14));
-        seed(
-            "jws_dpop",
-            &format!("disturbed-{number}"),
-            [choice | 1, 9, 0, 1],
-        );
+        seed("jws_dpop", &format!("disturbed-{number}"), [choice | 1, 9, 0, 1]);
         let whole = jws(key, header.as_bytes(), claims.as_bytes());
-        seed(
-            "jws_dpop",
-            &format!("whole-{number}"),
-            [&[0], whole.as_bytes()].concat(),
-        );
+        seed("jws_dpop", &format!("whole-{number}"), [&[0], whole.as_bytes()].concat());
     }
     for number in 0..2_u8 {
         let key = signer(usize::from(number));
@@ -193,17 +150,9 @@ fn proofs() {
             &format!("signed-{number}"),
             [&[number << 4 | 2], &parts[..]].concat(),
         );
-        seed(
-            "jwt_assertion",
-            &format!("disturbed-{number}"),
-            [number << 4 | 1, 9, 0, 1],
-        );
+        seed("jwt_assertion", &format!("disturbed-{number}"), [number << 4 | 1, 9, 0, 1]);
     }
-    seed(
-        "nonce_open",
-        "context",
-        b"\0\x10\x05before\0after\0\x02\0\x01",
-    );
+    seed("nonce_open", "context", b"\0\x10\x05before\0after\0\x02\0\x01");
     seed("nonce_open", "digits", "01".repeat(32));
 }
 
@@ -220,29 +169,18 @@ fn tokens() {
             "cnf": {"jkt": key.public_key().thumbprint().to_string()},
             "proven_key": {"method": "siwe"},
         });
-        let parts = [
-            header.to_string().as_bytes(),
-            &[0],
-            claims.to_string().as_bytes(),
-        ]
-        .concat();
+        let parts = [header.to_string().as_bytes(), &[0], claims.to_string().as_bytes()].concat();
         seed(
             "access_token",
             &format!("signed-{number}"),
             [&[number << 4 | 2], &parts[..]].concat(),
         );
-        seed(
-            "access_token",
-            &format!("disturbed-{number}"),
-            [number << 4 | 1, 9, 0, 1],
-        );
+        seed("access_token", &format!("disturbed-{number}"), [number << 4 | 1, 9, 0, 1]);
         let mut jwk = serde_json::to_value(key.public_key().to_jwk()).expect("a JWK");
         seed("jwk", &format!("{number}"), jwk.to_string());
-        for (member, value) in [
-            ("kid", json!("a")),
-            ("use", json!("sig")),
-            ("key_ops", json!(["verify"])),
-        ] {
+        for (member, value) in
+            [("kid", json!("a")), ("use", json!("sig")), ("key_ops", json!(["verify"]))]
+        {
             jwk[member] = value;
         }
         jwk["kid"] = json!(number.to_string());
@@ -250,42 +188,30 @@ fn tokens() {
     }
     seed("jwks", "three", json!({ "keys": set }).to_string());
     seed("jwks", "list", json!([set]).to_string());
-    seed(
-        "jwk",
-        "list",
-        r#"["OKP","Ed25519","11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"]"#,
-    );
+    seed("jwk", "list", r#"["OKP","Ed25519","11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"]"#);
 }
 
 fn keys() {
     for number in 0..2_u8 {
         let key = signer(usize::from(number)).public_key();
-        seed(
-            "did_key",
-            &format!("text-{number}"),
-            key.to_did_key().expect("a did:key"),
-        );
-        seed(
-            "account",
-            &format!("did-{number}"),
-            key.to_did_key().expect("a did:key"),
-        );
+        seed("did_key", &format!("text-{number}"), key.to_did_key().expect("a did:key"));
+        seed("account", &format!("did-{number}"), key.to_did_key().expect("a did:key"));
     }
     let ed = signer(0).public_key().as_bytes();
     seed("did_key", "ed-bytes", [&[0], ed].concat());
     let whole = signer(1).public_key().as_bytes();
-    seed(
-        "did_key",
-        "k1-bytes",
-        [&[1, 2 + (whole[64] & 1)], &whole[1..33]].concat(),
-    );
+    seed("did_key", "k1-bytes", [&[1, 2 + (whole[64] & 1)], &whole[1..33]].concat());
     let signature = signer(0).sign_now(b"text").expect("signed");
-    seed(
-        "ed25519_strict",
-        "right",
-        [&[0], ed, &signature, b"text"].concat(),
-    );
+    seed("ed25519_strict", "right", [&[0], ed, &signature, b"text"].concat());
     seed("ed25519_strict", "disturbed", [1, 5, 0, 1]);
+    for kinds in 0..8_u8 {
+        // A component of small order in the key, and the one in R that balances it for some texts.
+        seed(
+            "ed25519_strict",
+            &format!("mixed-{kinds}"),
+            [2, kinds | (8 - kinds) << 4, 3, 5, kinds & 1, b'a' + kinds],
+        );
+    }
     // y = 1 (small order), y = p, and y = p + 1.
     let mut top = [0xff; 32];
     top[31] = 0x7f;
@@ -299,11 +225,7 @@ fn keys() {
     }
     let mut one = [0; 32];
     one[0] = 1;
-    seed(
-        "ed25519_strict",
-        "one",
-        [&[0], &one[..], &signature, b"text"].concat(),
-    );
+    seed("ed25519_strict", "one", [&[0], &one[..], &signature, b"text"].concat());
     let order = hex::decode("fffffffffffffffffffffffffffffffebaaedce6af48a03bbfd25e8cd0364141")
         .expect("hex");
     let digest = [1; 32];
@@ -312,50 +234,26 @@ fn keys() {
         ("ones", &[1; 32], &[1; 32]),
         ("s-order", &[1; 32], &order),
     ] {
-        seed(
-            "secp256k1_differential",
-            name,
-            [&[0], &digest[..], r, s, whole].concat(),
-        );
+        seed("secp256k1_differential", name, [&[0], &digest[..], r, s, whole].concat());
     }
     seed(
         "secp256k1_differential",
         "hybrid",
-        [
-            &[0],
-            &digest[..],
-            &[1; 64],
-            &[6 + (whole[64] & 1)],
-            &whole[1..],
-        ]
-        .concat(),
+        [&[0], &digest[..], &[1; 64], &[6 + (whole[64] & 1)], &whole[1..]].concat(),
     );
     seed("secp256k1_differential", "disturbed", [1, 5, 0, 1]);
-    seed(
-        "secp256k1_differential",
-        "disturbed-compressed",
-        [3, 5, 0, 1],
-    );
+    seed("secp256k1_differential", "disturbed-compressed", [3, 5, 0, 1]);
 }
 
 fn rest() {
     for (name, account) in [
-        (
-            "ethereum",
-            "eip155:1:0xF3F4F90b63eb726Bf2778B99c98Cb9a8227518Ed",
-        ),
-        (
-            "lower",
-            "eip155:137:0xf3f4f90b63eb726bf2778b99c98cb9a8227518ed",
-        ),
+        ("ethereum", "eip155:1:0xF3F4F90b63eb726Bf2778B99c98Cb9a8227518Ed"),
+        ("lower", "eip155:137:0xf3f4f90b63eb726bf2778b99c98cb9a8227518ed"),
         (
             "solana",
             "solana:5eykt4UsFv8P8NJdTREpY1vzqKqZKvdp:47D7BSQhiQWPdeJ2hGqkmVTKW8BfzyNVZRckfhNqFw1M",
         ),
-        (
-            "bitcoin",
-            "bip122:000000000019d6689c085ae165831e93:128Lkh3S7CkDTBZ8W7BbpsN3YYizJMp8p6",
-        ),
+        ("bitcoin", "bip122:000000000019d6689c085ae165831e93:128Lkh3S7CkDTBZ8W7BbpsN3YYizJMp8p6"),
     ] {
         seed("account", name, account);
     }
@@ -374,16 +272,10 @@ fn rest() {
     );
     seed("form", "secret", "a=1&b=2&seed=3");
     let example = include_str!("../../examples/countersign.toml");
-    let short: Vec<&str> = example
-        .lines()
-        .filter(|line| !line.is_empty() && !line.starts_with('#'))
-        .collect();
+    let short: Vec<&str> =
+        example.lines().filter(|line| !line.is_empty() && !line.starts_with('#')).collect();
     seed("config", "example", short.join("\n"));
-    seed(
-        "config",
-        "after-base",
-        "\0token_ttl = 60\n[limits]\nburst = 5\n",
-    );
+    seed("config", "after-base", "\0token_ttl = 60\n[limits]\nburst = 5\n");
 }
 
 fn requests() {
@@ -421,32 +313,16 @@ fn requests() {
         grant("ietf%3Aparams%3Aoauth%3Agrant-type%3Ajwt-bearer")
     );
     let right = case(&vectors("generated/siwe.json"), "siwe-ok-full");
-    let encode = |text: &str| {
-        text.replace('%', "%25")
-            .replace('\n', "%0A")
-            .replace('&', "%26")
-    };
+    let encode = |text: &str| text.replace('%', "%25").replace('\n', "%0A").replace('&', "%26");
     let message = format!(
         "{}message={}&signature={}",
         grant("countersign%3Aparams%3Aoauth%3Agrant-type%3Asigned-message"),
         encode(text(&right, "message")),
         text(&right, "signature")
     );
-    seed(
-        "token_form",
-        "assertion",
-        [&[1], proof.as_bytes(), &[0], bearer.as_bytes()].concat(),
-    );
-    seed(
-        "token_form",
-        "assertion-unbound",
-        [&[1, 0], bearer.as_bytes()].concat(),
-    );
-    seed(
-        "token_form",
-        "message",
-        [&[1], proof.as_bytes(), &[0], message.as_bytes()].concat(),
-    );
+    seed("token_form", "assertion", [&[1], proof.as_bytes(), &[0], bearer.as_bytes()].concat());
+    seed("token_form", "assertion-unbound", [&[1, 0], bearer.as_bytes()].concat());
+    seed("token_form", "message", [&[1], proof.as_bytes(), &[0], message.as_bytes()].concat());
     let form = "content-type: application/x-www-form-urlencoded";
     for (name, request) in [
         ("metadata", "\0GET\0/.well-known/oauth-authorization-server\0origin: http://localhost:3000\0".to_owned()),

@@ -1,6 +1,6 @@
 //! The server's public routes without a socket: any request gets an answer, and never a 5xx.
 //!
-//! Every answer that refuses has the one shape of errors, and no answer repeats a secret.
+//! Every answer that refuses has the one shape of errors and may not be kept.
 
 use std::io::Write as _;
 use std::sync::{Arc, OnceLock};
@@ -19,7 +19,6 @@ use tower::ServiceExt as _;
 use crate::cut::Cut;
 use crate::material::{Counter, now};
 
-/// What a request must never draw from the server, its own randomness being there: an error of ours.
 const JSON: &str = "application/json";
 const FORM: &str = "application/x-www-form-urlencoded";
 
@@ -32,17 +31,11 @@ struct Server {
 fn server() -> &'static Server {
     static SERVER: OnceLock<Server> = OnceLock::new();
     SERVER.get_or_init(|| {
-        let runtime = Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .expect("a runtime");
+        let runtime = Builder::new_current_thread().enable_all().build().expect("a runtime");
         let development = Flags::default();
         let mut file = tempfile::NamedTempFile::new().expect("a temporary file");
         file.write_all(CONFIG.as_bytes()).expect("written");
-        let configured = Flags {
-            config: Some(file.path().to_owned()),
-            ..Flags::default()
-        };
+        let configured = Flags { config: Some(file.path().to_owned()), ..Flags::default() };
         let routes = [development, configured].map(|flags| {
             let flags = Flags {
                 listen: Some("127.0.0.1:0".to_owned()),
@@ -66,7 +59,6 @@ issuer = "https://auth.example/tenant"
 domains = ["app.example"]
 [limits]
 requests_per_minute = "off"
-max_body_bytes = 16384
 [[resources]]
 uri = "https://escrow.example"
 scopes = ["escrow:read", "escrow:release"]
@@ -79,6 +71,10 @@ binding = "optional"
 
 /// `POST /challenge` with any body; the text that comes out is one that the library reads.
 pub fn challenge(data: &[u8]) {
+    challenge_status(data);
+}
+
+fn challenge_status(data: &[u8]) -> StatusCode {
     let mut cut = Cut(data);
     let choice = usize::from(cut.byte());
     let path = ["/challenge", "/tenant/challenge"][choice % 2];
@@ -86,7 +82,7 @@ pub fn challenge(data: &[u8]) {
     let request = post(path, JSON, &[], body.clone());
     let (status, _, answer) = send(choice, request);
     if status != StatusCode::OK {
-        return;
+        return status;
     }
     let asked: Value = serde_json::from_slice(&body).expect("an accepted body is JSON");
     assert!(asked.is_object(), "an accepted body is a JSON object");
@@ -96,20 +92,22 @@ pub fn challenge(data: &[u8]) {
     assert_eq!(answer["format"], format.name());
     assert_eq!(message.fields().nonce, answer["nonce"].as_str());
     let account = format.account_of(&message).expect("an account");
-    let wanted: countersign_sdk::account::Account = asked["account"]
-        .as_str()
-        .expect("an account")
-        .parse()
-        .expect("CAIP-10");
+    let wanted: countersign_sdk::account::Account =
+        asked["account"].as_str().expect("an account").parse().expect("CAIP-10");
     assert_eq!(format.canonical_account(&wanted), Ok(account));
     if let Some(jkt) = asked["dpop_jkt"].as_str() {
         let first = message.resources().first().expect("a session key");
         assert!(first.ends_with(jkt));
     }
+    status
 }
 
 /// `POST /token` with any form and any proof: `proof 00 body`.
 pub fn token(data: &[u8]) {
+    token_status(data);
+}
+
+fn token_status(data: &[u8]) -> StatusCode {
     let mut cut = Cut(data);
     let choice = usize::from(cut.byte());
     let path = ["/token", "/tenant/token"][choice % 2];
@@ -120,9 +118,11 @@ pub fn token(data: &[u8]) {
     if status == StatusCode::OK {
         assert!(answer["access_token"].is_string());
     }
+    status
 }
 
-/// Any request: `choice, method 00 path 00 headers 00 body`, a header on each line.
+/// Any request: `choice, method 00 path 00 headers 00 body`, a header on each line. A request that
+/// names no host gets the server's own.
 pub fn router(data: &[u8]) {
     let mut cut = Cut(data);
     let choice = usize::from(cut.byte());
@@ -164,24 +164,19 @@ fn send(choice: usize, request: Request<Body>) -> Answer {
     send_as(choice, request, false)
 }
 
-fn send_as(choice: usize, request: Request<Body>, bodiless: bool) -> Answer {
+fn send_as(choice: usize, mut request: Request<Body>, bodiless: bool) -> Answer {
     let server = server();
+    let host = HeaderValue::from_static(["localhost", "auth.example"][choice % 2]);
+    request.headers_mut().entry("host").or_insert(host);
     let preflight = request.method() == Method::OPTIONS;
     let (parts, body) = server.runtime.block_on(async {
         let routes = server.routes[choice % 2].clone();
         let response: Response<Body> = routes.oneshot(request).await.expect("infallible");
         let (parts, body) = response.into_parts();
-        (
-            parts,
-            body.collect().await.expect("a body in memory").to_bytes(),
-        )
+        (parts, body.collect().await.expect("a body in memory").to_bytes())
     });
     let status = parts.status;
-    assert!(
-        !status.is_server_error(),
-        "{status}: {}",
-        String::from_utf8_lossy(&body)
-    );
+    assert!(!status.is_server_error(), "{status}: {}", String::from_utf8_lossy(&body));
     let answer: Value = serde_json::from_slice(&body).unwrap_or(Value::Null);
     if status.is_client_error() && !bodiless && !preflight {
         for member in ["error", "error_description", "reason"] {
@@ -190,4 +185,24 @@ fn send_as(choice: usize, request: Request<Body>, bodiless: bool) -> Answer {
         assert_eq!(parts.headers["cache-control"], "no-store");
     }
     (status, parts.headers, answer)
+}
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn seed(name: &str) -> Vec<u8> {
+        std::fs::read(format!("{}/seeds/{name}", env!("CARGO_MANIFEST_DIR"))).unwrap()
+    }
+
+    /// Otherwise the fuzzer would begin with requests that all end at the same early check.
+    #[test]
+    fn seeds_reach_the_end_of_their_endpoint() {
+        for name in ["challenge_json/body-0", "challenge_json/body-1"] {
+            assert_eq!(challenge_status(&seed(name)), StatusCode::OK, "{name}");
+        }
+        assert_eq!(token_status(&seed("token_form/assertion")), StatusCode::OK);
+        // The same assertion again, which is used up.
+        let again = token_status(&seed("token_form/assertion-unbound"));
+        assert_eq!(again, StatusCode::BAD_REQUEST);
+    }
 }

@@ -2,29 +2,34 @@
 
 use countersign_sdk::account::Account;
 use countersign_sdk::key::secp256k1::{LowS, native, recover, reference, verify_digest};
-use countersign_sdk::key::{Curve, PublicKey, SignatureError, Signer as _};
+use countersign_sdk::key::{Algorithm, Curve, PublicKey, SignatureError, Signer as _};
+use curve25519_dalek::Scalar;
+use curve25519_dalek::constants::{ED25519_BASEPOINT_TABLE, EIGHT_TORSION};
 use ed25519_dalek::{Signature, VerifyingKey};
+use sha2::{Digest as _, Sha512};
 
 use crate::cut::Cut;
-use crate::material::signer;
+use crate::material::{independently, signer};
 
 /// JWKs: what is read is written and read again the same, thumbprint and all.
 pub fn jwk(data: &[u8]) {
     let Ok(key) = PublicKey::from_jwk_json(data) else {
         return;
     };
-    let received: serde_json::Value = serde_json::from_slice(data).expect("a JWK is JSON");
-    assert!(received.is_object(), "a JWK is a JSON object");
+    check_key(&key);
     let written = serde_json::to_value(key.to_jwk()).expect("a JWK is written");
+    let again = PublicKey::from_jwk_json(written.to_string().as_bytes());
+    assert!(again.as_ref() == Ok(&key));
+    let Some(received) = independently(data) else {
+        return;
+    };
+    assert!(received.is_object(), "a JWK is a JSON object");
     for name in ["kty", "crv", "x", "y"] {
         assert_eq!(written.get(name), written.get(name).and(received.get(name)));
     }
     for name in ["d", "k", "p", "q", "dp", "dq", "qi", "oth"] {
         assert!(received[name].is_null(), "a private member was taken");
     }
-    let again = PublicKey::from_jwk_json(written.to_string().as_bytes());
-    assert!(again.as_ref() == Ok(&key));
-    check_key(&key);
 }
 
 fn check_key(key: &PublicKey) {
@@ -67,59 +72,87 @@ fn check_did(did: &str) {
         return;
     };
     assert_ne!(key.curve(), Curve::P256);
-    assert_eq!(
-        key.to_did_key().as_deref(),
-        Some(did),
-        "a did:key has one spelling"
-    );
+    assert_eq!(key.to_did_key().as_deref(), Some(did), "a did:key has one spelling");
     assert_eq!(did.parse(), Ok(Account::Key(did.to_owned())));
     check_key(&key);
 }
 
-/// Ed25519: our verdict is the strict one of RFC 8032 with canonical keys, no laxer and no stricter.
+/// Ed25519: our verdict is dalek's strict one with canonical keys, no laxer and no stricter.
 ///
-/// An input is `choice, key, signature, message`; an odd choice disturbs a right triple instead.
+/// An input begins with a choice: 0 has `key, signature, message` as they stand, 1 disturbs a right
+/// triple, and others make one with a component of small order in the key or in R, which no
+/// mutation of bytes would come upon.
 pub fn ed25519(data: &[u8]) {
     let mut cut = Cut(data);
     let choice = cut.byte();
-    let (mut key, mut signature, message): ([u8; 32], [u8; 64], _);
-    if choice & 1 == 0 {
-        key = cut.array();
-        signature = cut.array();
-        message = cut.0.to_vec();
-    } else {
-        let signer = signer(0);
-        message = b"text".to_vec();
-        key = signer.public_key().as_bytes().try_into().expect("32 bytes");
-        signature = signer
-            .sign_now(&message)
-            .expect("signed")
-            .try_into()
-            .expect("64 bytes");
-        let mut all = [&key[..], &signature].concat();
-        let changed = cut.disturb(&mut all);
-        key.copy_from_slice(&all[..32]);
-        signature.copy_from_slice(&all[32..]);
-        let verified = PublicKey::from_ed25519_bytes(&key)
-            .is_ok_and(|key| key.verify_wallet(&message, &signature).is_ok());
-        assert_eq!(verified, !changed);
+    match choice % 3 {
+        0 => {
+            let (key, signature) = (cut.array(), cut.array());
+            agree_on_ed25519(&key, &signature, cut.0);
+        }
+        1 => {
+            let signer = signer(0);
+            let mut all = signer.public_key().as_bytes().to_vec();
+            all.extend(signer.sign_now(b"text").expect("signed"));
+            let changed = cut.disturb(&mut all);
+            let mut all = Cut(&all);
+            let (key, signature) = (all.array(), all.array());
+            assert_eq!(agree_on_ed25519(&key, &signature, b"text"), !changed);
+        }
+        _ => {
+            let (key, signature) = of_small_order(&mut cut);
+            agree_on_ed25519(&key, &signature, cut.0);
+        }
     }
-    let ours = PublicKey::from_ed25519_bytes(&key);
-    let theirs = VerifyingKey::from_bytes(&key).ok();
-    let strict = theirs.filter(|theirs| !theirs.is_weak() && is_reduced(&key));
-    assert_eq!(ours.is_ok(), strict.is_some());
-    if let (Ok(ours), Some(strict)) = (ours, strict) {
-        let expected = strict.verify_strict(&message, &Signature::from_bytes(&signature));
-        assert_eq!(
-            ours.verify_wallet(&message, &signature).is_ok(),
-            expected.is_ok()
-        );
-        check_key(&ours);
-        assert!(matches!(
-            ours.verify_wallet(&message, &signature[1..]),
-            Err(SignatureError::Malformed(_))
-        ));
+}
+
+/// A triple that fits the equation up to small order, and in one case of eight or so without that.
+fn of_small_order(cut: &mut Cut<'_>) -> ([u8; 32], [u8; 64]) {
+    let torsion = |byte: u8| EIGHT_TORSION[usize::from(byte) % 8];
+    let scalar = |byte: u8| Scalar::from(u64::from(byte) * u64::from(byte));
+    let (kinds, a, r, more) = (cut.byte(), cut.byte(), cut.byte(), cut.byte());
+    let key = (&scalar(a) * ED25519_BASEPOINT_TABLE + torsion(kinds)).compress().to_bytes();
+    let point = (&scalar(r) * ED25519_BASEPOINT_TABLE + torsion(kinds >> 4)).compress().to_bytes();
+    let hash = Sha512::new().chain_update(point).chain_update(key).chain_update(cut.0).finalize();
+    let k = Scalar::from_bytes_mod_order_wide(&hash.into());
+    let mut s = (scalar(r) + k * scalar(a)).to_bytes();
+    if more & 1 == 1 {
+        // The same number modulo the order, written above it.
+        let mut carry = 0;
+        for (byte, order) in s.iter_mut().zip(ORDER_OF_ED25519) {
+            let sum = u16::from(*byte) + u16::from(order) + carry;
+            *byte = u8::try_from(sum & 0xff).expect("masked");
+            carry = sum >> 8;
+        }
     }
+    let mut signature = [0; 64];
+    signature[..32].copy_from_slice(&point);
+    signature[32..].copy_from_slice(&s);
+    (key, signature)
+}
+
+/// 2^252 + 27742317777372353535851937790883648493, little-endian.
+const ORDER_OF_ED25519: [u8; 32] = [
+    0xed, 0xd3, 0xf5, 0x5c, 0x1a, 0x63, 0x12, 0x58, 0xd6, 0x9c, 0xf7, 0xa2, 0xde, 0xf9, 0xde, 0x14,
+    0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x10,
+];
+
+/// Whether both take the triple; they must be of one mind.
+fn agree_on_ed25519(key: &[u8; 32], signature: &[u8; 64], message: &[u8]) -> bool {
+    let ours = PublicKey::from_ed25519_bytes(key);
+    let theirs = VerifyingKey::from_bytes(key).ok();
+    let strict = theirs.filter(|theirs| !theirs.is_weak() && is_reduced(key));
+    assert_eq!(ours.is_ok(), strict.is_some(), "they take one key");
+    let (Ok(ours), Some(strict)) = (ours, strict) else {
+        return false;
+    };
+    check_key(&ours);
+    let expected = strict.verify_strict(message, &Signature::from_bytes(signature)).is_ok();
+    assert_eq!(ours.verify_wallet(message, signature).is_ok(), expected);
+    assert_eq!(ours.verify(Algorithm::EdDsa, message, signature).is_ok(), expected);
+    let short = ours.verify_wallet(message, &signature[1..]);
+    assert!(matches!(short, Err(SignatureError::Malformed(_))));
+    expected
 }
 
 /// Whether y is below 2^255 - 19, by subtraction with borrow.
@@ -147,15 +180,10 @@ pub fn secp256k1(data: &[u8]) {
         signature = cut.array();
         key = cut.0.to_vec();
     } else {
-        use sha3::Digest as _;
         let secret = k256::ecdsa::SigningKey::from_slice(&[7; 32]).expect("a right scalar");
         digest = sha3::Keccak256::digest(b"text").into();
         signature = secret.sign_prehash_recoverable(&digest).0.to_bytes().into();
-        key = secret
-            .verifying_key()
-            .to_sec1_point(choice & 2 == 0)
-            .as_bytes()
-            .to_vec();
+        key = secret.verifying_key().to_sec1_point(choice & 2 == 0).as_bytes().to_vec();
         let mut all = [&digest[..], &signature, &key].concat();
         cut.disturb(&mut all);
         digest.copy_from_slice(&all[..32]);
@@ -173,10 +201,7 @@ pub fn secp256k1(data: &[u8]) {
         }
         if let Ok(key) = ours {
             assert!(id < 4);
-            assert_eq!(
-                verify_digest(&key, &digest, &signature, LowS::Required),
-                Ok(())
-            );
+            assert_eq!(verify_digest(&key, &digest, &signature, LowS::Required), Ok(()));
             agree_on_key(key.as_bytes(), &digest, &signature);
         }
     }
@@ -214,5 +239,23 @@ fn agree_on_key(key: &[u8], digest: &[u8; 32], signature: &[u8; 64]) {
         } else {
             assert!(verdict.is_err());
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Otherwise the two would agree on refusals alone.
+    #[test]
+    fn mixed_orders_are_refused_and_taken_by_the_message() {
+        let mut taken = 0;
+        for message in 0..64_u8 {
+            let input = [1, 3, 5, 0, message];
+            let mut cut = Cut(&input);
+            let (key, signature) = of_small_order(&mut cut);
+            taken += usize::from(agree_on_ed25519(&key, &signature, cut.0));
+        }
+        assert!((1..32).contains(&taken), "{taken} of 64");
     }
 }

@@ -14,7 +14,7 @@ use serde_json::Value;
 use std::sync::OnceLock;
 
 use crate::cut::Cut;
-use crate::material::{Counter, ISSUER, NOW, jws, now, part, signer};
+use crate::material::{Counter, ISSUER, NOW, jws, now, parts, signer};
 
 const TARGET: &str = "https://auth.example/token";
 const TOKEN: &str = "an.access.token";
@@ -60,7 +60,9 @@ pub fn dpop(data: &[u8]) {
     let Some(verified) = checked(&proof, bound, nonce) else {
         return;
     };
-    let (header, claims) = (part(&proof, 0), part(&proof, 1));
+    let Some((header, claims)) = parts(&proof) else {
+        return;
+    };
     check_header(&header, "dpop+jwt");
     let jwk = &header["jwk"];
     assert!(jwk.is_object());
@@ -74,11 +76,7 @@ pub fn dpop(data: &[u8]) {
     check_jti(&claims);
     let iat = claims["iat"].as_u64().expect("iat");
     assert!((NOW - 60..=NOW + 5).contains(&iat));
-    assert!(
-        claims["nonce"]
-            .as_str()
-            .map_or(!nonce, |nonce| nonce == "n")
-    );
+    assert!(claims["nonce"].as_str().map_or(!nonce, |nonce| nonce == "n"));
     assert_eq!(verified.thumbprint(), verified.key().thumbprint());
     assert_eq!(verified.retain_until().as_unix(), NOW + 65);
     if bound {
@@ -177,7 +175,9 @@ pub fn assertion(data: &[u8]) {
     let Some(verified) = checked_assertion(&text) else {
         return;
     };
-    let (header, claims) = (part(&text, 0), part(&text, 1));
+    let Some((header, claims)) = parts(&text) else {
+        return;
+    };
     check_header(&header, "JWT");
     assert!(claims.is_object(), "claims are a JSON object");
     let did = verified.key().to_did_key().expect("a provable curve");
@@ -197,11 +197,7 @@ pub fn assertion(data: &[u8]) {
 }
 
 fn checked_assertion(text: &str) -> Option<jwt_assertion::VerifiedAssertion> {
-    let expected = jwt_assertion::Expected {
-        issuer: ISSUER,
-        skew: 5,
-        now: now(),
-    };
+    let expected = jwt_assertion::Expected { issuer: ISSUER, skew: 5, now: now() };
     jwt_assertion::check(text, &expected).ok()
 }
 
@@ -213,19 +209,14 @@ pub fn nonce(data: &[u8]) {
     let text = String::from_utf8_lossy(data);
     let _ = NonceMint::claimed_kind(&text);
     for kind in kinds {
-        assert!(
-            mint.open(kind, &text, &[], now()).is_err(),
-            "nobody minted it"
-        );
+        assert!(mint.open(kind, &text, &[], now()).is_err(), "nobody minted it");
     }
     let mut cut = Cut(data);
     let choice = cut.byte();
     let kind = kinds[usize::from(choice) % 3];
     let (lifetime, later) = (u64::from(cut.byte()), u64::from(cut.byte()));
     let context = [cut.part(), cut.part()];
-    let made = mint
-        .mint(kind, now().plus(lifetime), &context, &Counter::default())
-        .expect("bytes");
+    let made = mint.mint(kind, now().plus(lifetime), &context, &Counter::default()).expect("bytes");
     assert_eq!(NonceMint::claimed_kind(&made), Some(kind));
     let opened = mint.open(kind, &made, &context, now().plus(later));
     if later <= lifetime {

@@ -33,10 +33,7 @@ pub fn form(data: &[u8]) {
     let again = Form::parse(written.join("&").as_bytes()).expect("a written form is read");
     for name in names {
         assert_eq!(again.get(name), form.get(name));
-        assert_eq!(
-            form.require(name_of(name)).is_ok(),
-            form.get(name).is_some()
-        );
+        assert_eq!(form.require(name_of(name)).is_ok(), form.get(name).is_some());
         assert_ne!(form.get(name), Some(""), "an empty value is an absent one");
     }
 }
@@ -53,14 +50,9 @@ pub fn config(data: &[u8]) {
         Some((0, rest)) => [BASE.as_bytes(), rest].concat(),
         _ => data.to_vec(),
     };
-    let mut file = tempfile::Builder::new()
-        .tempfile_in(memory())
-        .expect("a temporary file");
+    let mut file = tempfile::Builder::new().tempfile_in(memory()).expect("a temporary file");
     file.write_all(&text).expect("written");
-    let flags = Flags {
-        config: Some(file.path().to_owned()),
-        ..Flags::default()
-    };
+    let flags = Flags { config: Some(file.path().to_owned()), ..Flags::default() };
     match config::load(&flags, &[]) {
         Ok(settings) => {
             let issuer = settings.issuer.issuer();
@@ -77,11 +69,7 @@ pub fn config(data: &[u8]) {
 /// A folder in memory where there is one: a run writes a hundred thousand files.
 fn memory() -> std::path::PathBuf {
     let shared = std::path::Path::new("/dev/shm");
-    if shared.is_dir() {
-        shared.to_owned()
-    } else {
-        std::env::temp_dir()
-    }
+    if shared.is_dir() { shared.to_owned() } else { std::env::temp_dir() }
 }
 
 const BASE: &str = "issuer = \"https://auth.example\"\n[[resources]]\nuri = \"https://escrow.example\"\nscopes = [\"escrow:read\"]\n";

@@ -27,11 +27,7 @@ pub fn siwe(data: &[u8]) {
         let prefixed = format!("\x19Ethereum Signed Message:\n{}{text}", text.len());
         let (rs, id) = secret.sign_prehash_recoverable(&Keccak256::digest(prefixed));
         let signature = [&rs.to_bytes()[..], &[27 + id.to_byte()]].concat();
-        Pair {
-            text,
-            signature,
-            encode: |bytes| format!("0x{}", hex::encode(bytes)),
-        }
+        Pair { text, signature, encode: |bytes| format!("0x{}", hex::encode(bytes)) }
     });
 }
 
@@ -108,11 +104,7 @@ fn judge(format: &dyn WalletFormat, data: &[u8], pair: fn(u8) -> Pair) {
 /// A right pair verifies, and with a bit changed in the text or in the signature it does not.
 fn disturbed(format: &dyn WalletFormat, mut cut: Cut<'_>, pair: fn(u8) -> Pair) {
     let choice = cut.byte();
-    let Pair {
-        text,
-        signature,
-        encode,
-    } = pair(choice);
+    let Pair { text, signature, encode } = pair(choice);
     let encoded = encode(&signature);
     assert!(verify(format, &text, &encoded).is_some(), "a right pair");
     if choice & 0x80 == 0 {
@@ -134,7 +126,8 @@ fn disturbed(format: &dyn WalletFormat, mut cut: Cut<'_>, pair: fn(u8) -> Pair) 
             let other = String::from_utf8_lossy(&bytes);
             let verified = verify(format, &text, &other).is_some();
             let same = other.eq_ignore_ascii_case(&encoded) && other.starts_with("0x");
-            let v_spelled_otherwise = encoded.len() == 132 && other[..130] == encoded[..130];
+            let v_spelled_otherwise =
+                encoded.len() == 132 && encoded.get(..130).is_some_and(|rs| other.starts_with(rs));
             assert!(!verified || same || v_spelled_otherwise, "{other}");
         }
     }
@@ -150,10 +143,7 @@ fn same_signature(one: &[u8], other: &[u8]) -> bool {
 }
 
 fn verify(format: &dyn WalletFormat, text: &str, signature: &str) -> Option<VerifiedSigner> {
-    let evidence = Evidence {
-        signature,
-        public_key: None,
-    };
+    let evidence = Evidence { signature, public_key: None };
     let message = format.read(text).ok()?;
     format.verify(&message, &evidence).ok()
 }

@@ -97,10 +97,7 @@ fn check_account(
     };
     // A named account is not yet a provable one: a Solana address may be no point of the curve.
     if let Ok(canonical) = format.canonical_account(&account) {
-        assert_eq!(
-            canonical, account,
-            "a text named an account in two spellings"
-        );
+        assert_eq!(canonical, account, "a text named an account in two spellings");
     }
     assert!(format.namespaces().contains(&account.namespace()));
     let subject = format.subject_of(&account).expect("its own account");
@@ -122,9 +119,7 @@ pub fn recap(data: &[u8]) {
         check_grant(&wrapped, &grant);
         // An independent reading of the same JSON says the same.
         let json: serde_json::Value = serde_json::from_str(text).expect("a ReCap is JSON");
-        let abilities = json["att"][grant.resource()]
-            .as_object()
-            .expect("one resource");
+        let abilities = json["att"][grant.resource()].as_object().expect("one resource");
         assert_eq!(json["att"].as_object().map(serde_json::Map::len), Some(1));
         assert_eq!(abilities.len(), grant.scopes().iter().count());
     }

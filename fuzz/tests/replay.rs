@@ -32,13 +32,7 @@ fn every_target_is_a_binary() {
     let manifest = fs::read_to_string(root.join("Cargo.toml")).unwrap();
     for (name, _) in TARGETS {
         assert!(manifest.contains(&format!("name = \"{name}\"")), "{name}");
-        assert!(
-            root.join(format!("fuzz_targets/{name}.rs")).is_file(),
-            "{name}"
-        );
+        assert!(root.join(format!("fuzz_targets/{name}.rs")).is_file(), "{name}");
     }
-    assert_eq!(
-        fs::read_dir(root.join("fuzz_targets")).unwrap().count(),
-        TARGETS.len()
-    );
+    assert_eq!(fs::read_dir(root.join("fuzz_targets")).unwrap().count(), TARGETS.len());
 }
