@@ -6,7 +6,6 @@ use axum::body::{Body, HttpBody as _};
 use axum::http::{HeaderMap, HeaderName, Request, header};
 use bytes::Bytes;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
-use percent_encoding::percent_decode;
 use serde::de::DeserializeOwned;
 
 use crate::model::reason::{Reason, Refusal};
@@ -235,14 +234,34 @@ impl Form {
 }
 
 fn decode(part: &[u8]) -> Result<String, Refusal> {
-    let spaced: Vec<u8> = part
-        .iter()
-        .map(|byte| if *byte == b'+' { b' ' } else { *byte })
-        .collect();
-    percent_decode(&spaced)
-        .decode_utf8()
-        .map(std::borrow::Cow::into_owned)
+    let mut bytes = Vec::with_capacity(part.len());
+    let mut rest = part;
+    while let [byte, after @ ..] = rest {
+        rest = after;
+        bytes.push(match (byte, after) {
+            (b'+', _) => b' ',
+            (b'%', [high, low, beyond @ ..]) => match (digit(*high), digit(*low)) {
+                (Some(high), Some(low)) => {
+                    rest = beyond;
+                    high << 4 | low
+                }
+                _ => b'%',
+            },
+            _ => *byte,
+        });
+    }
+    String::from_utf8(bytes)
         .map_err(|_| Refusal::new(Reason::MalformedRequest, "the form is not UTF-8"))
+}
+
+/// The value of a hexadecimal digit.
+const fn digit(byte: u8) -> Option<u8> {
+    match byte {
+        b'0'..=b'9' => Some(byte - b'0'),
+        b'a'..=b'f' => Some(byte - b'a' + 10),
+        b'A'..=b'F' => Some(byte - b'A' + 10),
+        _ => None,
+    }
 }
 
 /// A received name, short and printable enough for an error message.

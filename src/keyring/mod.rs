@@ -4,17 +4,27 @@
 
 use std::fmt;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use countersign_sdk::entropy::Entropy;
-use countersign_sdk::key::{Algorithm, Curve, InMemorySigner, PublicKey, SecretKeyError, Signer};
-use jsonwebtoken::EncodingKey;
+use countersign_sdk::key::{Algorithm, Curve, InMemorySigner, SecretKeyError, Signer, SignerError};
 use serde::Serialize;
 
 /// A key that access tokens are signed with. Prints as its `kid`.
 pub struct SigningKey {
     kid: String,
     algorithm: Algorithm,
-    public: PublicKey,
-    encoding: EncodingKey,
+    signer: InMemorySigner,
+    /// The header of its tokens, base64url.
+    header: String,
+}
+
+/// The header of an access token (RFC 9068 §2.1).
+#[derive(Serialize)]
+struct TokenHeader<'a> {
+    typ: &'static str,
+    alg: &'static str,
+    kid: &'a str,
 }
 
 impl SigningKey {
@@ -24,23 +34,24 @@ impl SigningKey {
     /// [`SecretKeyError`], also for an algorithm that tokens are not signed with.
     pub fn generate(algorithm: Algorithm, entropy: &dyn Entropy) -> Result<Self, SecretKeyError> {
         let curve = algorithm.curve();
+        if curve == Curve::Secp256k1 {
+            let refused = SecretKeyError::Encoding("tokens are not signed with ES256K");
+            return Err(refused);
+        }
         let signer = InMemorySigner::generate(curve, entropy)?;
-        let der = signer.to_pkcs8_der()?;
-        let encoding = match curve {
-            Curve::Ed25519 => EncodingKey::from_ed_der(&der),
-            Curve::P256 => EncodingKey::from_ec_der(&der),
-            Curve::Secp256k1 => {
-                return Err(SecretKeyError::Encoding(
-                    "tokens are not signed with ES256K",
-                ));
-            }
+        let kid = signer.public_key().thumbprint().to_string();
+        let header = TokenHeader {
+            typ: "at+jwt",
+            alg: algorithm.name(),
+            kid: &kid,
         };
-        let public = signer.public_key().clone();
+        let header = serde_json::to_vec(&header)
+            .map_err(|_| SecretKeyError::Encoding("its header could not be written"))?;
         Ok(Self {
-            kid: public.thumbprint().to_string(),
+            header: URL_SAFE_NO_PAD.encode(header),
+            kid,
             algorithm,
-            public,
-            encoding,
+            signer,
         })
     }
 
@@ -54,9 +65,17 @@ impl SigningKey {
         self.algorithm
     }
 
-    /// The key in the form that the token library takes.
-    pub(crate) const fn encoding(&self) -> &EncodingKey {
-        &self.encoding
+    /// The header of its tokens, base64url: the same for all, and written once.
+    pub(crate) fn header(&self) -> &str {
+        &self.header
+    }
+
+    /// Signs the input of a JWS (RFC 7515 §5.1).
+    ///
+    /// # Errors
+    /// [`SignerError`].
+    pub(crate) fn sign(&self, input: &[u8]) -> Result<Vec<u8>, SignerError> {
+        self.signer.sign_now(input)
     }
 }
 
@@ -106,7 +125,7 @@ impl Keyring {
     pub fn to_jwks(&self) -> Result<String, serde_json::Error> {
         let key = &self.active;
         let published = PublishedKey {
-            jwk: key.public.to_jwk(),
+            jwk: key.signer.public_key().to_jwk(),
             kid: &key.kid,
             alg: key.algorithm.name(),
             usage: "sig",

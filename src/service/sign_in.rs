@@ -59,7 +59,7 @@ pub async fn sign_in(
     possession::match_key(
         proof.as_ref(),
         bound.session_key().copied(),
-        signer.key().thumbprint(),
+        signer.thumbprint(),
     )?;
     let possession = possession::claim(context, proof.as_ref(), access.target.rules, now).await?;
     let used = || {
