@@ -231,7 +231,7 @@ pub fn check(proof: &str, expected: &Expected<'_>) -> Result<VerifiedProof, Dpop
     let key = jwk
         .ok_or(DpopError::Key(KeyError::Encoding("it is missing")))?
         .0
-        .to_public_key()
+        .to_verify_with()
         .map_err(DpopError::Key)?;
     let claims: Claims<'_> = object(&jws.payload).map_err(|_| {
         JwsError::Malformed("jti, htm, htu must be texts and iat whole seconds, each there once")
