@@ -3,7 +3,9 @@
 //! This file knows the shapes of CAIP-2 and CAIP-10 and nothing of any chain: whether an address
 //! is a right one on its chain is for the wallet format to say.
 
+use std::cmp::Ordering;
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::str::FromStr;
 
 use crate::key::{KeyError, PublicKey};
@@ -111,19 +113,76 @@ impl fmt::Display for ChainAccount {
     }
 }
 
+/// A raw key that is its own name: an Ed25519 or secp256k1 key and its `did:key`.
+///
+/// The key is read once and goes with the name from then on; equality and order are the name's.
+#[derive(Clone, Debug)]
+pub struct KeyAccount {
+    did: String,
+    key: PublicKey,
+}
+
+impl KeyAccount {
+    /// Reads a `did:key`, of which each key has one spelling.
+    ///
+    /// # Errors
+    /// [`AccountError::Key`].
+    pub fn parse(did: &str) -> Result<Self, AccountError> {
+        Ok(Self { key: PublicKey::from_did_key(did)?, did: did.to_owned() })
+    }
+
+    /// The `did:key`.
+    pub fn did(&self) -> &str {
+        &self.did
+    }
+
+    /// The key.
+    pub const fn key(&self) -> &PublicKey {
+        &self.key
+    }
+}
+
+impl PartialEq for KeyAccount {
+    fn eq(&self, other: &Self) -> bool {
+        self.did == other.did
+    }
+}
+
+impl Eq for KeyAccount {}
+
+impl PartialOrd for KeyAccount {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for KeyAccount {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.did.cmp(&other.did)
+    }
+}
+
+impl Hash for KeyAccount {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.did.hash(state);
+    }
+}
+
 /// Who signs in: an account on a chain, or a raw key that is its own name.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Account {
     /// A wallet's account.
     Chain(ChainAccount),
-    /// A raw key, kept as its canonical `did:key` text.
-    Key(String),
+    /// A raw key.
+    Key(KeyAccount),
 }
 
 impl Account {
     /// The account of a raw key; `None` for P-256, which names no subject.
     pub fn of_key(key: &PublicKey) -> Option<Self> {
-        key.to_did_key().map(Self::Key)
+        let did = key.to_did_key()?;
+        let key = key.clone();
+        Some(Self::Key(KeyAccount { did, key }))
     }
 
     /// The namespace that selects message formats: CAIP-2's, or `did:key`.
@@ -139,7 +198,7 @@ impl Account {
     pub fn to_did(&self) -> String {
         match self {
             Self::Chain(account) => format!("did:pkh:{account}"),
-            Self::Key(did) => did.clone(),
+            Self::Key(key) => key.did.clone(),
         }
     }
 }
@@ -148,7 +207,7 @@ impl fmt::Display for Account {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Chain(account) => account.fmt(f),
-            Self::Key(did) => f.write_str(did),
+            Self::Key(key) => f.write_str(&key.did),
         }
     }
 }
@@ -162,8 +221,7 @@ impl FromStr for Account {
             return Err(AccountError::Shape);
         }
         if text.starts_with("did:key:") {
-            let key = PublicKey::from_did_key(text)?;
-            return Self::of_key(&key).ok_or(AccountError::Shape);
+            return KeyAccount::parse(text).map(Self::Key);
         }
         let (chain, address) = text.rsplit_once(':').ok_or(AccountError::Shape)?;
         Ok(Self::Chain(ChainAccount::new(chain.parse()?, address)?))

@@ -6,7 +6,6 @@ use axum::body::{Body, HttpBody as _};
 use axum::http::{HeaderMap, HeaderName, Request, header};
 use bytes::Bytes;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
-use percent_encoding::percent_decode;
 use serde::de::DeserializeOwned;
 
 use crate::model::reason::{Reason, Refusal};
@@ -212,19 +211,29 @@ impl Form {
 }
 
 fn decode(part: &[u8]) -> Result<String, Refusal> {
-    let escapes = part.split(|byte| *byte == b'%').skip(1);
-    let whole =
-        |after: &[u8]| after.get(..2).is_some_and(|two| two.iter().all(u8::is_ascii_hexdigit));
-    if !escapes.into_iter().all(whole) {
-        let detail = "the form has a % without two hexadecimal digits";
-        return Err(Refusal::new(Reason::MalformedRequest, detail));
+    let mut bytes = Vec::with_capacity(part.len());
+    let mut rest = part;
+    while let [byte, after @ ..] = rest {
+        rest = after;
+        bytes.push(match byte {
+            b'+' => b' ',
+            b'%' => {
+                let (digits, beyond) = after.split_at_checked(2).ok_or_else(broken_escape)?;
+                let mut decoded = [0];
+                hex::decode_to_slice(digits, &mut decoded).map_err(|_| broken_escape())?;
+                rest = beyond;
+                let [byte] = decoded;
+                byte
+            }
+            _ => *byte,
+        });
     }
-    let spaced: Vec<u8> =
-        part.iter().map(|byte| if *byte == b'+' { b' ' } else { *byte }).collect();
-    percent_decode(&spaced)
-        .decode_utf8()
-        .map(std::borrow::Cow::into_owned)
+    String::from_utf8(bytes)
         .map_err(|_| Refusal::new(Reason::MalformedRequest, "the form is not UTF-8"))
+}
+
+fn broken_escape() -> Refusal {
+    Refusal::new(Reason::MalformedRequest, "the form has a % without two hexadecimal digits")
 }
 
 /// A received name, short and printable enough for an error message.

@@ -1,6 +1,6 @@
 //! Which wallet applications may ask people to sign in: the domains of messages, and the origins of pages.
 
-use url::{Host, Url};
+use std::net::Ipv4Addr;
 
 /// The applications whose domain may stand in a message.
 #[derive(Clone, Debug)]
@@ -37,30 +37,32 @@ pub fn authority_of_origin(origin: &str) -> Option<&str> {
     }
 }
 
-/// Whether `authority` (`host` or `host:port`) is on this machine.
+/// Whether `authority` (`host` or `host:port`) is on this machine, in its one spelling: lower-case
+/// names under `localhost`, the dotted 127.0.0.0/8, or `[::1]`. No URL parser is asked, because
+/// those drop some characters and have many spellings for one address.
 pub fn is_loopback_authority(authority: &str) -> bool {
-    // The URL parser drops some characters and has many spellings for one address; what comes out
-    // must be what went in.
-    let Ok(url) = Url::parse(&format!("http://{authority}/")) else {
-        return false;
+    let (host, port) = match authority.strip_prefix("[::1]") {
+        Some(port) => ("[::1]", port),
+        None => authority.split_at(authority.find(':').unwrap_or(authority.len())),
     };
-    let spelled = match (url.host_str(), url.port()) {
-        (Some(host), Some(port)) => format!("{host}:{port}"),
-        (Some(host), None) => host.to_owned(),
-        (None, _) => return false,
+    let here = match host {
+        "[::1]" | "localhost" => true,
+        _ => match host.strip_suffix(".localhost") {
+            Some(labels) => labels.split('.').all(is_label),
+            None => host.parse::<Ipv4Addr>().is_ok_and(|ip| ip.is_loopback()),
+        },
     };
-    let same = spelled == authority || format!("{spelled}:80") == authority;
-    same && is_loopback(&url)
+    here && (port.is_empty() || port.strip_prefix(':').is_some_and(is_port))
 }
 
-/// Whether the host of `url` is on this machine.
-pub fn is_loopback(url: &Url) -> bool {
-    match url.host() {
-        Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
-        Some(Host::Ipv4(address)) => address.is_loopback(),
-        Some(Host::Ipv6(address)) => address.is_loopback(),
-        None => false,
-    }
+fn is_label(text: &str) -> bool {
+    let fits = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
+    !text.is_empty() && text.bytes().all(fits)
+}
+
+fn is_port(digits: &str) -> bool {
+    let decimal = digits.bytes().all(|b| b.is_ascii_digit()) && !digits.starts_with('0');
+    decimal && digits.parse::<u16>().is_ok()
 }
 
 #[cfg(test)]

@@ -54,7 +54,7 @@ pub async fn sign_in(
     let access = access_for(context, request, &bound, format)?;
     access.target.rules.check_subject(signer.subject())?;
     access.target.rules.check_names(registry::subjects_of_key(signer.key()))?;
-    possession::match_key(proof.as_ref(), bound.session_key().copied(), signer.key().thumbprint())?;
+    possession::match_key(proof.as_ref(), bound.session_key().copied(), signer.thumbprint())?;
     let possession = possession::claim(context, proof.as_ref(), access.target.rules, now).await?;
     let used =
         || Refusal::new(Reason::NonceUsed, "this message was used before; ask for a new challenge");

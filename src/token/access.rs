@@ -55,7 +55,7 @@ impl Authenticated {
         Self {
             subject: signer.subject().to_owned(),
             account: signer.account().clone(),
-            proven: signer.key().thumbprint(),
+            proven: signer.thumbprint(),
             method: signer.format(),
             client_id: message.domain().to_owned(),
         }

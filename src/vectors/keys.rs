@@ -28,7 +28,7 @@ pub(super) fn judge_dids(cases: &[Value]) -> Vec<Case> {
 fn account_key(did: &str) -> Result<PublicKey, Why> {
     let account: Account = did.parse().map_err(said)?;
     match account {
-        Account::Key(did) => PublicKey::from_did_key(&did).map_err(said),
+        Account::Key(key) => Ok(key.key().clone()),
         Account::Chain(_) => Err("not_a_did_key".into()),
     }
 }

@@ -160,7 +160,7 @@ fn check_sign_in(
     }
     let right = match signer.account() {
         Account::Chain(account) => account.address() == named,
-        Account::Key(did) => did == named,
+        Account::Key(key) => key.did() == named,
     };
     if right { Ok(()) } else { Err("account_invalid".into()) }
 }

@@ -9,7 +9,7 @@
 use std::fmt::Debug;
 
 use countersign_sdk::account::{Account, ChainId};
-use countersign_sdk::key::{Curve, PublicKey, SignatureError};
+use countersign_sdk::key::{Curve, PublicKey, SignatureError, Thumbprint};
 
 use super::caip122::{self, Fault, ParseError, Profile, UnverifiedMessage};
 use crate::model::reason::{Reason, Refusal};
@@ -86,22 +86,37 @@ pub trait WalletFormat: Send + Sync + Debug {
     /// `account_invalid` or `chain_not_allowed`.
     fn account_of(&self, message: &UnverifiedMessage<'_>) -> Result<Account, Refusal>;
 
-    /// Verifies a signature over the received bytes.
+    /// Verifies a signature over the received bytes by `account`, which is what
+    /// [`account_of`](Self::account_of) gave for the same text.
     ///
     /// # Errors
-    /// `signature_malformed` before any curve is touched, then `malleable_signature`,
-    /// `signature_mismatch`, or what [`account_of`](Self::account_of) gives.
+    /// `signature_malformed` before any curve is touched, then `malleable_signature` or
+    /// `signature_mismatch`.
+    fn verify_by(
+        &self,
+        account: &Account,
+        message: &UnverifiedMessage<'_>,
+        evidence: &Evidence<'_>,
+    ) -> Result<VerifiedSigner, Refusal>;
+
+    /// Verifies a signature over the received bytes by the account that the text names.
+    ///
+    /// # Errors
+    /// Those of [`account_of`](Self::account_of) and [`verify_by`](Self::verify_by).
     fn verify(
         &self,
         message: &UnverifiedMessage<'_>,
         evidence: &Evidence<'_>,
-    ) -> Result<VerifiedSigner, Refusal>;
+    ) -> Result<VerifiedSigner, Refusal> {
+        self.verify_by(&self.account_of(message)?, message, evidence)
+    }
 }
 
 /// A key that is proven to have signed a text, and the account that the text named.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct VerifiedSigner {
     key: PublicKey,
+    thumbprint: Thumbprint,
     format: &'static str,
     account: Account,
     subject: String,
@@ -109,18 +124,23 @@ pub struct VerifiedSigner {
 
 impl VerifiedSigner {
     /// For the formats, at the end of their `verify`.
-    pub(in crate::wallet) const fn proven(
+    pub(in crate::wallet) fn proven(
         key: PublicKey,
         format: &'static str,
         account: Account,
         subject: String,
     ) -> Self {
-        Self { key, format, account, subject }
+        Self { thumbprint: key.thumbprint(), key, format, account, subject }
     }
 
     /// The key that signed.
     pub const fn key(&self) -> &PublicKey {
         &self.key
+    }
+
+    /// Its thumbprint.
+    pub const fn thumbprint(&self) -> Thumbprint {
+        self.thumbprint
     }
 
     /// The name of the format that proved it.

@@ -8,7 +8,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use countersign_sdk::account::{Account, ChainId};
+use countersign_sdk::account::{Account, ChainId, KeyAccount};
 use countersign_sdk::key::{Curve, PublicKey};
 
 use super::caip122::{self, Profile, UnverifiedMessage};
@@ -41,7 +41,7 @@ impl WalletFormat for RawKey {
 
     fn canonical_account(&self, account: &Account) -> Result<Account, Refusal> {
         match account {
-            Account::Key(did) => provable(did).map(|_| account.clone()),
+            Account::Key(_) => Ok(account.clone()),
             Account::Chain(_) => Err(other_namespace(self.name(), account)),
         }
     }
@@ -56,51 +56,42 @@ impl WalletFormat for RawKey {
 
     fn subject_of(&self, account: &Account) -> Result<String, Refusal> {
         match account {
-            Account::Key(did) => Ok(did.clone()),
+            Account::Key(key) => Ok(key.did().to_owned()),
             Account::Chain(_) => Err(other_namespace(self.name(), account)),
         }
     }
 
     fn spelling<'a>(&self, account: &'a Account) -> Option<Spelling<'a>> {
         match account {
-            Account::Key(did) => Some(Spelling { address: did, chain_id: None }),
+            Account::Key(key) => Some(Spelling { address: key.did(), chain_id: None }),
             Account::Chain(_) => None,
         }
     }
 
     fn account_of(&self, message: &UnverifiedMessage<'_>) -> Result<Account, Refusal> {
-        let did = message.fields().address;
-        provable(did).map(|_| Account::Key(did.to_owned()))
+        KeyAccount::parse(message.fields().address).map(Account::Key).map_err(|_| {
+            Refusal::new(
+                Reason::AccountInvalid,
+                "an account of the format key is the did:key of an Ed25519 or secp256k1 key",
+            )
+        })
     }
 
-    fn verify(
+    fn verify_by(
         &self,
+        account: &Account,
         message: &UnverifiedMessage<'_>,
         evidence: &Evidence<'_>,
     ) -> Result<VerifiedSigner, Refusal> {
+        let Account::Key(signer) = account else {
+            return Err(other_namespace(self.name(), account));
+        };
         let signature = decode_signature(evidence.signature)
             .ok_or_else(|| malformed_signature("a signature is 64 bytes in base64url or 0x hex"))?;
-        let did = message.fields().address;
-        let key = provable(did)?;
+        let key = signer.key();
         key.verify_wallet(message.text().as_bytes(), &signature).map_err(refused_signature)?;
-        let account = Account::Key(did.to_owned());
-        Ok(VerifiedSigner::proven(key, self.name(), account, did.to_owned()))
-    }
-}
-
-/// The key of a `did:key` that may prove itself: not P-256, and in its one spelling.
-fn provable(did: &str) -> Result<PublicKey, Refusal> {
-    let invalid = || {
-        Refusal::new(
-            Reason::AccountInvalid,
-            "an account of the format key is the did:key of an Ed25519 or secp256k1 key",
-        )
-    };
-    let key = PublicKey::from_did_key(did).map_err(|_| invalid())?;
-    // `to_did_key` knows the provable curves alone, and writes the canonical text.
-    match key.to_did_key() {
-        Some(canonical) if canonical == did => Ok(key),
-        Some(_) | None => Err(invalid()),
+        let subject = signer.did().to_owned();
+        Ok(VerifiedSigner::proven(key.clone(), self.name(), account.clone(), subject))
     }
 }
 

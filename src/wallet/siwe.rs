@@ -121,12 +121,12 @@ impl WalletFormat for Siwe {
         named(message.fields().chain_id.unwrap_or_default(), address)
     }
 
-    fn verify(
+    fn verify_by(
         &self,
+        account: &Account,
         message: &UnverifiedMessage<'_>,
         evidence: &Evidence<'_>,
     ) -> Result<VerifiedSigner, Refusal> {
-        let account = self.account_of(message)?;
         let key = recover(message.text(), evidence.signature)?;
         let address = message.fields().address;
         if address_bytes(address) != Some(address_of(&key)) {
@@ -135,8 +135,8 @@ impl WalletFormat for Siwe {
                 "the signature was not made by the message's account over exactly this message",
             ));
         }
-        let subject = self.subject_of(&account)?;
-        Ok(VerifiedSigner::proven(key, self.name(), account, subject))
+        let subject = self.subject_of(account)?;
+        Ok(VerifiedSigner::proven(key, self.name(), account.clone(), subject))
     }
 }
 

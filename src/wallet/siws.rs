@@ -114,12 +114,12 @@ impl WalletFormat for Siws {
         named(cluster, address)
     }
 
-    fn verify(
+    fn verify_by(
         &self,
+        account: &Account,
         message: &UnverifiedMessage<'_>,
         evidence: &Evidence<'_>,
     ) -> Result<VerifiedSigner, Refusal> {
-        let account = self.account_of(message)?;
         let address = message.fields().address;
         let bytes = address_bytes(address).ok_or_else(invalid_address)?;
         let signatures = decode_signature(evidence.signature);
@@ -131,8 +131,8 @@ impl WalletFormat for Siws {
         for signature in signatures.iter().flatten() {
             match verify_any(&key, &bytes, message, signature) {
                 Ok(()) => {
-                    let subject = self.subject_of(&account)?;
-                    return Ok(VerifiedSigner::proven(key, self.name(), account, subject));
+                    let subject = self.subject_of(account)?;
+                    return Ok(VerifiedSigner::proven(key, self.name(), account.clone(), subject));
                 }
                 Err(error) => refusal = error,
             }

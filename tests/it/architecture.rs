@@ -26,7 +26,7 @@ const SDK_FLOORS: &[&[&str]] =
 /// Libraries that belong to some places only: the crate, and the paths that may name it.
 const PLACES: &[(&str, &[&str])] = &[
     ("axum", &["src/http/", "src/app.rs", "sdk/src/resource/layer", "sdk/src/resource/metadata"]),
-    ("dashmap", &["sdk/src/proof/replay.rs"]),
+    ("dashmap", &["sdk/src/proof/replay.rs", "sdk/src/resource/used_proofs.rs"]),
     ("k256", &["sdk/src/key/"]),
     ("secp256k1", &["sdk/src/key/"]),
     ("ed25519_dalek", &["sdk/src/key/"]),

@@ -20,7 +20,7 @@ fn granted() -> String {
 
 fn text(account: &Account, session_key: bool) -> String {
     let (name, address, chain) = match account {
-        Account::Key(did) => ("key", did.as_str(), ""),
+        Account::Key(key) => ("key", key.did(), ""),
         Account::Chain(account) if account.chain().namespace() == "solana" => {
             ("Solana account", account.address(), "Chain ID: mainnet\n")
         }

@@ -17,6 +17,19 @@ impl PublicKey {
     /// [`KeyError`]: another method or multibase, a fragment, another key type (P-256 and X25519
     /// included: they are no proven keys), a wrong length, or a point that is none.
     pub fn from_did_key(did: &str) -> Result<Self, KeyError> {
+        Self::read_did_key(did, Self::from_ed25519_bytes)
+    }
+
+    /// The same for a key that verifies a signature next, and is dropped if that fails: whether an
+    /// Ed25519 key is a point is left to the verification.
+    pub(crate) fn did_key_to_verify_with(did: &str) -> Result<Self, KeyError> {
+        Self::read_did_key(did, Self::ed25519_to_verify_with)
+    }
+
+    fn read_did_key(
+        did: &str,
+        ed25519: fn(&[u8]) -> Result<Self, KeyError>,
+    ) -> Result<Self, KeyError> {
         if did.len() > MAX_DID_BYTES {
             return Err(KeyError::Encoding("a did:key of more than 128 characters"));
         }
@@ -27,7 +40,7 @@ impl PublicKey {
             .into_vec()
             .map_err(|_| KeyError::Encoding("the did:key is not base58btc"))?;
         if let Some(key) = bytes.strip_prefix(&ED25519_PUB) {
-            Self::from_ed25519_bytes(key)
+            ed25519(key)
         } else if let Some(key) = bytes.strip_prefix(&SECP256K1_PUB) {
             if key.len() != 33 {
                 return Err(KeyError::Encoding("a secp256k1 did:key holds 33 bytes"));

@@ -13,7 +13,11 @@ fn reference(key: &[u8; 32], message: &[u8], signature: &[u8; 64]) -> bool {
 }
 
 fn ours(key: &[u8; 32], message: &[u8], signature: &[u8; 64]) -> bool {
-    Key::from_bytes(key).is_ok_and(|key| key.verify_strict(message, signature).is_ok())
+    let verifies = |key: Key| key.verify_strict(message, signature).is_ok();
+    let verdict = Key::from_bytes(key).is_ok_and(verifies);
+    // A key that was not looked at beforehand comes to the same.
+    assert_eq!(verdict, Key::to_verify_with(key).is_ok_and(verifies));
+    verdict
 }
 
 /// Both encodings of each small y, and the encodings that are not canonical.

@@ -52,13 +52,24 @@ impl ReceivedJwk<'_> {
 
     /// The key, once the type, the curve and the coordinates have been found right.
     pub(crate) fn to_public_key(&self) -> Result<PublicKey, KeyError> {
+        self.read(PublicKey::from_ed25519_bytes)
+    }
+
+    /// The same for a key that verifies a signature next, and is dropped if that fails: whether an
+    /// Ed25519 key is a point is left to the verification.
+    pub(crate) fn to_verify_with(&self) -> Result<PublicKey, KeyError> {
+        self.read(PublicKey::ed25519_to_verify_with)
+    }
+
+    fn read(
+        &self,
+        ed25519: fn(&[u8]) -> Result<PublicKey, KeyError>,
+    ) -> Result<PublicKey, KeyError> {
         if self.is_private() {
             return Err(KeyError::PrivateKey);
         }
         match (self.kty.as_deref(), self.crv.as_deref()) {
-            (Some("OKP"), Some("Ed25519")) => {
-                PublicKey::from_ed25519_bytes(&coordinate(self.x.as_deref())?)
-            }
+            (Some("OKP"), Some("Ed25519")) => ed25519(&coordinate(self.x.as_deref())?),
             (Some("EC"), Some("P-256")) => self.to_ec(Curve::P256),
             (Some("EC"), Some("secp256k1")) => self.to_ec(Curve::Secp256k1),
             _ => Err(KeyError::Unsupported),

@@ -65,6 +65,12 @@ impl PublicKey {
         Ok(Self(Repr::Ed25519(ed25519::Key::from_bytes(bytes)?)))
     }
 
+    /// An Ed25519 key that leaves this crate only after it has verified a signature; see
+    /// [`ed25519::Key::to_verify_with`].
+    pub(super) fn ed25519_to_verify_with(bytes: &[u8]) -> Result<Self, KeyError> {
+        Ok(Self(Repr::Ed25519(ed25519::Key::to_verify_with(bytes)?)))
+    }
+
     /// A P-256 or secp256k1 key from its SEC 1 bytes, compressed (33) or uncompressed (65).
     ///
     /// # Errors

@@ -9,11 +9,14 @@ use async_trait::async_trait;
 use aws_lc_rs::agreement::{ECDH_P256, PrivateKey};
 use aws_lc_rs::encoding::{AsBigEndian, EcPrivateKeyBin};
 use aws_lc_rs::rand::SystemRandom;
-use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair};
+use aws_lc_rs::signature::{
+    ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair,
+};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use ed25519_dalek::SigningKey as Ed25519Key;
 use ed25519_dalek::pkcs8::{DecodePrivateKey, EncodePrivateKey};
-use ed25519_dalek::{Signer as _, SigningKey as Ed25519Key};
+use k256::ecdsa::signature::Signer as _;
 use k256::ecdsa::{Signature as EcdsaSignature, SigningKey as Secp256k1Key};
 use k256::pkcs8::{LineEnding, SecretDocument};
 use serde::Deserialize;
@@ -66,7 +69,7 @@ pub struct InMemorySigner {
 }
 
 enum Secret {
-    Ed25519(Ed25519Key),
+    Ed25519 { key: Ed25519Key, pair: Box<Ed25519KeyPair> },
     Secp256k1(Secp256k1Key),
     P256 { scalar: Zeroizing<[u8; 32]>, pair: Box<EcdsaKeyPair> },
 }
@@ -98,8 +101,10 @@ impl InMemorySigner {
         let (secret, public) = match curve {
             Curve::Ed25519 => {
                 let key = Ed25519Key::from_bytes(bytes);
-                let public = PublicKey::from_ed25519_bytes(key.verifying_key().as_bytes());
-                (Secret::Ed25519(key), public)
+                let pair = Ed25519KeyPair::from_seed_unchecked(bytes);
+                let pair = Box::new(pair.map_err(|_| out_of_range)?);
+                let public = PublicKey::from_ed25519_bytes(pair.public_key().as_ref());
+                (Secret::Ed25519 { key, pair }, public)
             }
             Curve::Secp256k1 => {
                 let key = Secp256k1Key::from_slice(bytes).map_err(|_| out_of_range)?;
@@ -195,7 +200,7 @@ impl InMemorySigner {
     fn to_document(&self) -> Result<SecretDocument, SecretKeyError> {
         let failed = SecretKeyError::Encoding("the key could not be encoded");
         match &self.secret {
-            Secret::Ed25519(key) => key.to_pkcs8_der().map_err(|_| failed),
+            Secret::Ed25519 { key, .. } => key.to_pkcs8_der().map_err(|_| failed),
             Secret::Secp256k1(key) => key.to_pkcs8_der().map_err(|_| failed),
             Secret::P256 { pair, .. } => {
                 let der = pair.to_pkcs8v1().map_err(|_| failed)?;
@@ -207,7 +212,7 @@ impl InMemorySigner {
     /// The 32 secret bytes, for the wallet formats that sign something else than a JWS.
     pub fn secret_bytes(&self) -> Zeroizing<[u8; 32]> {
         Zeroizing::new(match &self.secret {
-            Secret::Ed25519(key) => key.to_bytes(),
+            Secret::Ed25519 { key, .. } => key.to_bytes(),
             Secret::Secp256k1(key) => key.to_bytes().into(),
             Secret::P256 { scalar, .. } => **scalar,
         })
@@ -220,7 +225,7 @@ impl InMemorySigner {
     pub fn sign_now(&self, message: &[u8]) -> Result<Vec<u8>, SignerError> {
         let refused = || SignerError("the curve library refused".to_owned());
         match &self.secret {
-            Secret::Ed25519(key) => Ok(key.sign(message).to_bytes().to_vec()),
+            Secret::Ed25519 { pair, .. } => Ok(pair.sign(message).as_ref().to_vec()),
             Secret::Secp256k1(key) => {
                 let signature: EcdsaSignature = key.try_sign(message).map_err(|_| refused())?;
                 Ok(signature.normalize_s().to_vec())

@@ -258,7 +258,7 @@ pub(crate) fn check_by(
     let known = known.filter(|known| jwk.names(&known.key));
     let key = match known {
         Some(known) => Arc::clone(&known.key),
-        None => Arc::new(jwk.to_public_key().map_err(DpopError::Key)?),
+        None => Arc::new(jwk.to_verify_with().map_err(DpopError::Key)?),
     };
     let claims: Claims<'_> = object(&jws.payload).map_err(|_| {
         JwsError::Malformed("jti, htm, htu must be texts and iat whole seconds, each there once")

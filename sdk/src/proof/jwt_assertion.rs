@@ -173,8 +173,7 @@ pub fn check(
             "iss, sub, aud, jti must be texts, iat and exp whole seconds, each there once",
         )
     })?;
-    let key = PublicKey::from_did_key(&claims.iss).map_err(AssertionError::Key)?;
-    let account = Account::of_key(&key).ok_or(AssertionError::Key(KeyError::Unsupported))?;
+    let key = PublicKey::did_key_to_verify_with(&claims.iss).map_err(AssertionError::Key)?;
     if claims.sub != claims.iss {
         return Err(AssertionError::Subject);
     }
@@ -187,6 +186,7 @@ pub fn check(
     let retain_until = check_times(&claims, expected)?;
     key.verify(algorithm, jws.signing_input, &jws.signature)
         .map_err(|_| AssertionError::Signature)?;
+    let account = Account::of_key(&key).ok_or(AssertionError::Key(KeyError::Unsupported))?;
     Ok(VerifiedAssertion {
         replay_key: ReplayKey::of_jti("assertion", &key.thumbprint(), &claims.jti),
         scope: claims.scope,

@@ -129,7 +129,7 @@ impl<'a> BoundMessage<'a> {
     /// # Errors
     /// What the format's `verify` gives.
     pub fn verify(&self, evidence: &Evidence<'_>) -> Result<VerifiedSigner, Refusal> {
-        self.format.verify(&self.message, evidence)
+        self.format.verify_by(&self.account, &self.message, evidence)
     }
 
     /// The text.
