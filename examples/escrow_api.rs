@@ -8,9 +8,6 @@
 //! how many there are, connections have no time limits, the body of a request is not signed (what
 //! carries it must be TLS to the end), and the difference of 403 and 404 tells which escrows exist.
 //!
-//! For its first 65 seconds it asks each client for a nonce (RFC 9449 §9), since it does not know
-//! which proofs were used before it started.
-//!
 //! `cargo run --example escrow_api`, with `countersign serve` beside it.
 #![expect(clippy::print_stdout, reason = "a program for people")]
 

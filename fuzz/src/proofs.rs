@@ -25,7 +25,7 @@ const NEVER: [&str; 5] = ["crit", "b64", "zip", "jku", "x5u"];
 struct OneNonce(bool);
 
 impl NonceCheck for OneNonce {
-    fn required(&self) -> bool {
+    fn required(&self, _made_at: Timestamp) -> bool {
         self.0
     }
 

@@ -110,7 +110,7 @@ pub struct ProofNonces<'a> {
 }
 
 impl NonceCheck for ProofNonces<'_> {
-    fn required(&self) -> bool {
+    fn required(&self, _made_at: Timestamp) -> bool {
         self.required
     }
 

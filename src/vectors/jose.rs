@@ -26,7 +26,7 @@ struct CaseNonce<'a> {
 }
 
 impl NonceCheck for CaseNonce<'_> {
-    fn required(&self) -> bool {
+    fn required(&self, _made_at: Timestamp) -> bool {
         self.required
     }
 

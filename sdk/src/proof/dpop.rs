@@ -64,8 +64,8 @@ pub enum TokenBinding {
 
 /// Judges the `nonce` of a proof (RFC 9449 §8, §9).
 pub trait NonceCheck {
-    /// Whether a proof without nonce is refused.
-    fn required(&self) -> bool;
+    /// Whether a proof of this `iat` is refused without a nonce.
+    fn required(&self, made_at: Timestamp) -> bool;
 
     /// Whether this nonce is one of the server's and within its time.
     fn accepts(&self, nonce: &str, now: Timestamp) -> bool;
@@ -272,7 +272,7 @@ pub(crate) fn check_by(
     // 4. A current nonce. After the signature, so that only a key's holder is told to retry.
     let nonce_fits = match claims.nonce.as_deref() {
         Some(nonce) => expected.nonce.accepts(nonce, expected.now),
-        None => !expected.nonce.required(),
+        None => !expected.nonce.required(Timestamp::from_unix(claims.iat)),
     };
     if !nonce_fits {
         return Err(DpopError::Nonce);

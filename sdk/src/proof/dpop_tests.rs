@@ -9,7 +9,7 @@ const NOW: Timestamp = Timestamp::from_unix(1_000_000);
 struct Nonces(bool);
 
 impl NonceCheck for Nonces {
-    fn required(&self) -> bool {
+    fn required(&self, _made_at: Timestamp) -> bool {
         self.0
     }
 

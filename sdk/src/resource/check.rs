@@ -227,7 +227,7 @@ impl ResourceServer {
     ) -> Result<(VerifiedProof, bool), AccessError> {
         let target_uri = TargetUri::at(&self.0.policy.public_base, request.path())
             .map_err(|_| AccessError::MalformedTarget)?;
-        let nonce = self.0.nonces.judge(now);
+        let nonce = self.0.nonces.judge();
         let expected = dpop::Expected {
             method: request.method,
             target_uri: &target_uri,

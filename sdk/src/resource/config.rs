@@ -209,11 +209,11 @@ impl ResourceConfig {
     /// Whether the [`replay_store`](Self::replay_store) keeps what it was told when this process
     /// ends: false by default, and true only with such a store.
     ///
-    /// Memory forgets which proofs were used, and they stay within their time for a while. So for
-    /// the first 65 seconds of a server (the proof window and its skew), every proof must carry a
-    /// nonce of it: others are answered `use_dpop_nonce` with one, and a client that retries as
-    /// RFC 9449 §9 demands notices nothing. One that does not is shut out for that time. Several
-    /// processes behind one URL, whose nonces are their own, want a store and this setting.
+    /// Memory forgets which proofs were used, and they stay within their time for a while. So a
+    /// proof whose `iat` lies before this server began must carry a nonce of it: it is answered
+    /// `use_dpop_nonce` with one, and a client that retries as RFC 9449 §9 demands notices nothing.
+    /// What remains is a proof that was dated ahead, by 5 seconds at most unless the window says
+    /// otherwise. Several processes behind one URL want a store and this setting.
     #[must_use]
     pub const fn replays_survive_restart(mut self, survive: bool) -> Self {
         self.replays_survive_restart = survive;
@@ -243,7 +243,7 @@ impl ResourceConfig {
         let public_base = noted(&mut faults, self.public_base());
         let metadata_url = noted(&mut faults, self.own_metadata_url());
         let source = noted(&mut faults, self.own_key_source());
-        let nonces = Nonces::generate(self.nonce_required_until(), &*self.entropy);
+        let nonces = Nonces::generate(self.nonce_required_before(), &*self.entropy);
         let nonces = noted(&mut faults, nonces.map_err(|error| error.to_string()));
         let (Some(public_base), Some(metadata_url), Some(source), Some(nonces), true) =
             (public_base, metadata_url, source, nonces, faults.is_empty())
@@ -277,14 +277,14 @@ impl ResourceConfig {
         }))
     }
 
-    /// Until when a proof needs a nonce: always, or as long as one could be of the time before.
-    fn nonce_required_until(&self) -> Timestamp {
+    /// Which proofs need a nonce: all, or those of the time before.
+    fn nonce_required_before(&self) -> Timestamp {
         if self.requires_nonce {
             Timestamp::from_unix(u64::MAX)
         } else if self.replays_survive_restart {
             Timestamp::default()
         } else {
-            self.window.retention(self.clock.now())
+            self.clock.now()
         }
     }
 

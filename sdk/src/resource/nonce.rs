@@ -2,8 +2,8 @@
 //!
 //! They are distinct from the issuer's. A client that was given one must use one from then on, so a
 //! proof whose nonce we do not know is refused even where none is required. They die with the
-//! process, so a proof that carries one was not used before the process began: as long as an older
-//! proof could still be within its time, a nonce is required everywhere. RFC 9449 §9.
+//! process, so a proof that carries one was not used before the process began; one that was made
+//! before then, and may have been used, needs one. RFC 9449 §9.
 
 use std::cell::Cell;
 
@@ -19,17 +19,17 @@ const LIFETIME: u64 = 120;
 #[derive(Debug)]
 pub(super) struct Nonces {
     mint: NonceMint,
-    /// The last second at which a proof without a nonce is refused.
-    required_until: Timestamp,
+    /// A proof that was made before this moment is refused without a nonce.
+    required_before: Timestamp,
 }
 
 impl Nonces {
-    /// Under a new key. A proof needs a nonce up to `required_until`.
+    /// Under a new key. A proof made before `required_before` needs a nonce.
     pub(super) fn generate(
-        required_until: Timestamp,
+        required_before: Timestamp,
         entropy: &dyn Entropy,
     ) -> Result<Self, EntropyError> {
-        Ok(Self { mint: NonceMint::generate(entropy)?, required_until })
+        Ok(Self { mint: NonceMint::generate(entropy)?, required_before })
     }
 
     pub(super) fn fresh(
@@ -41,16 +41,14 @@ impl Nonces {
     }
 
     /// Judges the nonce of one proof.
-    pub(super) fn judge(&self, now: Timestamp) -> NonceJudge<'_> {
-        let required = now <= self.required_until;
-        NonceJudge { nonces: self, required, expires_at: Cell::new(None) }
+    pub(super) const fn judge(&self) -> NonceJudge<'_> {
+        NonceJudge { nonces: self, expires_at: Cell::new(None) }
     }
 }
 
 /// Judges one proof's nonce, and remembers how long it has left.
 pub(super) struct NonceJudge<'a> {
     nonces: &'a Nonces,
-    required: bool,
     expires_at: Cell<Option<Timestamp>>,
 }
 
@@ -63,8 +61,8 @@ impl NonceJudge<'_> {
 }
 
 impl NonceCheck for NonceJudge<'_> {
-    fn required(&self) -> bool {
-        self.required
+    fn required(&self, made_at: Timestamp) -> bool {
+        made_at < self.nonces.required_before
     }
 
     fn accepts(&self, nonce: &str, now: Timestamp) -> bool {

@@ -129,7 +129,7 @@ fn bound_to(token: &str) -> Option<String> {
 struct AnyNonce;
 
 impl NonceCheck for AnyNonce {
-    fn required(&self) -> bool {
+    fn required(&self, _made_at: Timestamp) -> bool {
         false
     }
 

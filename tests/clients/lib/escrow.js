@@ -26,7 +26,7 @@ export async function startEscrow(issuer, port = 0) {
 
 /**
  * A call as a good client makes it: the token, a fresh proof for exactly this request, and the API's latest nonce;
- * once more where the API demands another (RFC 9449 §9), as it does in its first 65 seconds.
+ * once more where the API demands another (RFC 9449 §9), as it does for proofs from before it started.
  */
 export async function call(api, route, { key, token, body }) {
   const once = async () => {
