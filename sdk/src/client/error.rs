@@ -70,6 +70,14 @@ pub enum ClientError {
     /// The key names no account (P-256), so it cannot sign in.
     #[error("this key names no account: a P-256 key signs requests, it does not sign in")]
     Unprovable,
+    /// The token could not be renewed a moment ago; the issuer is not asked again at once.
+    #[error("the token was not renewed, and is not tried again for {seconds} s: {cause}")]
+    RenewalPaused {
+        /// Seconds until the next attempt.
+        seconds: u64,
+        /// Why the last attempt failed.
+        cause: String,
+    },
     /// The token has ended, and a person has to sign before there is another.
     #[error("the session has ended: sign in again")]
     SignInRequired,

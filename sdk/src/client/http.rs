@@ -92,6 +92,11 @@ impl Http {
         }
     }
 
+    /// Now, by our own clock: for how long ago something happened here.
+    pub(super) fn local_now(&self) -> Timestamp {
+        self.0.clock.now()
+    }
+
     /// The latest nonce of the server at `origin`.
     pub(crate) fn nonce_of(&self, origin: &str) -> Option<String> {
         self.peers().get(origin).and_then(|peer| peer.nonce.clone())
