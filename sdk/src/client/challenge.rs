@@ -8,34 +8,43 @@
 //!
 //! Specs: protocol.md §3, EIP-4361, CAIP-122, EIP-5573, RFC 9278.
 
-use std::collections::BTreeMap;
+use std::str::Split;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use serde::{Deserialize, Serialize};
+use ::time::OffsetDateTime;
+use ::time::format_description::well_known::Rfc3339;
 
+use super::in_memory::is_checksummed;
+use super::recap::{self, Grant};
 use crate::account::Account;
 use crate::key::Thumbprint;
+use crate::time::Timestamp;
 
 /// The longest text read, in bytes.
 const MAX_BYTES: usize = 8192;
-/// The labels of the lines after the statement; each may stand once.
-const LABELS: [&str; 9] = [
+/// The lengths of a nonce, in characters.
+const NONCE: std::ops::RangeInclusive<usize> = 8..=128;
+/// Seconds by which `Issued At` may differ from now, by the issuer's clock.
+const MAX_SKEW: u64 = 600;
+/// The longest time that a signature may open, in seconds: a year, the most that an issuer of this
+/// project can be told to ask for.
+const MAX_LIFE: u64 = 366 * 24 * 3600;
+/// The labels of the lines after the statement, in their order. A key has no chain.
+const LABELS: [&str; 7] = [
     "URI: ",
     "Version: ",
     "Chain ID: ",
     "Nonce: ",
     "Issued At: ",
     "Expiration Time: ",
-    "Not Before: ",
-    "Request ID: ",
     "Resources:",
 ];
+/// The longest name of a network, in characters.
+const MAX_NAME: usize = 32;
 /// Solana's networks: the CAIP-2 reference and the name that wallets show.
 const SOLANA_NETWORKS: [(&str, &str); 3] = [
     ("5eykt4UsFv8P8NJdTREpY1vzqKqZKvdp", "mainnet"),
     ("EtWTRABZaYq6iMfeYKouRu166VU2xqa1", "devnet"),
-    ("4uhcVJyU9pJkvQyS88uRDiswHScSGkcz", "testnet"),
+    ("4uhcVJyU9pJkvQyS88uRDiswHXSCkY3z", "testnet"),
 ];
 
 /// Why a challenge was not signed.
@@ -57,6 +66,9 @@ pub enum ChallengeError {
     /// `Resources` names another key than ours, or a key where none is to be named.
     #[error("it would hand the session to another key than ours")]
     SessionKey,
+    /// The statement does not end in the sentence of what is granted, or states another grant.
+    #[error("its statement does not say what it grants")]
+    Statement,
     /// The ReCap grants a scope that was not asked for.
     #[error("it grants {0:?}, which was not asked for")]
     Scope(String),
@@ -82,6 +94,8 @@ pub struct Expected<'a> {
     pub scope: Option<&'a str>,
     /// The nonce beside the text, in the issuer's answer.
     pub nonce: &'a str,
+    /// Now, by the issuer's clock.
+    pub now: Timestamp,
 }
 
 /// Checks a challenge's text.
@@ -96,20 +110,50 @@ pub fn check(text: &str, expected: &Expected<'_>) -> Result<(), ChallengeError> 
         .strip_prefix(&header)
         .ok_or_else(|| differs("first line", &header, message.header))?;
     check_account(&message, network, expected.account)?;
-    same("URI", expected.issuer, message.field("URI: "))?;
-    same("Version", "1", message.field("Version: "))?;
-    same("Nonce", expected.nonce, message.field("Nonce: "))?;
-    if message.field("Issued At: ").is_none() || message.field("Expiration Time: ").is_none() {
-        return Err(ChallengeError::Shape("it has no times"));
+    same("URI", expected.issuer, Some(message.uri))?;
+    same("Version", "1", Some(message.version))?;
+    same("Nonce", expected.nonce, Some(message.nonce))?;
+    let fits = |b: u8| b.is_ascii_alphanumeric();
+    if !NONCE.contains(&message.nonce.len()) || !message.nonce.bytes().all(fits) {
+        return Err(ChallengeError::Shape("its nonce is not 8 to 128 letters and digits"));
     }
-    check_resources(&message.resources, expected)
+    check_times(&message, expected.now)?;
+    check_resources(&message, expected)
+}
+
+fn check_times(message: &Message<'_>, now: Timestamp) -> Result<(), ChallengeError> {
+    let (issued, expires) = (moment(message.issued_at)?, moment(message.expires_at)?);
+    if issued.since(now).max(now.since(issued)) > MAX_SKEW {
+        return Err(ChallengeError::Shape("it was not issued within ten minutes of now"));
+    }
+    if expires <= now || expires.since(now) > MAX_LIFE {
+        return Err(ChallengeError::Shape("it ends in the past, or in more than a year"));
+    }
+    Ok(())
+}
+
+/// A time in whole seconds of UTC, as the issuer writes it.
+fn moment(text: &str) -> Result<Timestamp, ChallengeError> {
+    let parsed = OffsetDateTime::parse(text, &Rfc3339).ok();
+    let seconds = parsed.and_then(|moment| u64::try_from(moment.unix_timestamp()).ok());
+    seconds
+        .map(Timestamp::from_unix)
+        // Written again it is the same text, so there are no two spellings.
+        .filter(|moment| moment.to_string() == text)
+        .ok_or(ChallengeError::Shape("its times are not whole seconds of RFC 3339 in UTC"))
 }
 
 /// The text, split into its lines.
 struct Message<'a> {
     header: &'a str,
     address: &'a str,
-    fields: BTreeMap<&'static str, &'a str>,
+    statement: &'a str,
+    uri: &'a str,
+    version: &'a str,
+    chain_id: Option<&'a str>,
+    nonce: &'a str,
+    issued_at: &'a str,
+    expires_at: &'a str,
     resources: Vec<&'a str>,
 }
 
@@ -118,8 +162,8 @@ impl<'a> Message<'a> {
         if text.len() > MAX_BYTES {
             return Err(ChallengeError::Shape("it is longer than 8192 bytes"));
         }
-        if text.chars().any(|c| c != '\n' && c.is_control()) {
-            return Err(ChallengeError::Shape("it holds a control character"));
+        if !text.bytes().all(|b| b == b'\n' || b == b' ' || b.is_ascii_graphic()) {
+            return Err(ChallengeError::Shape("it holds more than printable ASCII"));
         }
         let mut lines = text.split('\n');
         let mut next = || lines.next().unwrap_or_default();
@@ -132,38 +176,56 @@ impl<'a> Message<'a> {
         if LABELS.iter().any(|label| statement.starts_with(label)) {
             return Err(ChallengeError::Shape("the statement reads like a field"));
         }
-        let (fields, resources) = fields(lines)?;
-        Ok(Self { header, address, fields, resources })
-    }
-
-    fn field(&self, label: &str) -> Option<&'a str> {
-        self.fields.get(label).copied()
+        let mut lines = Lines { next: lines.next(), rest: lines };
+        Ok(Self {
+            header,
+            address,
+            statement,
+            uri: lines.field("URI: ")?,
+            version: lines.field("Version: ")?,
+            chain_id: lines.optional("Chain ID: "),
+            nonce: lines.field("Nonce: ")?,
+            issued_at: lines.field("Issued At: ")?,
+            expires_at: lines.field("Expiration Time: ")?,
+            resources: lines.resources()?,
+        })
     }
 }
 
-type Fields<'a> = (BTreeMap<&'static str, &'a str>, Vec<&'a str>);
+/// The labelled lines, taken in their one order.
+struct Lines<'a> {
+    next: Option<&'a str>,
+    rest: Split<'a, char>,
+}
 
-/// The labelled lines, each at most once, and the list under `Resources:`, which ends the text.
-fn fields<'a>(lines: impl Iterator<Item = &'a str>) -> Result<Fields<'a>, ChallengeError> {
-    let mut fields = BTreeMap::new();
-    let mut resources = Vec::new();
-    for line in lines {
-        if fields.contains_key("Resources:") {
-            let entry = line.strip_prefix("- ");
-            resources.push(entry.ok_or(ChallengeError::Shape("a line follows the resources"))?);
-            continue;
+impl<'a> Lines<'a> {
+    fn optional(&mut self, label: &str) -> Option<&'a str> {
+        let value = self.next?.strip_prefix(label)?;
+        self.next = self.rest.next();
+        Some(value)
+    }
+
+    fn field(&mut self, label: &str) -> Result<&'a str, ChallengeError> {
+        let fault = "its fields are not those of an issuer, each once and in their order";
+        self.optional(label).ok_or(ChallengeError::Shape(fault))
+    }
+
+    /// The list that ends the text, if there is one.
+    fn resources(mut self) -> Result<Vec<&'a str>, ChallengeError> {
+        let mut resources = Vec::new();
+        if self.next.is_none() {
+            return Ok(resources);
         }
-        let label = LABELS.into_iter().find(|label| line.starts_with(label));
-        let label = label.ok_or(ChallengeError::Shape("a line has no known label"))?;
-        let value = line.strip_prefix(label).unwrap_or_default();
-        if label == "Resources:" && !value.is_empty() {
+        if !self.field("Resources:")?.is_empty() || self.next.is_none() {
             return Err(ChallengeError::Shape("resources stand on lines of their own"));
         }
-        if fields.insert(label, value).is_some() {
-            return Err(ChallengeError::Shape("a line stands there twice"));
+        while let Some(line) = self.next {
+            let entry = line.strip_prefix("- ");
+            resources.push(entry.ok_or(ChallengeError::Shape("a line follows the resources"))?);
+            self.next = self.rest.next();
         }
+        Ok(resources)
     }
-    Ok((fields, resources))
 }
 
 /// The account's network, address and chain, each where its namespace writes it.
@@ -172,7 +234,7 @@ fn check_account(
     network: &str,
     account: &Account,
 ) -> Result<(), ChallengeError> {
-    let chain_id = message.field("Chain ID: ");
+    let chain_id = message.chain_id;
     let Account::Chain(account) = account else {
         same("first line's end", "key:", Some(network))?;
         same("account", &account.to_string(), Some(message.address))?;
@@ -185,8 +247,10 @@ fn check_account(
     match namespace {
         "eip155" => {
             same("first line's end", "Ethereum account:", Some(network))?;
-            // The issuer writes the checksum of EIP-55, which is a matter of case alone.
-            if !message.address.eq_ignore_ascii_case(account.address()) {
+            // The issuer writes the checksum of EIP-55, which is a matter of case alone: ours may
+            // lack it, the text's may not.
+            let is_ours = message.address.eq_ignore_ascii_case(account.address());
+            if !is_ours || !is_checksummed(message.address) {
                 return Err(differs("account", account.address(), message.address));
             }
             same("Chain ID", reference, chain_id)
@@ -200,6 +264,11 @@ fn check_account(
             if names_ours { Ok(()) } else { Err(differs("Chain ID", reference, spelled)) }
         }
         _ => {
+            let is_name = |b: u8| b.is_ascii_alphanumeric() || b == b' ';
+            let name = network.strip_suffix(" account:").unwrap_or_default();
+            if name.is_empty() || name.len() > MAX_NAME || !name.bytes().all(is_name) {
+                return Err(differs("first line's end", "<name> account:", network));
+            }
             same("account", account.address(), Some(message.address))?;
             match chain_id {
                 Some(id) if id != reference && id != account.chain().to_string() => {
@@ -211,10 +280,12 @@ fn check_account(
     }
 }
 
-/// Exactly our session key, if there is one, and then one ReCap.
-fn check_resources(entries: &[&str], expected: &Expected<'_>) -> Result<(), ChallengeError> {
-    let (recap, before) =
-        entries.split_last().ok_or(ChallengeError::Shape("it names no resources"))?;
+/// Exactly our session key, if there is one, and then one ReCap, if anything is granted.
+fn check_resources(message: &Message<'_>, expected: &Expected<'_>) -> Result<(), ChallengeError> {
+    let (recap, before) = match message.resources.split_last() {
+        Some((last, before)) if last.starts_with(recap::PREFIX) => (Some(last), before),
+        Some(_) | None => (None, message.resources.as_slice()),
+    };
     let mut session_keys = 0;
     for entry in before {
         match (Thumbprint::from_uri(entry), expected.session_key) {
@@ -226,53 +297,43 @@ fn check_resources(entries: &[&str], expected: &Expected<'_>) -> Result<(), Chal
     if session_keys != usize::from(expected.session_key.is_some()) {
         return Err(ChallengeError::SessionKey);
     }
-    check_recap(recap, expected)
-}
-
-/// The capabilities of an EIP-5573 ReCap. What this project's issuer writes, and no more.
-#[derive(Deserialize, Serialize)]
-#[serde(deny_unknown_fields)]
-struct Recap {
-    att: BTreeMap<String, BTreeMap<String, [Unrestricted; 1]>>,
-    prf: [(); 0],
-}
-
-/// `{}`: an ability without a caveat.
-#[derive(Deserialize, Serialize)]
-#[serde(deny_unknown_fields)]
-struct Unrestricted {}
-
-fn check_recap(entry: &str, expected: &Expected<'_>) -> Result<(), ChallengeError> {
-    let shape = ChallengeError::Shape("its last resource is not a ReCap in canonical form");
-    let json = entry
-        .strip_prefix("urn:recap:")
-        .and_then(|text| URL_SAFE_NO_PAD.decode(text).ok())
-        .ok_or(shape.clone())?;
-    let recap: Recap = serde_json::from_slice(&json).map_err(|_| shape.clone())?;
-    // Written again it must be the same bytes, so that no member stood there twice.
-    if serde_json::to_vec(&recap).ok() != Some(json) {
-        return Err(shape);
+    match recap {
+        Some(recap) => check_recap(recap, message.statement, expected),
+        None if expected.scope.is_some() => {
+            Err(ChallengeError::Shape("it grants nothing of what was asked for"))
+        }
+        None if message.statement.contains(recap::CLAIM) => Err(ChallengeError::Statement),
+        None => Ok(()),
     }
-    let mut resources = recap.att.iter();
-    let (Some((resource, abilities)), None) = (resources.next(), resources.next()) else {
-        return Err(ChallengeError::Shape("its ReCap names several resources"));
-    };
+}
+
+fn check_recap(
+    entry: &str,
+    statement: &str,
+    expected: &Expected<'_>,
+) -> Result<(), ChallengeError> {
+    let grant = Grant::read(entry).ok_or(ChallengeError::Shape(
+        "its last resource is not the canonical ReCap of scopes on one resource",
+    ))?;
     if let Some(ours) = expected.resource {
-        same("resource", ours, Some(resource))?;
+        same("resource", ours, Some(&grant.resource))?;
     }
-    let Some(asked) = expected.scope else {
-        return Ok(());
-    };
-    for ability in abilities.keys() {
-        let scope = match ability.strip_prefix("oauth/") {
-            Some(plain) => plain.to_owned(),
-            None => ability.replacen('/', ":", 1),
-        };
-        if !asked.split(' ').any(|one| one == scope) {
-            return Err(ChallengeError::Scope(shortened(&scope)));
+    if let Some(asked) = expected.scope {
+        for scope in grant.scopes() {
+            if !asked.split(' ').any(|one| one == scope) {
+                return Err(ChallengeError::Scope(shortened(&scope)));
+            }
         }
     }
-    Ok(())
+    // The sentence last, after a space if anything precedes it, and no other before it.
+    match statement.strip_suffix(&grant.sentence()) {
+        Some(before)
+            if (before.is_empty() || before.ends_with(' ')) && !before.contains(recap::CLAIM) =>
+        {
+            Ok(())
+        }
+        Some(_) | None => Err(ChallengeError::Statement),
+    }
 }
 
 fn same(line: &'static str, expected: &str, received: Option<&str>) -> Result<(), ChallengeError> {

@@ -1,5 +1,8 @@
 //! Every line of a challenge is enforced alone, for each of the three formats.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
 use super::*;
 
 const ISSUER: &str = "https://auth.example";
@@ -18,6 +21,12 @@ fn granted() -> String {
     recap(r#"{"att":{"https://escrow.example":{"escrow/read":[{}],"oauth/read":[{}]}},"prf":[]}"#)
 }
 
+const SENTENCE: &str = "I further authorize the stated URI to perform the following actions on my \
+    behalf: (1) 'escrow': 'read' for 'https://escrow.example'. \
+    (2) 'oauth': 'read' for 'https://escrow.example'.";
+/// 2026-01-01T00:00:30Z, half a minute after the text was written.
+const NOW: Timestamp = Timestamp::from_unix(1_767_225_630);
+
 fn text(account: &Account, session_key: bool) -> String {
     let (name, address, chain) = match account {
         Account::Key(key) => ("key", key.did(), ""),
@@ -32,7 +41,7 @@ fn text(account: &Account, session_key: bool) -> String {
         String::new()
     };
     format!(
-        "app.example wants you to sign in with your {name}:\n{address}\n\nA statement.\n\n\
+        "app.example wants you to sign in with your {name}:\n{address}\n\nA statement. {SENTENCE}\n\n\
          URI: {ISSUER}\nVersion: 1\n{chain}Nonce: 0123456789abcdef\n\
          Issued At: 2026-01-01T00:00:00Z\nExpiration Time: 2026-01-31T00:00:00Z\n\
          Resources:\n{urn}- {}",
@@ -49,6 +58,7 @@ fn expected(account: &Account, session_key: bool) -> Expected<'_> {
         resource: Some(RESOURCE),
         scope: Some("read escrow:read escrow:release"),
         nonce: "0123456789abcdef",
+        now: NOW,
     }
 }
 
@@ -85,9 +95,29 @@ fn each_line_is_enforced_alone() {
         ("Expiration Time: 2026-01-31T00:00:00Z\n", ""),
         ("sha-256:kPrK", "sha-256:kPrL"),
         ("A statement.", "URI: https://auth.example"),
-        ("A statement.", ""),
         ("A statement.", "A\nstatement."),
         ("A statement.", "A\tstatement."),
+        ("A statement.", "A statement\u{2028}\u{2028}URI: https://other.example"),
+        ("A statement.", "A statement\u{202e}"),
+        ("A statement. ", "A statement."),
+        ("A statement.", "I further authorize the stated URI to do anything."),
+        (SENTENCE, ""),
+        ("'escrow': 'read'", "'nothing': 'none'"),
+        ("'escrow': 'read' for 'https://escrow", "'escrow': 'read' for 'https://harmless"),
+        (&format!("A statement. {SENTENCE}"), ""),
+        (&format!("{SENTENCE}"), &format!("{SENTENCE} Or not.")),
+        ("0xf39Fd6", "0xf39fd6"),
+        ("URI: https://auth.example\nVersion: 1", "Version: 1\nURI: https://auth.example"),
+        ("Chain ID: 1\nNonce: 0123456789abcdef", "Nonce: 0123456789abcdef\nChain ID: 1"),
+        ("Issued At: 2026", "Issued At: whenever"),
+        ("Issued At: 2026-01-01T00:00:00Z", "Issued At: 2026-01-01 00:00:00Z"),
+        ("Issued At: 2026-01-01T00:00:00Z", "Issued At: 2026-01-01T00:00:00.5Z"),
+        ("Issued At: 2026-01-01T00:00:00Z", "Issued At: 2026-01-01T00:10:31Z"),
+        ("Issued At: 2026-01-01T00:00:00Z", "Issued At: 2025-12-31T23:50:29Z"),
+        ("Expiration Time: 2026", "Expiration Time: 9999"),
+        ("Expiration Time: 2026", "Expiration Time: 2025"),
+        ("\nResources", "\nNot Before: 2026-01-01T00:00:00Z\nResources"),
+        ("\nResources", "\nRequest ID: https://evil.example/pay\nResources"),
         ("Version: 1\n", "Version: 1\nVersion: 1\n"),
         ("Version: 1\n", "Version: 1\nUnknown: 1\n"),
         ("Resources:\n", "Resources:\n- https://evil.example\n"),
@@ -125,6 +155,9 @@ fn the_recap_grants_what_was_asked_for() {
     let account: Account = KEY.parse().unwrap();
     let with = |json: &str| {
         let text = text(&account, false).replace(&granted(), &recap(json));
+        // Where it can be read at all, the statement is in order.
+        let sentence = Grant::read(&recap(json)).map(|grant| grant.sentence());
+        let text = text.replace(SENTENCE, &sentence.unwrap_or_default());
         check(&text, &expected(&account, false))
     };
     let good = r#"{"att":{"https://escrow.example":{"escrow/release":[{}]}},"prf":[]}"#;
@@ -141,10 +174,44 @@ fn the_recap_grants_what_was_asked_for() {
         r#"{"att":{"https://escrow.example":{"escrow/read":[{}],"escrow/read":[{}]}},"prf":[]}"#,
         r#"{"att": {"https://escrow.example":{"escrow/read":[{}]}},"prf":[]}"#,
         r#"{"att":{},"prf":[]}"#,
+        r#"{"att":{"https://escrow.example":{}},"prf":[]}"#,
+        r#"{"att":{"https://escrow.example":{"escrow:read":[{}]}},"prf":[]}"#,
+        r#"{"att":{"https://escrow.example":{"oauth/escrow:read":[{}]}},"prf":[]}"#,
         r#"{"att":{"a:b":{},"https://escrow.example":{"escrow/read":[{}]}},"prf":[]}"#,
     ] {
         assert!(with(json).is_err(), "{json}");
     }
     let open = Expected { resource: None, scope: None, ..expected(&account, false) };
     assert_eq!(check(&text(&account, false), &open), Ok(()));
+}
+
+#[test]
+fn a_nonce_is_letters_and_digits() {
+    let account: Account = KEY.parse().unwrap();
+    for (nonce, taken) in [
+        ("a".repeat(8), true),
+        ("a".repeat(128), true),
+        ("a".repeat(7), false),
+        ("a".repeat(129), false),
+        (String::new(), false),
+        ("01234567-9".to_owned(), false),
+        ("0123456 \"".to_owned(), false),
+        ("012345678é".to_owned(), false),
+    ] {
+        let text = text(&account, true).replace("0123456789abcdef", &nonce);
+        let expected = Expected { nonce: &nonce, ..expected(&account, true) };
+        assert_eq!(check(&text, &expected).is_ok(), taken, "{nonce}");
+    }
+}
+
+#[test]
+fn a_text_without_a_grant_is_signed_where_none_was_asked_for() {
+    let account: Account = KEY.parse().unwrap();
+    let granted = format!("\n- {}", granted());
+    let whole = text(&account, true).replace(&granted, "");
+    let bare = whole.replace(&format!(" {SENTENCE}"), "");
+    let open = Expected { scope: None, ..expected(&account, true) };
+    assert_eq!(check(&bare, &open), Ok(()));
+    assert_eq!(check(&whole, &open), Err(ChallengeError::Statement));
+    assert!(check(&bare, &expected(&account, true)).is_err());
 }

@@ -10,6 +10,31 @@ use crate::entropy::EntropyError;
 use crate::key::{SecretKeyError, SignerError};
 use crate::proof::dpop::NewProofError;
 
+/// The most characters that are quoted of a server's text.
+const MAX_QUOTED: usize = 300;
+
+/// Whether a character could steer a terminal or turn a line around: C0, C1, line separators, and
+/// the marks of bidirectional text.
+pub fn is_steering(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}')
+        || matches!(c, '\u{2066}'..='\u{2069}')
+}
+
+/// A server's text as a log or a terminal may show it: what could steer them is escaped.
+pub fn printable(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for c in text.chars() {
+        if is_steering(c) { shown.extend(c.escape_default()) } else { shown.push(c) }
+    }
+    shown
+}
+
+/// [`printable`], of the first 300 characters.
+pub(super) fn quoted(text: &str) -> String {
+    printable(&text.chars().take(MAX_QUOTED).collect::<String>())
+}
+
 /// Why a sign-in or a protected call failed.
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
@@ -45,6 +70,14 @@ pub enum ClientError {
     /// The key names no account (P-256), so it cannot sign in.
     #[error("this key names no account: a P-256 key signs requests, it does not sign in")]
     Unprovable,
+    /// The token could not be renewed a moment ago; the issuer is not asked again at once.
+    #[error("the token was not renewed, and is not tried again for {seconds} s: {cause}")]
+    RenewalPaused {
+        /// Seconds until the next attempt.
+        seconds: u64,
+        /// Why the last attempt failed.
+        cause: String,
+    },
     /// The token has ended, and a person has to sign before there is another.
     #[error("the session has ended: sign in again")]
     SignInRequired,
@@ -147,6 +180,14 @@ impl std::error::Error for ServerRefusal {}
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn nothing_steers_a_terminal() {
+        let hostile = "a\u{1b}[2J\u{7}\n\u{9b}2J\u{202e}\u{2066}é ß";
+        let shown = printable(hostile);
+        assert!(!shown.contains(is_steering), "{shown}");
+        assert_eq!(shown, "a\\u{1b}[2J\\u{7}\\n\\u{9b}2J\\u{202e}\\u{2066}é ß");
+    }
 
     #[test]
     fn a_refusal_reads_as_one_sentence() {

@@ -16,9 +16,10 @@ use http::HeaderMap;
 use http::header::{AGE, CONTENT_LENGTH, DATE, RETRY_AFTER};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use zeroize::Zeroizing;
 
 use super::address::Address;
-use super::error::{ClientError, NetworkError, ServerRefusal};
+use super::error::{ClientError, NetworkError, ServerRefusal, quoted};
 use crate::entropy::{Entropy, OsEntropy};
 use crate::time::{Clock, SystemClock, Timestamp};
 
@@ -91,6 +92,11 @@ impl Http {
         }
     }
 
+    /// Now, by our own clock: for how long ago something happened here.
+    pub(super) fn local_now(&self) -> Timestamp {
+        self.0.clock.now()
+    }
+
     /// The latest nonce of the server at `origin`.
     pub(crate) fn nonce_of(&self, origin: &str) -> Option<String> {
         self.peers().get(origin).and_then(|peer| peer.nonce.clone())
@@ -123,7 +129,8 @@ impl Http {
         to: &Address,
         request: reqwest::RequestBuilder,
     ) -> Result<T, ClientError> {
-        let body = self.document(to, request).await?;
+        // It can hold a token.
+        let body = Zeroizing::new(self.document(to, request).await?);
         // The parser's message could quote a token.
         serde_json::from_slice(&body).map_err(|_| ClientError::Protocol {
             server: to.origin(),
@@ -186,10 +193,12 @@ pub(crate) async fn read(
         fault: format!("the answer is larger than {cap} bytes"),
     };
     let announced = one_header(answer.headers(), CONTENT_LENGTH.as_str());
-    if announced.is_some_and(|text| text.parse().is_ok_and(|length: usize| length > cap)) {
+    let announced: usize = announced.and_then(|text| text.parse().ok()).unwrap_or(0);
+    if announced > cap {
         return Err(too_large());
     }
-    let mut body = Vec::new();
+    // All of it at once, so that growing leaves no copies behind.
+    let mut body = Vec::with_capacity(announced.min(cap));
     loop {
         let chunk = answer.chunk().await;
         let Some(chunk) = chunk.map_err(|error| NetworkError::new(origin, error))? else {
@@ -233,16 +242,11 @@ fn refusal(status: u16, headers: &HeaderMap, body: &[u8]) -> ServerRefusal {
     let retry_after = one_header(headers, RETRY_AFTER.as_str());
     ServerRefusal {
         status,
-        error: printable(body.error.unwrap_or_else(|| "no OAuth error".to_owned())),
-        reason: body.reason.map(printable),
-        description: body.error_description.map(printable),
+        error: quoted(body.error.as_deref().unwrap_or("no OAuth error")),
+        reason: body.reason.as_deref().map(quoted),
+        description: body.error_description.as_deref().map(quoted),
         retry_after: retry_after.and_then(|text| text.parse().ok()),
     }
-}
-
-/// A server's text as it may stand in a log or on a terminal.
-fn printable(text: String) -> String {
-    text.chars().take(300).map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 
 #[cfg(test)]
@@ -287,6 +291,6 @@ mod tests {
             br#"{"error":"invalid_grant","reason":"nonce_used","error_description":"a\u001b[2Jb"}"#;
         let refused = refusal(400, &HeaderMap::new(), body);
         assert_eq!(refused.reason.as_deref(), Some("nonce_used"));
-        assert_eq!(refused.description.as_deref(), Some("a [2Jb"));
+        assert_eq!(refused.description.as_deref(), Some("a\\u{1b}[2Jb"));
     }
 }

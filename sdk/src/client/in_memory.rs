@@ -142,14 +142,23 @@ fn ethereum_address(key: &PublicKey) -> Option<String> {
         Curve::Secp256k1 => key.as_bytes().get(1..)?,
         Curve::Ed25519 | Curve::P256 => return None,
     };
-    let lower = hex::encode(Keccak256::digest(point).get(12..)?);
+    Some(checksummed(&hex::encode(Keccak256::digest(point).get(12..)?)))
+}
+
+/// Whether an address is written with its checksum (EIP-55).
+pub(super) fn is_checksummed(address: &str) -> bool {
+    let digits = address.strip_prefix("0x").unwrap_or_default();
+    checksummed(&digits.to_ascii_lowercase()) == address
+}
+
+fn checksummed(lower: &str) -> String {
     // A letter is upper case where the hash of the text has a digit of 8 or more in its place.
-    let checksum = hex::encode(Keccak256::digest(&lower));
+    let checksum = hex::encode(Keccak256::digest(lower));
     let cased = lower
         .chars()
         .zip(checksum.bytes())
         .map(|(letter, check)| if check >= b'8' { letter.to_ascii_uppercase() } else { letter });
-    Some(["0x".to_owned(), cased.collect()].concat())
+    ["0x".to_owned(), cased.collect()].concat()
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@
 //! | [`discovery`] | what an issuer offers, and that it is the one that was asked |
 //! | [`wallet`] | what a wallet is; `in_memory` holds the three that live in this process |
 //! | [`challenge`] | whether a text may be shown to the wallet for its signature |
+//! | `recap` | what it would grant, and the sentence that says so |
 //! | [`sign_in`] | the two ways to a token: a signed challenge, an agent's assertion |
 //! | [`token`] | the token as the client keeps it |
 //! | [`session`] | when a token is renewed, and by whom |
@@ -40,6 +41,7 @@ mod double;
 pub mod error;
 pub mod http;
 mod in_memory;
+mod recap;
 pub mod request;
 pub mod session;
 pub mod sign_in;

@@ -8,11 +8,13 @@
 //! Specs: RFC 9449 §7.1, §8.2 and §9.
 
 use std::collections::BTreeSet;
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use http::header::{AUTHORIZATION, CONTENT_TYPE, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
+use zeroize::Zeroizing;
 
 use super::address::{Address, AddressError};
 use super::error::{ClientError, NetworkError};
@@ -84,7 +86,6 @@ impl Client {
 }
 
 /// A call to be made.
-#[derive(Debug)]
 #[must_use = "nothing is sent before send()"]
 pub struct Request {
     client: Client,
@@ -92,6 +93,16 @@ pub struct Request {
     headers: Result<HeaderMap, ClientError>,
     body: Vec<u8>,
     timeout: Duration,
+}
+
+/// Where it goes, without the query, header fields and body that its caller may think secret.
+impl fmt::Debug for Request {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.target {
+            Ok((method, to)) => write!(f, "Request({method} {}{})", to.origin(), to.path()),
+            Err(error) => write!(f, "Request({error})"),
+        }
+    }
 }
 
 impl Request {
@@ -161,6 +172,14 @@ fn field(name: &str, value: &str) -> Result<(HeaderName, HeaderValue), ClientErr
     Ok((name, value))
 }
 
+/// A header value that Debug does not print.
+fn sensitive(text: &str) -> Result<HeaderValue, ClientError> {
+    let mut value = HeaderValue::from_str(text)
+        .map_err(|_| ClientError::Request("the token or proof fits into no header"))?;
+    value.set_sensitive(true);
+    Ok(value)
+}
+
 /// One call while it is being made.
 struct Call<'a> {
     session: &'a Session,
@@ -187,10 +206,9 @@ impl Call<'_> {
                 Some(Fault::Token) if !renewed => {
                     renewed = true;
                     match self.session.replace(&token).await {
-                        Ok(fresh) => token = fresh,
-                        // The server's own words say more than that nobody can renew.
-                        Err(ClientError::SignInRequired) => return Ok(self.answer(answer)),
-                        Err(error) => return Err(error),
+                        Ok(Some(fresh)) => token = fresh,
+                        // The server's own words say more than why there is no other token.
+                        Ok(None) | Err(_) => return Ok(self.answer(answer)),
                     }
                 }
                 Some(_) | None => return Ok(self.answer(answer)),
@@ -210,14 +228,12 @@ impl Call<'_> {
             now: self.now(),
         };
         let proof = proof.sign(&**self.session.signer(), http.entropy()).await?;
-        let mut authorization = HeaderValue::from_str(&format!("DPoP {access_token}"))
-            .map_err(|_| ClientError::Request("the token fits into no header"))?;
-        authorization.set_sensitive(true);
+        let authorization = sensitive(&Zeroizing::new(format!("DPoP {access_token}")))?;
         let mut request = http
             .builder(self.method.clone(), &self.address)
             .headers(self.headers.clone())
             .header(AUTHORIZATION, authorization)
-            .header("DPoP", proof)
+            .header("DPoP", sensitive(&proof)?)
             .timeout(self.timeout);
         if !self.body.is_empty() {
             request = request.body(self.body.clone());

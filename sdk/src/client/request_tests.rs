@@ -100,7 +100,9 @@ async fn a_refusal_is_not_repeated_for_ever() {
         ("insufficient_scope", 1, 1),
     ] {
         let double = servers(300, move |_| unauthorized(error)).await;
-        let client = client_of(&double, &clock()).await;
+        let clock = clock();
+        let client = client_of(&double, &clock).await;
+        clock.advance(10);
         let answer = client.request("GET", &double.origin).send().await.unwrap();
         assert_eq!(answer.status(), 401);
         assert_eq!(double.received("GET / ").len(), sent, "{error}");
@@ -138,6 +140,71 @@ async fn many_callers_renew_once() {
     assert_eq!(double.received("POST /token").len(), 2);
     let sent = double.received("GET / ");
     assert!(sent.iter().all(|one| one.header("authorization") == Some("DPoP token-2")));
+}
+
+#[tokio::test]
+async fn an_api_that_dislikes_every_token_causes_no_storm() {
+    let double = servers(300, |_| unauthorized("invalid_token")).await;
+    let clock = clock();
+    let client = client_of(&double, &clock).await;
+    for tokens in [1, 2, 2] {
+        for _ in 0..3 {
+            let answer = client.request("GET", &double.origin).send().await.unwrap();
+            assert_eq!(answer.status(), 401);
+        }
+        assert_eq!(double.received("POST /token").len(), tokens);
+        clock.advance(if tokens == 1 { 10 } else { 9 });
+    }
+}
+
+#[tokio::test]
+async fn a_failed_renewal_is_not_repeated_at_once_and_a_good_token_is_used() {
+    let number = AtomicU64::new(0);
+    let double = Double::start(move |origin, request| match request.line.split(' ').nth(1) {
+        Some("/token") if number.fetch_add(1, Ordering::SeqCst) == 0 => token("token-1", 300),
+        Some("/token") => (503, vec![], String::new()),
+        Some(path) if path.starts_with("/.well-known/") => metadata(origin),
+        _ => ok(),
+    })
+    .await;
+    let clock = clock();
+    let client = client_of(&double, &clock).await;
+    let asked = || double.received("POST /token").len() - 1;
+    // About to end, and not renewed: used, and one attempt for all.
+    clock.advance(280);
+    for _ in 0..8 {
+        assert_eq!(client.request("GET", &double.origin).send().await.unwrap().status(), 200);
+    }
+    assert_eq!(asked(), 1);
+    // Ended: a failure for each, and attempts after 1, 2, 4 … seconds.
+    clock.advance(20);
+    let calls: Vec<_> =
+        (0..16).map(|_| tokio::spawn(client.request("GET", &double.origin).send())).collect();
+    let mut paused = 0;
+    for call in calls {
+        match call.await.unwrap() {
+            Err(ClientError::RenewalPaused { cause, .. }) => {
+                assert!(cause.contains("503"), "{cause}");
+                paused += 1;
+            }
+            other => assert!(matches!(other, Err(ClientError::Refused(_))), "{other:?}"),
+        }
+    }
+    assert_eq!((asked(), paused), (2, 15));
+    for _ in 0..120 {
+        clock.advance(1);
+        assert!(client.request("GET", &double.origin).send().await.is_err());
+    }
+    assert_eq!(asked(), 9);
+}
+
+#[tokio::test]
+async fn debug_shows_no_fields_and_no_body() {
+    let double = servers(300, |_| ok()).await;
+    let client = client_of(&double, &clock()).await;
+    let url = format!("{}/pay?key=hush", double.origin);
+    let request = client.request("POST", &url).header("x-key", "hush").body("hush");
+    assert!(!format!("{request:?}").contains("hush"));
 }
 
 #[tokio::test]

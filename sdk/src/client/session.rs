@@ -2,7 +2,9 @@
 //!
 //! A fresh token is handed out under a short lock. A stale one is renewed under a second lock that
 //! is held across the exchange, on purpose: of many callers one renews, the others wait for its
-//! token, and none of them blocks a caller for whom the token is still good.
+//! token, and none of them blocks a caller for whom the token is still good. A renewal that failed
+//! is not tried again at once, whoever asks, and a token that was just made is not replaced because
+//! an API dislikes it: neither a silent issuer nor a misled API makes a storm of sign-ins.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -13,6 +15,12 @@ use super::sign_in::Plan;
 use super::token::Token;
 use super::wallet::Wallet;
 use crate::key::Signer;
+use crate::time::Timestamp;
+
+/// Seconds before which a token is not replaced because a server refused it.
+const MIN_AGE: u64 = 10;
+/// The longest pause after failed renewals, in seconds.
+const MAX_PAUSE: u64 = 30;
 
 /// A signed-in key: its token, renewed when it must be, and the key that signs requests.
 #[derive(Debug)]
@@ -21,7 +29,37 @@ pub struct Session {
     signer: Arc<dyn Signer>,
     prover: Prover,
     current: Mutex<Arc<Token>>,
-    renewal: tokio::sync::Mutex<()>,
+    renewal: tokio::sync::Mutex<Failures>,
+}
+
+/// The renewals that failed since the last one that did not.
+#[derive(Debug, Default)]
+struct Failures {
+    number: u32,
+    last: Timestamp,
+    cause: String,
+}
+
+impl Failures {
+    fn add(&mut self, now: Timestamp, cause: &ClientError) {
+        self.number = self.number.saturating_add(1);
+        self.last = now;
+        self.cause = cause.to_string();
+    }
+
+    /// Refuses an attempt within 1, 2, 4… at most 30 seconds after the last failure.
+    fn check(&self, now: Timestamp) -> Result<(), ClientError> {
+        let Some(doublings) = self.number.checked_sub(1) else {
+            return Ok(());
+        };
+        let pause = 1_u64.checked_shl(doublings).map_or(MAX_PAUSE, |pause| pause.min(MAX_PAUSE));
+        let seconds = pause.saturating_sub(now.since(self.last));
+        // A clock that was set back does not lengthen the pause.
+        if seconds == 0 || now < self.last {
+            return Ok(());
+        }
+        Err(ClientError::RenewalPaused { seconds, cause: self.cause.clone() })
+    }
 }
 
 /// How the session proves itself again.
@@ -91,35 +129,61 @@ impl Session {
         if token.is_fresh(self.plan.now()) {
             return Ok(token);
         }
-        match self.replace(&token).await {
-            // A token that nobody can renew is used up to its last second.
-            Err(ClientError::SignInRequired) if token.expires_at > self.plan.now() => Ok(token),
+        match self.renew(&token).await {
+            // Whatever kept it from being renewed, it is good up to its last second.
+            Err(_) if token.expires_at > self.plan.now() => Ok(token),
             result => result,
         }
     }
 
-    /// A token in place of `stale`, which a server refused or which is about to end. Whoever comes
-    /// second gets the one that the first has just fetched.
+    /// A token in place of `refused`, which a server did not take; `None` when it is too young for
+    /// another to fare better. Whoever comes second gets the one that the first has just fetched.
     ///
     /// # Errors
     /// [`ClientError::SignInRequired`] when a person has to sign first.
-    pub async fn replace(&self, stale: &Arc<Token>) -> Result<Arc<Token>, ClientError> {
-        let _one_at_a_time = self.renewal.lock().await;
+    pub async fn replace(&self, refused: &Arc<Token>) -> Result<Option<Arc<Token>>, ClientError> {
+        let current = self.current();
+        if !Arc::ptr_eq(&current, refused) {
+            return Ok(Some(current));
+        }
+        if self.plan.now().since(refused.issued_at) < MIN_AGE {
+            return Ok(None);
+        }
+        self.renew(refused).await.map(Some)
+    }
+
+    async fn renew(&self, stale: &Arc<Token>) -> Result<Arc<Token>, ClientError> {
+        let mut failures = self.renewal.lock().await;
         let current = self.current();
         if !Arc::ptr_eq(&current, stale) {
             return Ok(current);
         }
-        let fresh = match &self.prover {
-            Prover::Agent => self.plan.sign_in_agent(&*self.signer).await?,
+        failures.check(self.http().local_now())?;
+        match self.sign_in_again().await {
+            Ok(fresh) => {
+                *failures = Failures::default();
+                let fresh = Arc::new(fresh);
+                *self.lock() = Arc::clone(&fresh);
+                Ok(fresh)
+            }
+            // Nothing was tried.
+            Err(ClientError::SignInRequired) => Err(ClientError::SignInRequired),
+            Err(error) => {
+                failures.add(self.http().local_now(), &error);
+                Err(error)
+            }
+        }
+    }
+
+    async fn sign_in_again(&self) -> Result<Token, ClientError> {
+        match &self.prover {
+            Prover::Agent => self.plan.sign_in_agent(&*self.signer).await,
             Prover::Wallet { wallet, named } if wallet.signs_unattended() => {
                 let (wallet, signer) = (&**wallet, &*self.signer);
-                self.plan.sign_in_wallet(wallet, signer, *named).await?
+                self.plan.sign_in_wallet(wallet, signer, *named).await
             }
-            Prover::Wallet { .. } | Prover::Nobody => return Err(ClientError::SignInRequired),
-        };
-        let fresh = Arc::new(fresh);
-        *self.lock() = Arc::clone(&fresh);
-        Ok(fresh)
+            Prover::Wallet { .. } | Prover::Nobody => Err(ClientError::SignInRequired),
+        }
     }
 
     /// The key that signs requests, and that the token is bound to.

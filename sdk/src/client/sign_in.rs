@@ -244,6 +244,7 @@ impl Plan {
             resource: self.resource.as_deref(),
             scope: self.scope.as_deref(),
             nonce: &answer.nonce,
+            now: self.now(),
         };
         challenge::check(&answer.message, &expected)?;
         let signature = wallet.sign_message(&answer.message).await?;

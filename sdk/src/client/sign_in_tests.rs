@@ -13,6 +13,7 @@ use super::*;
 use crate::account::Account;
 use crate::entropy::OsEntropy;
 use crate::key::SignerError;
+use crate::time::{Clock as _, SystemClock};
 
 fn new_key(curve: Curve) -> InMemorySigner {
     InMemorySigner::generate(curve, &OsEntropy).unwrap()
@@ -24,14 +25,18 @@ fn challenge(origin: &str, request: &Received) -> Answer {
     let (account, domain) = (&asked["account"], &asked["domain"]);
     let resource = asked["resource"].as_str().unwrap();
     let grant = json!({"att": {resource: {"oauth/read": [{}]}}, "prf": []}).to_string();
+    let issued = SystemClock.now();
+    let expires = issued.plus(300);
     let urn = match asked["dpop_jkt"].as_str() {
         Some(jkt) => format!("- urn:ietf:params:oauth:jwk-thumbprint:sha-256:{jkt}\n"),
         None => String::new(),
     };
     let message = format!(
-        "{} wants you to sign in with your key:\n{}\n\nRead.\n\nURI: {origin}\nVersion: 1\n\
-         Nonce: 0123456789\nIssued At: 2026-01-01T00:00:00Z\n\
-         Expiration Time: 2026-01-02T00:00:00Z\nResources:\n{urn}- urn:recap:{}",
+        "{} wants you to sign in with your key:\n{}\n\nRead. I further authorize \
+         the stated URI to perform the following actions on my behalf: (1) 'oauth': 'read' for \
+         '{resource}'.\n\nURI: {origin}\nVersion: 1\n\
+         Nonce: 0123456789\nIssued At: {issued}\n\
+         Expiration Time: {expires}\nResources:\n{urn}- urn:recap:{}",
         domain.as_str().unwrap(),
         account.as_str().unwrap(),
         URL_SAFE_NO_PAD.encode(grant),

@@ -12,6 +12,13 @@ use crate::time::Timestamp;
 const MAX_TOKEN_BYTES: usize = 8192;
 /// Seconds before its end at which a token is renewed, at most.
 const MARGIN: u64 = 30;
+/// The shortest life of a token that is of use, in seconds: a shorter one would be renewed at
+/// every call.
+const MIN_LIFE: u64 = 10;
+/// The longest life that is believed, in seconds. A token that lives longer is renewed earlier.
+const MAX_LIFE: u64 = 24 * 3600;
+/// The longest `scope` and `sub` taken, in bytes.
+const MAX_TEXT_BYTES: usize = 4096;
 
 /// An access token's text. Prints nothing, and is wiped when dropped.
 #[derive(Clone, PartialEq, Eq)]
@@ -92,16 +99,36 @@ impl TokenAnswer {
         if !self.token_type.eq_ignore_ascii_case("DPoP") {
             return Err(refused("the token is not bound to our key (token_type)"));
         }
+        if self.expires_in < MIN_LIFE {
+            return Err(refused("the token ends before it can be used (expires_in)"));
+        }
+        if self.scope.as_deref().is_some_and(|scope| !is_scope(scope)) {
+            return Err(refused("its scope is none of RFC 6749"));
+        }
+        if self.sub.as_deref().is_some_and(|sub| !is_printable_ascii(sub)) {
+            return Err(refused("its sub is no identifier"));
+        }
         Ok(Token {
             access_token: AccessToken::new(&text).ok_or_else(|| refused("it gave no token"))?,
             issued_at: asked_at,
-            expires_at: asked_at.plus(self.expires_in),
+            expires_at: asked_at.plus(self.expires_in.min(MAX_LIFE)),
             // RFC 6749 §5.1: absent when it is what was asked for.
             scope: self.scope.unwrap_or_else(|| scope.unwrap_or_default().to_owned()),
             sub: self.sub.unwrap_or_default(),
             resource: resource.map(str::to_owned),
         })
     }
+}
+
+/// Texts that end in files, in logs and on terminals hold nothing that could steer those.
+fn is_printable_ascii(text: &str) -> bool {
+    text.len() <= MAX_TEXT_BYTES && text.bytes().all(|b| b.is_ascii_graphic())
+}
+
+/// Scope tokens with single spaces between them (RFC 6749 §3.3), or nothing.
+fn is_scope(text: &str) -> bool {
+    let fits = |one: &str| !one.is_empty() && is_printable_ascii(one) && !one.contains(['"', '\\']);
+    text.is_empty() || (text.len() <= MAX_TEXT_BYTES && text.split(' ').all(fits))
 }
 
 #[cfg(test)]
@@ -126,6 +153,29 @@ mod tests {
         assert!(!format!("{token:?}").contains("secret"));
         assert_eq!(token.scope, "read");
         assert!(answer("Bearer").accept("s", NOW, None, None).is_err());
+    }
+
+    #[test]
+    fn hostile_answers_are_bounded() {
+        let accept = |alter: &dyn Fn(&mut TokenAnswer)| {
+            let mut answer = answer("DPoP");
+            alter(&mut answer);
+            answer.accept("s", NOW, None, None)
+        };
+        let endless = accept(&|answer| answer.expires_in = 1_000_000_000_000_000).unwrap();
+        assert_eq!(endless.expires_at, NOW.plus(86_400));
+        assert_eq!(
+            accept(&|answer| answer.expires_in = u64::MAX).unwrap().expires_at.to_string(),
+            "1970-01-02T00:16:40Z"
+        );
+        assert!(accept(&|answer| answer.expires_in = 9).is_err());
+        for scope in ["read\nsub x", "a  b", " ", "a\u{1b}[2J", "a\"b", "é"] {
+            assert!(accept(&|answer| answer.scope = Some(scope.to_owned())).is_err(), "{scope}");
+        }
+        assert!(accept(&|answer| answer.scope = Some("read escrow:read".to_owned())).is_ok());
+        for sub in ["\u{1b}]0;x\u{7}did:key:z", "did:key:z\n", "a b"] {
+            assert!(accept(&|answer| answer.sub = Some(sub.to_owned())).is_err(), "{sub}");
+        }
     }
 
     #[test]
