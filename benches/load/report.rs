@@ -61,7 +61,7 @@ impl<'a> Report<'a> {
         self.print_signatures();
         self.print_paths();
         println!();
-        println!("{:<58} {:>10}   {}", "start and memory", "result", "goal");
+        println!("{:<58} {:>10}   goal", "start and memory", "result");
         goal_line("start to ready, ms", self.start.ready_ms, "≤ 100");
         goal_line("resident when ready, MiB", self.start.resident as f64 / MIB, "≤ 20");
         if let Some(memory) = &self.memory {
