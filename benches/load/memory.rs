@@ -65,11 +65,13 @@ pub(crate) fn start(binary: &File) -> Result<Start, Failure> {
 /// A new server for each, so that none inherits.
 pub(crate) fn measure(args: &Args) -> Result<Memory, Failure> {
     Ok(Memory {
-        nonces: growth(args, args.nonces, Path::Metadata, Client::nonce)?,
-        challenges: growth(args, args.nonces, Path::Challenge, |client| {
+        nonces: growth(args, args.nonces, ("nonces", Path::Metadata), Client::nonce)?,
+        challenges: growth(args, args.nonces, ("challenges", Path::Challenge), |client| {
             client.challenge().map(drop)
         })?,
-        sign_ins: growth(args, args.sign_ins, Path::Agent, |client| client.go().map(drop))?,
+        sign_ins: growth(args, args.sign_ins, ("sign-ins", Path::Agent), |client| {
+            client.go().map(drop)
+        })?,
     })
 }
 
@@ -77,10 +79,11 @@ pub(crate) fn measure(args: &Args) -> Result<Memory, Failure> {
 fn growth(
     args: &Args,
     operations: u64,
-    path: Path,
+    what: (&str, Path),
     one: fn(&mut Client) -> Result<(), Failure>,
 ) -> Result<Growth, Failure> {
-    eprintln!("memory: {operations} of {}", path.name());
+    let (title, path) = what;
+    eprintln!("memory: {operations} {title}");
     let server = Server::countersign(&args.server)?;
     let mut clients = (0..args.clients)
         .map(|_| Client::new(&server.address, path, Peer::Countersign))
