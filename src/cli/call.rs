@@ -1,16 +1,17 @@
 //! Calls a protected API in the manner of curl, with a token and a proof made for this request.
 
 use std::fs::File;
-use std::io::{self, Read as _};
+use std::io::{self, IsTerminal as _, Read as _};
 
 use clap::ArgGroup;
 use countersign_sdk::client::address::Address;
+use countersign_sdk::client::error::printable;
 use countersign_sdk::client::{Client, Response, Session};
 use serde_json::{Value, json};
 
-use super::failure::Failure;
+use super::failure::{Failure, unless_quiet};
 use super::kept::{self, Folder, Place};
-use super::output::Output;
+use super::output::{Output, TerminalText};
 use super::signing::SignInArgs;
 
 /// The largest body sent, in bytes.
@@ -22,7 +23,9 @@ Examples:
   countersign call --key agent.pem --issuer http://127.0.0.1:8700 --scope escrow:create \\
       POST http://127.0.0.1:8800/escrows -d '{\"amount\":1000}'
 
-The body goes to standard output. Redirects are not followed: a proof is for one URL.";
+The body goes to standard output; on a terminal its control characters are escaped. The token goes
+to the origin of its resource alone, and to those of --also-at. Redirects are not followed: a proof
+is for one URL.";
 
 /// Arguments of `countersign call`.
 #[derive(Debug, clap::Args)]
@@ -42,6 +45,12 @@ pub struct Args {
     /// Print the status and the header fields too.
     #[arg(short = 'i', long = "include")]
     include: bool,
+    /// Print the body as it is, on a terminal too.
+    #[arg(long)]
+    raw: bool,
+    /// Send the token to this origin too, for a resource that is served elsewhere than it is named.
+    #[arg(long, value_name = "ORIGIN")]
+    also_at: Vec<String>,
     /// Use the session kept under this name.
     #[arg(long, value_name = "NAME", conflicts_with_all = ["key", "issuer", "resource", "scope", "format", "account", "domain", "session_key", "assertion"])]
     session: Option<String>,
@@ -59,8 +68,10 @@ pub async fn run(args: Args, output: &Output) -> Result<(), Failure> {
     let address = Address::parse(&args.url)?;
     let body = args.data.as_deref().map(read_body).transpose()?;
     let (session, place) = credentials(&args, &address, output).await?;
-    // The person named the URL; a bound token is of no use there without the key.
-    let client = Client::new(session).also_at(&address.origin())?;
+    let mut client = Client::new(session);
+    for origin in &args.also_at {
+        client = client.also_at(origin)?;
+    }
     let mut request = client.request(&args.method, &args.url);
     let mut typed = false;
     for field in &args.headers {
@@ -76,11 +87,17 @@ pub async fn run(args: Args, output: &Output) -> Result<(), Failure> {
         }
         request = request.body(body);
     }
-    let answer = request.send().await?;
-    if let Some(place) = place {
-        place.update(&client.session().current())?;
+    let done = match request.send().await {
+        Ok(answer) => show(answer, &args, output).await,
+        Err(error) => Err(Failure::from(error)),
+    };
+    // After the answer: what the API did is not undone by a file that cannot be written.
+    if let Some(place) = place
+        && let Err(failure) = place.update(&client.session().current())
+    {
+        output.warning(&format!("the renewed token was not kept: {}", failure.message()));
     }
-    show(answer, args.include, output).await
+    done
 }
 
 async fn credentials(
@@ -114,32 +131,17 @@ fn read_body(data: &str) -> Result<Vec<u8>, Failure> {
     Ok(bytes)
 }
 
-/// Prints the answer, and turns its status into the exit code.
-async fn show(mut answer: Response, include: bool, output: &Output) -> Result<(), Failure> {
+/// Prints the answer, and turns its status into the exit code, whether or not anybody reads it.
+async fn show(mut answer: Response, args: &Args, output: &Output) -> Result<(), Failure> {
     let status = answer.status();
-    let fields: Vec<_> = answer
-        .headers()
-        .iter()
-        .map(|(name, value)| {
-            (name.to_string(), String::from_utf8_lossy(value.as_bytes()).into_owned())
-        })
-        .collect();
-    if output.is_json() {
+    let fields = fields(&answer);
+    unless_quiet(if output.is_json() {
         let text = answer.text().await?;
         let body = serde_json::from_str(&text).unwrap_or(Value::String(text));
-        output.document(&json!({"status": status.as_u16(), "headers": fields, "body": body}))?;
+        output.document(&json!({"status": status.as_u16(), "headers": fields, "body": body}))
     } else {
-        if include {
-            let mut head = format!("HTTP/1.1 {status}\n");
-            for (name, value) in &fields {
-                head.push_str(&format!("{name}: {value}\n"));
-            }
-            output.bytes((head + "\n").as_bytes())?;
-        }
-        while let Some(chunk) = answer.chunk().await? {
-            output.bytes(&chunk)?;
-        }
-    }
+        print(&mut answer, &fields, args, output).await
+    })?;
     if status.is_success() {
         return Ok(());
     }
@@ -148,4 +150,33 @@ async fn show(mut answer: Response, include: bool, output: &Output) -> Result<()
         Some((_, challenge)) => format!("the API answered {status}; {challenge}"),
         None => format!("the API answered {status}"),
     }))
+}
+
+fn fields(answer: &Response) -> Vec<(String, String)> {
+    let fields = answer.headers().iter();
+    let text = |value: &[u8]| String::from_utf8_lossy(value).into_owned();
+    fields.map(|(name, value)| (name.to_string(), text(value.as_bytes()))).collect()
+}
+
+async fn print(
+    answer: &mut Response,
+    fields: &[(String, String)],
+    args: &Args,
+    output: &Output,
+) -> Result<(), Failure> {
+    if args.include {
+        let mut head = format!("HTTP/1.1 {}\n", answer.status());
+        for (name, value) in fields {
+            head.push_str(&format!("{name}: {}\n", printable(value)));
+        }
+        output.bytes((head + "\n").as_bytes())?;
+    }
+    let mut terminal = (!args.raw && io::stdout().is_terminal()).then(TerminalText::default);
+    while let Some(chunk) = answer.chunk().await? {
+        match &mut terminal {
+            Some(terminal) => output.bytes(terminal.shown(&chunk).as_bytes())?,
+            None => output.bytes(&chunk)?,
+        }
+    }
+    Ok(())
 }

@@ -17,6 +17,8 @@ pub enum Fault {
     Usage,
     /// A file or the configuration is wrong.
     Configuration,
+    /// Nothing failed, but not everything was checked.
+    Unchecked,
     /// The server was not reached.
     Network,
     /// The API answered with another status than 2xx.
@@ -30,6 +32,7 @@ impl Fault {
             Self::Refused => 1,
             Self::Usage => 2,
             Self::Configuration => 3,
+            Self::Unchecked => 4,
             Self::Network => 6,
             Self::Status => 22,
         }
@@ -42,6 +45,7 @@ impl Fault {
             Self::Refused => "refused",
             Self::Usage => "usage",
             Self::Configuration => "configuration",
+            Self::Unchecked => "unchecked",
             Self::Network => "network",
             Self::Status => "status",
         }
@@ -74,6 +78,11 @@ impl Failure {
     /// A file or the configuration is wrong.
     pub fn configuration(message: impl Into<String>) -> Self {
         Self::new(Fault::Configuration, message)
+    }
+
+    /// Nothing failed, but not everything was checked.
+    pub fn unchecked(message: impl Into<String>) -> Self {
+        Self::new(Fault::Unchecked, message)
     }
 
     /// The server was not reached.
@@ -121,7 +130,9 @@ impl From<ClientError> for Failure {
             ClientError::Address(_) | ClientError::Request(_) | ClientError::Unprovable => {
                 Self::new(Fault::Usage, message)
             }
-            ClientError::Network(_) => Self::new(Fault::Network, message),
+            ClientError::Network(_) | ClientError::RenewalPaused { .. } => {
+                Self::new(Fault::Network, message)
+            }
             ClientError::Key(_) | ClientError::Entropy(_) => {
                 Self::new(Fault::Configuration, message)
             }
@@ -132,6 +143,15 @@ impl From<ClientError> for Failure {
 impl From<AddressError> for Failure {
     fn from(error: AddressError) -> Self {
         Self::usage(error.to_string())
+    }
+}
+
+/// What is left of a printing's outcome for a command that has an outcome of its own: a reader who
+/// has gone away changes nothing about that.
+pub(super) fn unless_quiet(printed: Result<(), Failure>) -> Result<(), Failure> {
+    match printed {
+        Err(failure) if failure.fault == Fault::Quiet => Ok(()),
+        other => other,
     }
 }
 

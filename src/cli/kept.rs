@@ -140,7 +140,7 @@ pub(super) fn resume(folder: &Folder, name: &str, output: &Output) -> Result<Res
         )));
     }
     let broken = || Failure::configuration(format!("{}: not a kept session", path.display()));
-    let text = key_file::read_secret(&path)?;
+    let text = key_file::read_private(&path)?;
     let kept: Kept = serde_json::from_str(&text).map_err(|_| broken())?;
     let token = Token {
         access_token: AccessToken::new(&kept.access_token.0).ok_or_else(broken)?,
@@ -204,8 +204,14 @@ fn write(path: &Path, kept: &Kept) -> Result<(), Failure> {
         create_private(folder).map_err(|error| failed(&error))?;
     }
     let beside = path.with_extension(format!("{}.new", std::process::id()));
-    key_file::write_new(&beside, &text)?;
-    fs::rename(&beside, path).map_err(|error| failed(&error))
+    // Left by a process of the same number that was stopped half-way.
+    let _ = fs::remove_file(&beside);
+    let written = key_file::write_new(&beside, &text)
+        .and_then(|()| fs::rename(&beside, path).map_err(|error| failed(&error)));
+    if written.is_err() {
+        let _ = fs::remove_file(&beside);
+    }
+    written
 }
 
 fn create_private(folder: &Path) -> std::io::Result<()> {
@@ -250,6 +256,35 @@ mod tests {
         {
             use std::os::unix::fs::MetadataExt as _;
             assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, 0o600);
+        }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_session_that_others_can_reach_is_none() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let temporary = tempfile::tempdir().unwrap();
+        let folder = folder(temporary.path());
+        let path = folder.file("demo").unwrap();
+        let token = Token {
+            access_token: AccessToken::new("token-1").unwrap(),
+            issued_at: Timestamp::from_unix(1),
+            expires_at: Timestamp::from_unix(300),
+            scope: "read".to_owned(),
+            sub: String::new(),
+            resource: None,
+        };
+        let key = pem(&key_file::new_session_key().unwrap()).unwrap();
+        let kept = kept("https://auth.example", &token, SignedBy::SessionKey(key));
+        write(&path, &kept).unwrap();
+        // A stopped process left its half.
+        fs::write(path.with_extension(format!("{}.new", std::process::id())), "half").unwrap();
+        write(&path, &kept).unwrap();
+        assert_eq!(fs::read_dir(path.parent().unwrap()).unwrap().count(), 1);
+        for (mode, taken) in [(0o600, true), (0o640, false), (0o602, false), (0o400, true)] {
+            fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+            let resumed = resume(&folder, "demo", &Output::new(true));
+            assert_eq!(resumed.is_ok(), taken, "{mode:o}");
         }
     }
 

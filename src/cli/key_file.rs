@@ -39,9 +39,26 @@ pub(super) fn copy(key: &InMemorySigner) -> Result<InMemorySigner, Failure> {
 }
 
 /// Reads a secret text file of bounded size.
-pub(super) fn read_secret(path: &Path) -> Result<Zeroizing<String>, Failure> {
+fn read_secret(path: &Path) -> Result<Zeroizing<String>, Failure> {
+    let failed = |what: &str| Failure::configuration(format!("{}: {what}", path.display()));
+    read_open(path, &File::open(path).map_err(|error| failed(&error.to_string()))?)
+}
+
+/// Reads a secret text file that nobody else can reach. Who can read a file that only its owner
+/// may read is its owner, so that nobody else can have put it there.
+pub(super) fn read_private(path: &Path) -> Result<Zeroizing<String>, Failure> {
     let failed = |what: &str| Failure::configuration(format!("{}: {what}", path.display()));
     let file = File::open(path).map_err(|error| failed(&error.to_string()))?;
+    // Of the opened file, not of the path, which may be another by now.
+    let metadata = file.metadata().map_err(|error| failed(&error.to_string()))?;
+    if is_shared(&metadata) {
+        return Err(failed("others can read or write it, so it is not trusted"));
+    }
+    read_open(path, &file)
+}
+
+fn read_open(path: &Path, file: &File) -> Result<Zeroizing<String>, Failure> {
+    let failed = |what: &str| Failure::configuration(format!("{}: {what}", path.display()));
     let mut text = Zeroizing::new(String::new());
     let read = file.take(MAX_BYTES + 1).read_to_string(&mut text);
     read.map_err(|error| failed(&error.to_string()))?;
@@ -71,19 +88,22 @@ pub(super) fn write_new(path: &Path, secret: &str) -> Result<(), Failure> {
     written.map_err(failed)
 }
 
-#[cfg(unix)]
 fn warn_if_shared(path: &Path, output: &Output) {
-    use std::os::unix::fs::MetadataExt as _;
-    if std::fs::metadata(path).is_ok_and(|metadata| metadata.mode() & 0o077 != 0) {
-        output.note(&format!(
-            "countersign: warning: others can read {0}; chmod 600 {0}",
-            path.display()
-        ));
+    if std::fs::metadata(path).is_ok_and(|metadata| is_shared(&metadata)) {
+        output.warning(&format!("others can read {0}; chmod 600 {0}", path.display()));
     }
 }
 
+/// Whether anybody but its owner may do anything with a file.
+#[cfg(unix)]
+fn is_shared(metadata: &std::fs::Metadata) -> bool {
+    std::os::unix::fs::MetadataExt::mode(metadata) & 0o077 != 0
+}
+
 #[cfg(not(unix))]
-fn warn_if_shared(_: &Path, _: &Output) {}
+fn is_shared(_: &std::fs::Metadata) -> bool {
+    false
+}
 
 #[cfg(test)]
 mod tests {

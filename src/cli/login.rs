@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::failure::Failure;
 use super::kept::{self, Folder};
-use super::output::Output;
+use super::output::{Output, moment_text};
 use super::signing::SignInArgs;
 
 const EXAMPLE: &str = "\
@@ -69,6 +69,6 @@ fn details(token: &Token) -> Vec<(&'static str, Value)> {
         ("sub", json!(token.sub)),
         ("scope", json!(token.scope)),
         ("resource", json!(token.resource)),
-        ("expires_at", json!(token.expires_at.to_string())),
+        ("expires_at", json!(moment_text(token.expires_at))),
     ]
 }

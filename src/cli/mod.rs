@@ -52,6 +52,7 @@ Exit codes:
   1   refused, or a check failed
   2   the command line is wrong
   3   a file or the configuration is wrong
+  4   nothing failed, but not everything was checked (inspect)
   6   the server was not reached
   22  the API answered with another status than 2xx (call)";
 

@@ -7,6 +7,8 @@
 //! | `refusals` | each refusal with its own reason, and that a refusal burns nothing |
 //! | `races` | of many at once exactly one |
 //! | `edges` | garbage, limits, CORS, health, draining |
+//! | `command_line` | that `login`, `call` and `inspect` withstand hostile servers and lost readers |
+//! | `client` | the SDK's client against this server and an API behind the SDK's extractors |
 //! | `vectors` | every published case, answered as it expects |
 //! | `architecture` | that no arrow points up, and that the documents keep up with the code |
 
@@ -18,6 +20,8 @@
 )]
 
 mod architecture;
+mod client;
+mod command_line;
 mod conformance;
 mod edges;
 mod flows;

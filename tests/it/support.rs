@@ -9,7 +9,7 @@ use countersign::app::{App, Surroundings};
 use countersign::config::{self, Flags, Settings};
 use countersign_sdk::entropy::OsEntropy;
 use countersign_sdk::key::{Curve, InMemorySigner, Signer};
-use countersign_sdk::time::{ManualClock, Timestamp};
+use countersign_sdk::time::{Clock, ManualClock, SystemClock, Timestamp};
 use k256::ecdsa::SigningKey;
 use serde_json::{Value, json};
 use sha3::{Digest, Keccak256};
@@ -34,12 +34,23 @@ pub(crate) struct Server {
 impl Server {
     /// A server in development mode.
     pub(crate) async fn development() -> Self {
+        Self::start(Self::development_settings()).await
+    }
+
+    /// A server in development mode by the machine's clock, which `Date` also tells; `clock` then
+    /// moves nothing.
+    pub(crate) async fn with_system_clock() -> Self {
+        let settings = Self::development_settings();
+        Self::start_by(settings, Arc::default(), Arc::new(SystemClock)).await
+    }
+
+    fn development_settings() -> Settings {
         let flags = Flags {
             listen: Some("127.0.0.1:0".to_owned()),
             operations_listen: Some("127.0.0.1:0".to_owned()),
             ..Flags::default()
         };
-        Self::start(config::load(&flags, &[]).unwrap()).await
+        config::load(&flags, &[]).unwrap()
     }
 
     /// A server with the configuration `toml`; its issuer is what that says, its address any.
@@ -57,8 +68,15 @@ impl Server {
 
     async fn start(settings: Settings) -> Self {
         let clock = Arc::new(ManualClock::new(Timestamp::from_unix(START)));
-        let surroundings =
-            Surroundings { clock: Arc::clone(&clock) as _, entropy: Arc::new(OsEntropy) };
+        Self::start_by(settings, Arc::clone(&clock), clock).await
+    }
+
+    async fn start_by(
+        settings: Settings,
+        clock: Arc<ManualClock>,
+        of_server: Arc<dyn Clock>,
+    ) -> Self {
+        let surroundings = Surroundings { clock: of_server, entropy: Arc::new(OsEntropy) };
         let app = App::bind(settings, surroundings).await.unwrap();
         let issuer = app.settings().issuer.issuer().to_owned();
         let base = format!("http://{}", app.settings().listen);
@@ -77,7 +95,6 @@ impl Server {
     }
 
     pub(crate) fn now(&self) -> u64 {
-        use countersign_sdk::time::Clock as _;
         self.clock.now().as_unix()
     }
 

@@ -19,7 +19,7 @@ use countersign_sdk::time::{Clock as _, SystemClock, Timestamp};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-use super::failure::Failure;
+use super::failure::{Failure, unless_quiet};
 use super::output::Output;
 use jwt::Jwt;
 use report::Report;
@@ -32,7 +32,8 @@ Examples:
   countersign inspect @token.txt --issuer https://auth.example --resource https://escrow.example
   countersign inspect @proof.txt --method POST --url https://escrow.example/escrows --token token.txt
 
-Exits with 1 when a check fails. What is not given is not checked, and said so.";
+Exits with 1 when a check fails, and with 4 when none failed and what was given was not enough to
+check all of it.";
 
 /// Arguments of `countersign inspect`.
 #[derive(Debug, clap::Args)]
@@ -67,6 +68,9 @@ pub struct Args {
 /// [`Failure`]; `refused` when a check failed.
 pub async fn run(args: Args, output: &Output) -> Result<(), Failure> {
     let text = read(&args.input)?;
+    if args.input != "-" && !args.input.starts_with('@') {
+        output.warning("an argument shows in process lists and shell histories; give @FILE or -");
+    }
     let now = args.at.unwrap_or_else(|| SystemClock.now());
     let mut report = Report::default();
     match Jwt::parse(text.trim()) {
@@ -91,9 +95,10 @@ pub async fn run(args: Args, output: &Output) -> Result<(), Failure> {
             token::explain(text.trim(), &jwt, &given, &mut report);
         }
     }
-    report.print(output)?;
+    unless_quiet(report.print(output))?;
     match report.failures() {
-        0 => Ok(()),
+        0 if report.is_decided() => Ok(()),
+        0 => Err(Failure::unchecked("nothing failed, but not everything was checked")),
         1 => Err(Failure::refused("one check failed")),
         number => Err(Failure::refused(format!("{number} checks failed"))),
     }
@@ -114,13 +119,16 @@ fn read(input: &str) -> Result<String, Failure> {
     let mut text = String::new();
     let read = match input.strip_prefix('@') {
         Some(path) => {
-            File::open(path).and_then(|file| file.take(MAX_BYTES).read_to_string(&mut text))
+            File::open(path).and_then(|file| file.take(MAX_BYTES + 1).read_to_string(&mut text))
         }
-        None if input == "-" => io::stdin().lock().take(MAX_BYTES).read_to_string(&mut text),
+        None if input == "-" => io::stdin().lock().take(MAX_BYTES + 1).read_to_string(&mut text),
         None => return Ok(input.to_owned()),
     };
     let name = if input == "-" { "standard input" } else { input };
     read.map_err(|error| Failure::configuration(format!("{name}: {error}")))?;
+    if text.len() as u64 > MAX_BYTES {
+        return Err(Failure::usage(format!("{name}: larger than 64 KiB; no server reads that")));
+    }
     Ok(text)
 }
 

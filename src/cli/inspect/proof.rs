@@ -10,6 +10,7 @@ use countersign_sdk::time::Timestamp;
 
 use super::jwt::Jwt;
 use super::report::Report;
+use crate::cli::output::moment_text;
 
 /// What the person told of the request that the proof came with.
 pub(super) struct Given<'a> {
@@ -85,17 +86,18 @@ fn explain_request(jwt: &Jwt, given: &Given<'_>, report: &mut Report) {
 
 fn explain_time(jwt: &Jwt, now: Timestamp, report: &mut Report) {
     let window = Window::default();
-    let expected =
-        format!("from {} to {}", now.minus(window.max_age), now.plus(window.max_future_skew));
+    let (first, last) = (now.minus(window.max_age), now.plus(window.max_future_skew));
+    let expected = format!("from {} to {}", moment_text(first), moment_text(last));
     let Some(iat) = jwt.seconds("iat").map(Timestamp::from_unix) else {
         report.failed("iat", expected, "no whole seconds");
         return;
     };
     let fits = now.since(iat) <= window.max_age && iat.since(now) <= window.max_future_skew;
+    let time = moment_text(iat);
     let received = match (now.since(iat), iat.since(now)) {
-        (0, 0) => format!("{iat}, now"),
-        (0, ahead) => format!("{iat}, {ahead} s ahead"),
-        (ago, _) => format!("{iat}, {ago} s ago"),
+        (0, 0) => format!("{time}, now"),
+        (0, ahead) => format!("{time}, {ahead} s ahead"),
+        (ago, _) => format!("{time}, {ago} s ago"),
     };
     report.judge("iat", fits, expected, received);
 }
@@ -154,7 +156,16 @@ fn explain_verdict(text: &str, jwt: &Jwt, given: &Given<'_>, report: &mut Report
         now: given.now,
     };
     match dpop::check(text, &expected) {
-        Ok(_) => report.ok("verdict", "a server takes this proof, once"),
+        Ok(_) if given.method.is_none() || given.url.is_none() => {
+            report.shown("verdict", "a server may take this proof", "give --method and --url");
+        }
+        Ok(_) if given.access_token.is_some() => {
+            report.ok("verdict", "a server takes this proof with its token, once");
+        }
+        Ok(_) if jwt.claim("ath").is_none() => {
+            report.ok("verdict", "a token endpoint takes this proof, once; an API wants ath");
+        }
+        Ok(_) => report.shown("verdict", "a server may take this proof", "give --token"),
         Err(error) => report.failed("verdict", "a proof that a server takes", error.to_string()),
     }
 }
@@ -204,6 +215,7 @@ mod tests {
             (Given { access_token: Some("other".to_owned()), ..good() }, "ath"),
             (Given { now: NOW.plus(61), ..good() }, "iat"),
             (Given { now: NOW.minus(6), ..good() }, "iat"),
+            (Given { now: Timestamp::from_unix(u64::MAX), ..good() }, "iat"),
         ];
         for (given, name) in cases {
             assert_eq!(failed(&text, &given), [name]);

@@ -1,5 +1,6 @@
 //! The checks of an inspection, one line each: ok, FAILED, or not checked and why.
 
+use countersign_sdk::client::error::printable;
 use serde_json::{Value, json};
 
 use crate::cli::failure::Failure;
@@ -77,8 +78,8 @@ impl Report {
         self.0.push(Check {
             name,
             verdict,
-            received: printable(&received),
-            expected: expected.map(|text| printable(&text)),
+            received: shortened(&received),
+            expected: expected.map(|text| shortened(&text)),
         });
     }
 
@@ -86,6 +87,12 @@ impl Report {
     pub(super) fn failures(&self) -> usize {
         let failed = |check: &&Check| check.verdict == Verdict::Failed;
         self.0.iter().filter(failed).count()
+    }
+
+    /// Whether the check that a server makes was made, and passed.
+    pub(super) fn is_decided(&self) -> bool {
+        let decided = |check: &Check| check.name == "verdict" && check.verdict == Verdict::Ok;
+        self.0.iter().any(decided)
     }
 
     /// The names of the checks that failed, for the tests.
@@ -137,6 +144,6 @@ impl Check {
 }
 
 /// A received value as a terminal may show it.
-fn printable(text: &str) -> String {
-    text.chars().take(300).map(|c| if c.is_control() { '?' } else { c }).collect()
+fn shortened(text: &str) -> String {
+    printable(&text.chars().take(300).collect::<String>())
 }

@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use super::jwt::Jwt;
 use super::report::Report;
+use crate::cli::output::moment_text;
 
 /// Seconds that clocks may differ, as resource servers have it unless configured.
 const LEEWAY: u64 = 5;
@@ -48,17 +49,18 @@ pub(super) fn explain(text: &str, jwt: &Jwt, given: &Given<'_>, report: &mut Rep
             (_, Some(Value::String(text))) => report.ok(name, text.as_str()),
             (_, Some(_)) => report.failed(name, "a text", "something else"),
             // RFC 9068 §2.2 requires these.
-            ("sub" | "client_id" | "jti", None) => report.failed(name, "a text", "nothing"),
+            ("sub" | "jti", None) => report.failed(name, "a text", "nothing"),
+            ("client_id", None) => report.shown(name, "nothing", "RFC 9068 has one, APIs take it"),
             (_, None) => {}
         }
     }
     if report.failures() == 0 {
-        explain_verdict(text, given, report);
+        explain_verdict(text, jwt, given, report);
     }
 }
 
 /// The check that a resource server makes, so that these explanations cannot drift away from it.
-fn explain_verdict(text: &str, given: &Given<'_>, report: &mut Report) {
+fn explain_verdict(text: &str, jwt: &Jwt, given: &Given<'_>, report: &mut Report) {
     let (Some(issuer), Some(audience), Some(keys)) = (given.issuer, given.resource, &given.keys)
     else {
         return;
@@ -71,6 +73,9 @@ fn explain_verdict(text: &str, given: &Given<'_>, report: &mut Report) {
         leeway: LEEWAY,
     };
     match verify_access_token(text, keys, &expected) {
+        Ok(_) if jwt.algorithm() == Some(Algorithm::Es256k) => {
+            report.ok("verdict", "a resource server that allows ES256K (few do) takes this token");
+        }
         Ok(_) => report.ok("verdict", "a resource server takes this token, with a proof"),
         Err(error) => report.failed("verdict", "a token that is taken", error.to_string()),
     }
@@ -112,20 +117,20 @@ fn explain_times(jwt: &Jwt, now: Timestamp, report: &mut Report) {
     let at = |name| jwt.seconds(name).map(Timestamp::from_unix);
     match at("exp") {
         Some(exp) if exp.plus(LEEWAY) > now => {
-            report.ok("exp", format!("{exp}, in {} s", exp.since(now)));
+            report.ok("exp", format!("{}, in {} s", moment_text(exp), exp.since(now)));
         }
         Some(exp) => {
-            let received = format!("{exp}, {} s ago", now.since(exp));
-            report.failed("exp", format!("after {now}"), received);
+            let received = format!("{}, {} s ago", moment_text(exp), now.since(exp));
+            report.failed("exp", format!("after {}", moment_text(now)), received);
         }
         None => report.failed("exp", "whole seconds since 1970", "nothing of the kind"),
     }
     for name in ["nbf", "iat"] {
         match (at(name), jwt.claim(name)) {
-            (Some(time), _) if time <= now.plus(LEEWAY) => report.ok(name, time.to_string()),
+            (Some(time), _) if time <= now.plus(LEEWAY) => report.ok(name, moment_text(time)),
             (Some(time), _) => {
-                let received = format!("{time}, {} s ahead", time.since(now));
-                report.failed(name, format!("not after {now}"), received);
+                let received = format!("{}, {} s ahead", moment_text(time), time.since(now));
+                report.failed(name, format!("not after {}", moment_text(now)), received);
             }
             (None, Some(_)) => report.failed(name, "whole seconds since 1970", "something else"),
             (None, None) if name == "iat" => report.failed(name, "whole seconds", "nothing"),
@@ -185,6 +190,17 @@ mod tests {
         let text = format!("{input}.{signature}");
         explain(&text, &Jwt::parse(&text).unwrap(), &given, &mut report);
         report.failed_names()
+    }
+
+    #[test]
+    fn a_number_beyond_the_calendar_is_no_panic() {
+        for far in [1_000_000_000_000_000_u64, u64::MAX] {
+            let mut claims = claims();
+            claims["exp"] = json!(far);
+            assert!(failed(&claims, "at+jwt", "k1").iter().all(|name| *name == "verdict"));
+            claims["iat"] = json!(far);
+            assert!(failed(&claims, "at+jwt", "k1").contains(&"iat"));
+        }
     }
 
     #[test]
