@@ -72,7 +72,13 @@ mod tests {
     fn an_array_is_no_object_at_any_depth() {
         let pair: Pair<'_> = object(br#"{"first":"a","second":{"number":1}}"#).unwrap();
         assert_eq!((pair.first, pair.second.map(|inner| inner.0.number)), ("a", Some(1)));
-        for array in [&br#"["a",null]"#[..], br#"{"first":"a","second":[1]}"#, b"null", b"1", b"{\"first\":\"a\",\"x\":\"\xff\"}"] {
+        for array in [
+            &br#"["a",null]"#[..],
+            br#"{"first":"a","second":[1]}"#,
+            b"null",
+            b"1",
+            b"{\"first\":\"a\",\"x\":\"\xff\"}",
+        ] {
             assert!(object::<Pair<'_>>(array).is_err());
         }
     }
