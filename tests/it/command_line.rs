@@ -63,7 +63,7 @@ async fn api(
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let origin = format!("http://{}", listener.local_addr().unwrap());
     let log = Arc::clone(&asked);
-    let routes = Router::new().fallback(move |uri: axum::http::Uri| {
+    let routes = Router::new().fallback(move |uri: http::Uri| {
         log.lock().unwrap().push(uri.path().to_owned());
         std::future::ready(answer())
     });

@@ -105,7 +105,7 @@ fn each_line_is_enforced_alone() {
         ("'escrow': 'read'", "'nothing': 'none'"),
         ("'escrow': 'read' for 'https://escrow", "'escrow': 'read' for 'https://harmless"),
         (&format!("A statement. {SENTENCE}"), ""),
-        (&format!("{SENTENCE}"), &format!("{SENTENCE} Or not.")),
+        (SENTENCE, &format!("{SENTENCE} Or not.")),
         ("0xf39Fd6", "0xf39fd6"),
         ("URI: https://auth.example\nVersion: 1", "Version: 1\nURI: https://auth.example"),
         ("Chain ID: 1\nNonce: 0123456789abcdef", "Nonce: 0123456789abcdef\nChain ID: 1"),
