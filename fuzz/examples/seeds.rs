@@ -187,8 +187,6 @@ fn tokens() {
         set.push(jwk);
     }
     seed("jwks", "three", json!({ "keys": set }).to_string());
-    seed("jwks", "list", json!([set]).to_string());
-    seed("jwk", "list", r#"["OKP","Ed25519","11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"]"#);
 }
 
 fn keys() {
