@@ -187,8 +187,6 @@ fn tokens() {
         set.push(jwk);
     }
     seed("jwks", "three", json!({ "keys": set }).to_string());
-    seed("jwks", "list", json!([set]).to_string());
-    seed("jwk", "list", r#"["OKP","Ed25519","11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"]"#);
 }
 
 fn keys() {
@@ -293,6 +291,39 @@ fn requests() {
             "challenge_json",
             &format!("body-{number}"),
             [&[number], body.to_string().as_bytes()].concat(),
+        );
+    }
+    seed("resource_layer", "right", countersign_fuzz::resource::right_request());
+    seed("resource_layer", "unsigned", "\0/a?b\0a.b.c\0d.e.f");
+    let recap = r#"{"att":{"https://escrow.example":{"escrow/read":[{}]}},"prf":[]}"#;
+    let recap = base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(recap);
+    let jkt_uri = signer(2).public_key().thumbprint().to_uri();
+    for (name, kind, address, chain, key) in [
+        (
+            "siwe",
+            "Ethereum account",
+            "0xF3F4F90b63eb726Bf2778B99c98Cb9a8227518Ed",
+            "Chain ID: 1\n",
+            "",
+        ),
+        (
+            "siws",
+            "Solana account",
+            "47D7BSQhiQWPdeJ2hGqkmVTKW8BfzyNVZRckfhNqFw1M",
+            "Chain ID: mainnet\n",
+            &*jkt_uri,
+        ),
+        ("key", "key", &did, "", ""),
+    ] {
+        let key = if key.is_empty() { String::new() } else { format!("- {key}\n") };
+        seed(
+            "client_challenge",
+            name,
+            format!(
+                "app.example wants you to sign in with your {kind}:\n{address}\n\nSign in.\n\nURI: {ISSUER}\n\
+             Version: 1\n{chain}Nonce: 0123456789abcdef\nIssued At: 2027-01-15T08:00:00Z\n\
+             Expiration Time: 2027-01-15T08:05:00Z\nResources:\n{key}- urn:recap:{recap}"
+            ),
         );
     }
     let grant = |name: &str| format!("grant_type=urn%3A{name}&");

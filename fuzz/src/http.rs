@@ -10,6 +10,7 @@ use axum::body::Body;
 use axum::http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri};
 use countersign::app::{App, Surroundings};
 use countersign::config::{self, Flags};
+use countersign_sdk::client::challenge::{self, Expected};
 use countersign_sdk::time::ManualClock;
 use http_body_util::BodyExt as _;
 use serde_json::Value;
@@ -70,7 +71,7 @@ binding = "optional"
 "#;
 
 /// `POST /challenge` with any body; the text that comes out is one that the library reads.
-pub fn challenge(data: &[u8]) {
+pub fn challenge_json(data: &[u8]) {
     challenge_status(data);
 }
 
@@ -95,9 +96,19 @@ fn challenge_status(data: &[u8]) -> StatusCode {
     let wanted: countersign_sdk::account::Account =
         asked["account"].as_str().expect("an account").parse().expect("CAIP-10");
     assert_eq!(format.canonical_account(&wanted), Ok(account));
-    if let Some(jkt) = asked["dpop_jkt"].as_str() {
-        let first = message.resources().first().expect("a session key");
-        assert!(first.ends_with(jkt));
+    let session_key = asked["dpop_jkt"].as_str().map(|jkt| jkt.parse().expect("a thumbprint"));
+    // Our own client would sign what our own server wrote, had it asked for the same.
+    let expected = Expected {
+        domain: message.fields().domain,
+        issuer: message.fields().uri.expect("the issuer"),
+        account: &wanted,
+        session_key,
+        resource: asked["resource"].as_str(),
+        scope: asked["scope"].as_str(),
+        nonce: answer["nonce"].as_str().expect("a nonce"),
+    };
+    if message.resources().iter().any(|uri| uri.starts_with("urn:recap:")) {
+        assert_eq!(challenge::check(text, &expected), Ok(()), "{text}");
     }
     status
 }

@@ -5,6 +5,7 @@
 //! name and a function of bytes; it panics when the library does, or when an assertion of its own
 //! does not hold. docs/FUZZING.md says what each one is for.
 
+pub mod client;
 pub mod cut;
 pub mod http;
 pub mod identifiers;
@@ -12,6 +13,7 @@ pub mod keys;
 pub mod material;
 pub mod proofs;
 pub mod requests;
+pub mod resource;
 pub mod signatures;
 pub mod texts;
 pub mod tokens;
@@ -38,9 +40,11 @@ pub const TARGETS: &[Target] = &[
     ("secp256k1_differential", keys::secp256k1),
     ("account", identifiers::account),
     ("target_uri", identifiers::target_uri),
+    ("client_challenge", client::challenge),
     ("form", requests::form),
     ("config", requests::config),
-    ("challenge_json", http::challenge),
+    ("challenge_json", http::challenge_json),
     ("token_form", http::token),
     ("http_router", http::router),
+    ("resource_layer", resource::layer),
 ];

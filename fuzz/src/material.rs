@@ -45,9 +45,10 @@ pub fn jws(signer: &InMemorySigner, header: &[u8], payload: &[u8]) -> String {
     text
 }
 
-/// JSON as a parser reads it that knows nothing of ours; `None` where only that one refuses it: a
-/// member that we ignore may hold half of a surrogate pair.
+/// Accepted JSON as a parser reads it that knows nothing of ours; `None` where only that one
+/// refuses it: a member that we ignore may hold half of a surrogate pair.
 pub fn independently(json: &[u8]) -> Option<serde_json::Value> {
+    assert!(std::str::from_utf8(json).is_ok(), "accepted JSON is UTF-8 (RFC 8259 §8.1)");
     serde_json::from_slice(json).ok()
 }
 
