@@ -253,3 +253,7 @@ mod tests;
 #[cfg(test)]
 #[path = "once_tests.rs"]
 mod once_tests;
+
+#[cfg(test)]
+#[path = "rotation_tests.rs"]
+mod rotation_tests;

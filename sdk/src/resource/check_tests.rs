@@ -5,8 +5,8 @@ use serde_json::{Value, json};
 use super::*;
 use crate::key::{Curve, Signer as _};
 use crate::proof::replay::{MemoryReplayStore, ReplayStore};
-use crate::resource::fixture::{Fixture, NOW, key_set, signer};
-use crate::resource::{FetchError, FetchedKeys, FixedKeys, KeySource, ResourceConfig};
+use crate::resource::fixture::{Fixture, NOW, signer};
+use crate::resource::{FixedKeys, ResourceConfig};
 
 /// Status, reason and the challenges of the answer to a refused request.
 pub(super) fn shown(
@@ -219,82 +219,6 @@ async fn a_kept_verdict_ends_with_the_tokens_time() {
     fixture.clock.advance(1);
     let late = fixture.ask_with(&token).await.unwrap_err();
     assert_eq!(late, AccessError::Token(TokenError::Expired(5)));
-}
-
-/// Publishes one set first and another from then on.
-#[derive(Debug)]
-struct Rotating(std::sync::Mutex<Vec<Vec<u8>>>);
-
-#[async_trait::async_trait]
-impl KeySource for Rotating {
-    async fn fetch(&self) -> Result<FetchedKeys, FetchError> {
-        let mut sets = self.0.lock().unwrap();
-        let document = if sets.len() > 1 { sets.remove(0) } else { sets[0].clone() };
-        Ok(FetchedKeys { document, max_age: None })
-    }
-}
-
-#[tokio::test]
-async fn a_kept_verdict_ends_with_the_issuers_key() {
-    let (first, second) = (signer(Curve::Ed25519), signer(Curve::Ed25519));
-    let sets = vec![key_set(&first, "a"), key_set(&second, "b")];
-    let source = Arc::new(Rotating(std::sync::Mutex::new(sets)));
-    let mut fixture = Fixture::with(|config| config.key_source(source));
-    fixture.issuer = first;
-    let token = fixture.token(|claims| claims["exp"] = json!(NOW.plus(900).as_unix()));
-    assert!(fixture.ask_with(&token).await.is_ok());
-    fixture.clock.advance(300);
-    let gone = fixture.ask_with(&token).await.unwrap_err();
-    assert_eq!(gone, AccessError::Token(TokenError::UnknownKey));
-}
-
-#[tokio::test]
-async fn an_invented_key_name_keeps_no_new_key_out() {
-    let (first, second) = (signer(Curve::Ed25519), signer(Curve::Ed25519));
-    let old = key_set(&first, "x");
-    let sets = vec![old.clone(), old, key_set(&second, "a")];
-    let source = Arc::new(Rotating(std::sync::Mutex::new(sets)));
-    let mut fixture = Fixture::with(|config| config.key_source(source));
-    // The issuer rotates right after a fetch that garbage has caused.
-    fixture.issuer = first;
-    let garbage = fixture.token(|_| ());
-    assert!(fixture.ask_with(&garbage).await.is_err());
-    fixture.clock.advance(5);
-    let unknown = fixture.ask_with(&garbage).await.unwrap_err();
-    assert_eq!(unknown, AccessError::Token(TokenError::UnknownKey));
-    fixture.issuer = second;
-    let token = fixture.token(|_| ());
-    fixture.clock.advance(4);
-    let early = fixture.ask_with(&token).await.unwrap_err();
-    assert_eq!(early, AccessError::KeysUnavailable, "the token is not to blame");
-    fixture.clock.advance(1);
-    assert!(fixture.ask_with(&token).await.is_ok());
-}
-
-/// Never answers.
-#[derive(Debug)]
-struct Never;
-
-#[async_trait::async_trait]
-impl KeySource for Never {
-    async fn fetch(&self) -> Result<FetchedKeys, FetchError> {
-        std::future::pending().await
-    }
-}
-
-#[tokio::test]
-async fn garbage_waits_for_no_keys() {
-    let fixture = Fixture::with(|config| config.key_source(Arc::new(Never)));
-    let proof_as_token = fixture.proof("GET", "/a", "x").await;
-    for (token, why) in
-        [("x.y.z", "invalid_token token_malformed"), (&*proof_as_token, "invalid_token token_type")]
-    {
-        let authorization = format!("DPoP {token}");
-        let fields = [("authorization", &*authorization)];
-        let asked = refused(&fixture, &fields, 401, why);
-        let at_once = std::time::Duration::from_millis(500);
-        assert!(tokio::time::timeout(at_once, asked).await.is_ok());
-    }
 }
 
 #[tokio::test]
