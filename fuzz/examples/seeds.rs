@@ -297,6 +297,9 @@ fn requests() {
     seed("resource_layer", "unsigned", "\0/a?b\0a.b.c\0d.e.f");
     let recap = r#"{"att":{"https://escrow.example":{"escrow/read":[{}]}},"prf":[]}"#;
     let recap = base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(recap);
+    let sentence =
+        countersign::wallet::recap::Grant::new(RESOURCE, &"escrow:read".parse().expect("a scope"));
+    let sentence = sentence.expect("a grant").sentence();
     let jkt_uri = signer(2).public_key().thumbprint().to_uri();
     for (name, kind, address, chain, key) in [
         (
@@ -320,7 +323,7 @@ fn requests() {
             "client_challenge",
             name,
             format!(
-                "app.example wants you to sign in with your {kind}:\n{address}\n\nSign in.\n\nURI: {ISSUER}\n\
+                "app.example wants you to sign in with your {kind}:\n{address}\n\nSign in to {RESOURCE}. {sentence}\n\nURI: {ISSUER}\n\
              Version: 1\n{chain}Nonce: 0123456789abcdef\nIssued At: 2027-01-15T08:00:00Z\n\
              Expiration Time: 2027-01-15T08:05:00Z\nResources:\n{key}- urn:recap:{recap}"
             ),

@@ -7,7 +7,7 @@ use countersign_sdk::account::Account;
 use countersign_sdk::client::challenge::{Expected, check};
 use countersign_sdk::key::{Signer as _, Thumbprint};
 
-use crate::material::{ISSUER, RESOURCE, signer};
+use crate::material::{ISSUER, RESOURCE, now, signer};
 
 /// The nonce that the issuer's answer named beside its text.
 const NONCE: &str = "0123456789abcdef";
@@ -34,6 +34,7 @@ pub fn challenge(data: &[u8]) {
                 resource: Some(RESOURCE),
                 scope: Some("escrow:read"),
                 nonce: NONCE,
+                now: now(),
             };
             if check(text, &expected).is_ok() {
                 // Stricter in some places, the server refuses a few texts that a client would sign.
@@ -58,5 +59,36 @@ fn check_message(message: &UnverifiedMessage<'_>, session_key: Option<Thumbprint
     if let Some(Ok(grant)) = Grant::from_uri(last) {
         assert_eq!(grant.resource(), RESOURCE);
         assert_eq!(grant.scopes().to_string(), "escrow:read");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Otherwise every input would be refused, and nothing be compared.
+    #[test]
+    fn seeds_are_signed() {
+        for (name, session_key) in [("siwe", false), ("siws", true), ("key", false)] {
+            let path = format!("{}/seeds/client_challenge/{name}", env!("CARGO_MANIFEST_DIR"));
+            let text = std::fs::read_to_string(path).unwrap();
+            let did = signer(0).public_key().to_did_key().unwrap();
+            let account = match name {
+                "siwe" => ETHEREUM,
+                "siws" => SOLANA,
+                _ => &did,
+            };
+            let expected = Expected {
+                domain: "app.example",
+                issuer: ISSUER,
+                account: &account.parse().unwrap(),
+                session_key: session_key.then(|| signer(2).public_key().thumbprint()),
+                resource: Some(RESOURCE),
+                scope: Some("escrow:read"),
+                nonce: NONCE,
+                now: now(),
+            };
+            assert_eq!(check(&text, &expected), Ok(()), "{name}");
+        }
     }
 }

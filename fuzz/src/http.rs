@@ -106,6 +106,7 @@ fn challenge_status(data: &[u8]) -> StatusCode {
         resource: asked["resource"].as_str(),
         scope: asked["scope"].as_str(),
         nonce: answer["nonce"].as_str().expect("a nonce"),
+        now: now(),
     };
     if message.resources().iter().any(|uri| uri.starts_with("urn:recap:")) {
         assert_eq!(challenge::check(text, &expected), Ok(()), "{text}");
