@@ -24,7 +24,7 @@ use countersign_sdk::key::{Curve, InMemorySigner, Signer as _};
 use countersign_sdk::proof::dpop::NewProof;
 use countersign_sdk::proof::target_uri::TargetUri;
 use countersign_sdk::resource::{FixedKeys, ResourceConfig, ResourceServer};
-use countersign_sdk::time::{Clock as _, SystemClock};
+use countersign_sdk::time::{Clock, ManualClock, Timestamp};
 use serde_json::{Value, json};
 use tower::{Layer as _, ServiceExt as _, service_fn};
 
@@ -34,6 +34,8 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 const ISSUER: &str = "https://auth.example";
 const RESOURCE: &str = "https://api.example";
+/// Seconds after its start at which a server demands nonces no longer.
+const SETTLED: u64 = 600;
 /// Rounds, of which the median is taken; short ones, so that few are interrupted.
 const ROUNDS: usize = 400;
 /// Calls of a round.
@@ -46,6 +48,7 @@ struct World {
     issuer: InMemorySigner,
     agent: InMemorySigner,
     server: ResourceServer,
+    clock: Arc<ManualClock>,
     target: TargetUri,
     tokens: u64,
 }
@@ -109,12 +112,17 @@ impl World {
             members.insert("kid".to_owned(), json!("a"));
         }
         let keys = json!({ "keys": [jwk] }).to_string();
+        let clock = Arc::new(ManualClock::new(Timestamp::from_unix(1_000_000_000)));
+        let server = ResourceConfig::new(ISSUER, RESOURCE)
+            .key_source(Arc::new(FixedKeys::new(keys)))
+            .clock(Arc::clone(&clock) as Arc<dyn Clock>)
+            .build()?;
+        clock.advance(SETTLED);
         Ok(Self {
             issuer,
             agent: InMemorySigner::generate(curve, &OsEntropy)?,
-            server: ResourceConfig::new(ISSUER, RESOURCE)
-                .key_source(Arc::new(FixedKeys::new(keys)))
-                .build()?,
+            server,
+            clock,
             target: TargetUri::parse(&format!("{RESOURCE}/escrows/1"))?,
             tokens: 0,
         })
@@ -123,7 +131,7 @@ impl World {
     /// A new token, bound to the agent's key.
     fn token(&mut self) -> Result<String, Failure> {
         self.tokens += 1;
-        let now = SystemClock.now().as_unix();
+        let now = self.clock.now().as_unix();
         let header = json!({ "typ": "at+jwt", "alg": "EdDSA", "kid": "a" });
         let claims: Value = json!({
             "iss": ISSUER, "aud": RESOURCE, "sub": "did:key:z6Mkr3y8hdfPpDXsCiq9BwESt82x4tQBFtMVc5igofhwk2Pm",
@@ -143,7 +151,7 @@ impl World {
             target_uri: &self.target,
             access_token: Some(token),
             nonce: None,
-            now: SystemClock.now(),
+            now: self.clock.now(),
         };
         Ok(proof.sign(&self.agent, &OsEntropy).await?)
     }
