@@ -43,13 +43,12 @@ impl<'a> Credentials<'a> {
     }
 }
 
-/// The one DPoP proof of a request, or none (RFC 9449 §4.3, check 1).
+/// The one DPoP proof of a request, or none.
 ///
 /// # Errors
-/// [`Reason::ProofInvalid`].
+/// [`Reason::ParameterRepeated`] or [`Reason::MalformedRequest`].
 pub(crate) fn proof(headers: &HeaderMap) -> Result<Option<&str>, Refusal> {
     single(headers, &HeaderName::from_static("dpop"))
-        .map_err(|refusal| Refusal::new(Reason::ProofInvalid, refusal.detail().to_owned()))
 }
 
 /// The characters of a token in the `Authorization` field (RFC 9110 §11.2). A comma, and with it a

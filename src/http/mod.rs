@@ -8,7 +8,7 @@
 //! | [`error`] | status and OAuth error of each reason; the only place with status codes |
 //! | [`layers`] | CORS, request limits, the security headers of every answer |
 //! | [`serve`] | connections: time-outs, bounds, draining |
-//! | `challenge`, `nonce`, `token`, `revoke`, `revocations`, `metadata`, `health` | one endpoint each |
+//! | `challenge`, `nonce`, `token`, `sessions`, `revoke`, `revocations`, `metadata`, `health` | one endpoint each |
 
 pub mod challenge;
 mod credentials;
@@ -22,4 +22,5 @@ pub mod revocations;
 pub mod revoke;
 pub mod router;
 pub mod serve;
+pub mod sessions;
 pub mod token;

@@ -3,11 +3,13 @@
 use std::sync::Arc;
 
 use axum::Router;
-use axum::routing::{get, post};
+use axum::routing::{delete, get, post};
 
 use super::layers::Gate;
 use super::metadata::Documents;
-use super::{challenge, error, health, layers, metadata, nonce, revocations, revoke, token};
+use super::{
+    challenge, error, health, layers, metadata, nonce, revocations, revoke, sessions, token,
+};
 use crate::service::context::Context;
 
 /// What every handler is given.
@@ -30,6 +32,8 @@ pub fn public(state: AppState) -> Router {
         .route("/nonce", get(nonce::get))
         .route("/challenge", post(challenge::post))
         .route("/token", post(token::post))
+        .route("/sessions", get(sessions::list).delete(sessions::end_all))
+        .route("/sessions/{id}", delete(sessions::end))
         .route("/revoke", post(revoke::post))
         .route("/revocations", get(revocations::get));
     let well_known = "/.well-known/oauth-authorization-server";

@@ -73,7 +73,10 @@ async fn grant(state: &AppState, request: Request<Body>) -> Result<IssuedToken, 
         let detail = "pages of this origin may not ask for tokens";
         return Err(Refusal::new(Reason::DomainNotAllowed, detail));
     }
-    let proof = credentials::proof(request.headers())?.map(str::to_owned);
+    // RFC 9449 §4.3, check 1: one proof, or none.
+    let proof = credentials::proof(request.headers())
+        .map_err(|refusal| Refusal::new(Reason::ProofInvalid, refusal.detail().to_owned()))?
+        .map(str::to_owned);
     let body = read_body(request, state.gate.body).await?;
     let form = Form::parse(&body)?;
     match form.require("grant_type")? {

@@ -10,6 +10,7 @@
 //! | [`mint`] | the token that all of them end in |
 //! | [`possession`] | the DPoP proof of a request: checked first, claimed last |
 //! | [`holder`] | who acts by an access token, having proven its key |
+//! | [`sessions`] | a subject sees and ends its sessions |
 //! | [`revoke`] | a token, a session, or everything of a key or subject ends |
 //! | [`feed`] | what was revoked, for resource servers |
 
@@ -22,6 +23,7 @@ pub mod mint;
 pub mod possession;
 pub mod refresh;
 pub mod revoke;
+pub mod sessions;
 pub mod sign_in;
 
 use crate::model::session::SessionId;
