@@ -10,7 +10,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::RwLock;
 
-use crate::time::{Clock as _, SystemClock};
+use crate::time::Timestamp;
 
 /// A request as the double received it.
 #[derive(Clone, Debug, Default)]
@@ -116,13 +116,12 @@ pub(super) fn metadata(origin: &str) -> Answer {
     (200, vec![], body)
 }
 
-/// A challenge as an issuer at `origin` writes it for a raw key.
-pub(super) fn challenge(origin: &str, request: &Received) -> Answer {
+/// A challenge as an issuer at `origin` writes it for a raw key, at the moment `issued`.
+pub(super) fn challenge(origin: &str, request: &Received, issued: Timestamp) -> Answer {
     let asked: Value = serde_json::from_str(&request.body).unwrap();
     let (account, domain) = (&asked["account"], &asked["domain"]);
     let resource = asked["resource"].as_str().unwrap();
     let grant = json!({"att": {resource: {"oauth/read": [{}]}}, "prf": []}).to_string();
-    let issued = SystemClock.now();
     let expires = issued.plus(300);
     let urn = match asked["dpop_jkt"].as_str() {
         Some(jkt) => format!("- urn:ietf:params:oauth:jwk-thumbprint:sha-256:{jkt}\n"),

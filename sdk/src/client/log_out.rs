@@ -69,3 +69,7 @@ impl Plan {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "log_out_tests.rs"]
+mod tests;

@@ -44,6 +44,8 @@ pub mod challenge;
 pub mod discovery;
 #[cfg(test)]
 mod double;
+#[cfg(test)]
+mod double_issuer;
 pub mod error;
 pub mod file_store;
 mod grant;

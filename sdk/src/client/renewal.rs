@@ -8,11 +8,12 @@
 //!
 //! Specs: protocol.md §6, RFC 9700 §2.2.2.
 
+use std::sync::Arc;
+
 use super::error::ClientError;
 use super::session::{Keeping, Shared};
 use super::token::Token;
 use crate::time::Timestamp;
-use std::sync::Arc;
 
 /// The longest pause after failed renewals, in seconds.
 const MAX_PAUSE: u64 = 30;
@@ -190,3 +191,7 @@ fn is_end(error: &ClientError) -> bool {
         | ClientError::Request(_) => false,
     }
 }
+
+#[cfg(test)]
+#[path = "renewal_tests.rs"]
+mod tests;

@@ -126,3 +126,7 @@ impl Resuming {
         })
     }
 }
+
+#[cfg(test)]
+#[path = "resume_tests.rs"]
+mod tests;

@@ -10,6 +10,7 @@ use super::*;
 use crate::account::Account;
 use crate::entropy::OsEntropy;
 use crate::key::SignerError;
+use crate::time::{Clock as _, SystemClock};
 
 fn new_key(curve: Curve) -> InMemorySigner {
     InMemorySigner::generate(curve, &OsEntropy).unwrap()
@@ -18,7 +19,7 @@ fn new_key(curve: Curve) -> InMemorySigner {
 async fn issuer(alter: fn(String) -> String) -> Double {
     Double::start(move |origin, request| match request.line.split(' ').nth(1) {
         Some("/challenge") => {
-            let (status, headers, body) = challenge(origin, request);
+            let (status, headers, body) = challenge(origin, request, SystemClock.now());
             (status, headers, alter(body))
         }
         Some("/token") => token("a-token", 300),
