@@ -16,7 +16,7 @@ use countersign_sdk::key::{Algorithm, SecretKeyError};
 use countersign_sdk::proof::dpop::Window;
 use countersign_sdk::proof::nonce::NonceMint;
 use countersign_sdk::proof::target_uri::{TargetUri, TargetUriError};
-use countersign_sdk::time::{Clock, SystemClock};
+use countersign_sdk::time::{Clock, SystemClock, Timestamp};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
@@ -34,9 +34,10 @@ use crate::model::reason::{Reason, Refusal};
 use crate::model::resource::{Binding, KnownScopes, Resource, ResourceRules, Resources};
 use crate::model::scope::ScopeSet;
 use crate::service::context::{Chains, Context, Issuer, Rules};
-use crate::store::Store;
 use crate::store::memory::MemoryStore;
+use crate::store::{SessionBounds, Store};
 use crate::token::nonce::Nonces;
+use crate::token::refresh::RefreshTokens;
 
 /// Seconds for which expired entries are kept all the same: a request that began before an entry
 /// expired, or a clock that is set back a little, must still find it.
@@ -197,14 +198,23 @@ fn state(settings: &Settings, surroundings: Surroundings) -> Result<AppState, St
         SigningAlgorithm::EdDsa => Algorithm::EdDsa,
         SigningAlgorithm::Es256 => Algorithm::Es256,
     };
-    let store: Arc<dyn Store> = Arc::new(MemoryStore::new(limits.spent_nonces, limits.proofs));
+    let bounds = SessionBounds { total: limits.sessions, per_subject: limits.sessions_per_subject };
+    let store: Arc<dyn Store> =
+        Arc::new(MemoryStore::new(limits.spent_nonces, limits.proofs, bounds, &*entropy)?);
+    let now = clock.now();
     let context = Context {
         issuer: issuer(&settings.issuer)?,
         rules: rules(settings)?,
         keyring: Keyring::of(SigningKey::generate(algorithm, &*entropy)?),
         nonces: Nonces::new(NonceMint::generate(&*entropy)?),
+        refresh_tokens: RefreshTokens::new(&store.session_secret()),
+        // A proof may be dated ahead, so the first seconds count as before.
+        proofs_need_nonce_before: match store.has_forgotten_proofs() {
+            true => now.plus(settings.dpop.max_future_skew).plus(1),
+            false => Timestamp::default(),
+        },
         store,
-        remembers_since: clock.now(),
+        remembers_since: now,
         clock,
         entropy,
     };
@@ -285,6 +295,7 @@ fn resource_rules(rules: &config::ResourceRules) -> Result<ResourceRules, Refusa
             config::Binding::Required => Binding::Required,
             config::Binding::Optional => Binding::Optional,
         },
+        bearer_sessions: rules.bearer_sessions,
         formats: rules.formats.clone(),
         allow: rules.allow.iter().cloned().collect(),
         deny: rules.deny.iter().cloned().collect(),

@@ -121,7 +121,10 @@ pub const fn wire(reason: Reason, refused: Refused) -> (StatusCode, &'static str
         | Reason::MalleableSignature
         | Reason::AssertionInvalid
         | Reason::AssertionExpired
-        | Reason::AssertionReplayed => (BAD, "invalid_grant"),
+        | Reason::AssertionReplayed
+        | Reason::RefreshTokenInvalid
+        | Reason::RefreshReused
+        | Reason::SessionEnded => (BAD, "invalid_grant"),
         Reason::ProofRequired
         | Reason::ProofInvalid
         | Reason::ProofExpired

@@ -37,7 +37,7 @@ struct Metadata<'a> {
     token_endpoint: String,
     challenge_endpoint: String,
     nonce_endpoint: String,
-    grant_types_supported: [&'static str; 2],
+    grant_types_supported: [&'static str; 3],
     response_types_supported: [&'static str; 0],
     token_endpoint_auth_methods_supported: [&'static str; 1],
     dpop_signing_alg_values_supported: [&'static str; 4],

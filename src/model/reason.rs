@@ -122,6 +122,13 @@ reasons! {
     AssertionExpired = "assertion_expired",
     /// The assertion was used before.
     AssertionReplayed = "assertion_replayed",
+    // Sessions.
+    /// The refresh token is not one of this issuer's.
+    RefreshTokenInvalid = "refresh_token_invalid",
+    /// An old refresh token was used again; its session is ended.
+    RefreshReused = "refresh_reused",
+    /// The session has ended: by its own time, by its holder, or by a revocation.
+    SessionEnded = "session_ended",
     // What is asked for.
     /// The grant type is not supported.
     GrantUnsupported = "grant_unsupported",

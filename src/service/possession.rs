@@ -25,7 +25,9 @@ pub fn check(
         method: "POST",
         target_uri: &context.issuer.token_endpoint,
         token: TokenBinding::NoToken,
-        nonce: &context.nonces.for_proofs(context.rules.require_nonce),
+        nonce: &context
+            .nonces
+            .for_proofs(context.rules.require_nonce, context.proofs_need_nonce_before),
         window: context.rules.window,
         now,
     };

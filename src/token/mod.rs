@@ -1,4 +1,5 @@
-//! What the issuer hands out: access tokens, and the nonces inside challenges.
+//! What the issuer hands out: access tokens, refresh tokens, and the nonces inside challenges.
 
 pub mod access;
 pub mod nonce;
+pub mod refresh;
