@@ -36,11 +36,13 @@ use crate::model::reason::{Reason, Refusal};
 use crate::model::resource::{Binding, KnownScopes, Resource, ResourceRules, Resources};
 use crate::model::scope::ScopeSet;
 use crate::service::context::{Chains, Context, Issuer, Rules};
+use crate::service::feed::Feed;
 use crate::store::embedded::{Bounds, EmbeddedStore, Folder, OpenError};
 use crate::store::memory::MemoryStore;
 use crate::store::{SessionBounds, Store};
 use crate::token::nonce::Nonces;
 use crate::token::refresh::RefreshTokens;
+use crate::token::verify::{AccessTokens, KeysError};
 
 /// Seconds for which expired entries are kept all the same: a request that began before an entry
 /// expired, or a clock that is set back a little, must still find it.
@@ -69,6 +71,9 @@ pub enum StartError {
     /// The store was not opened.
     #[error("the store: {0}")]
     Store(#[from] OpenError),
+    /// The issuer's own tokens could not be verified.
+    #[error(transparent)]
+    Tokens(#[from] KeysError),
     /// A document could not be written as JSON.
     #[error("a document could not be written: {0}")]
     Document(#[from] serde_json::Error),
@@ -158,8 +163,9 @@ impl App {
         });
         health.set_ready(true);
         let gate = Arc::clone(&self.state.gate);
+        let context = Arc::clone(&self.state.context);
         let routes = router::public(self.state);
-        let draining = mark_draining(stop.clone(), Arc::clone(&health));
+        let draining = mark_draining(stop.clone(), Arc::clone(&health), context);
         let ((), ()) = tokio::join!(serve(self.public, routes, bounds, gate, stop), draining);
         drained.send_replace(true);
         sweeper.abort();
@@ -171,10 +177,16 @@ impl App {
     }
 }
 
-async fn mark_draining(mut stop: watch::Receiver<bool>, health: Arc<Health>) {
+async fn mark_draining(
+    mut stop: watch::Receiver<bool>,
+    health: Arc<Health>,
+    context: Arc<Context>,
+) {
     // A sender that is gone means the same as one that says stop.
     let _ = stop.wait_for(|stop| *stop).await;
     health.set_ready(false);
+    // Readers of the feed would wait for up to half a minute; they get what there is.
+    context.feed.close();
 }
 
 async fn listen(address: SocketAddr) -> Result<TcpListener, StartError> {
@@ -237,10 +249,15 @@ fn state(
         SigningAlgorithm::Es256 => Algorithm::Es256,
     };
     let now = clock.now();
+    let issuer = issuer(&settings.issuer)?;
+    let keyring = Keyring::of(SigningKey::generate(algorithm, &*entropy)?);
+    keyring.active().warm_up();
     let context = Context {
-        issuer: issuer(&settings.issuer)?,
+        access_tokens: AccessTokens::new(&issuer.url, &keyring)?,
+        feed: Feed::new(limits.feed_waiters),
+        issuer,
         rules: rules(settings)?,
-        keyring: Keyring::of(SigningKey::generate(algorithm, &*entropy)?),
+        keyring,
         nonces: Nonces::new(NonceMint::generate(&*entropy)?),
         refresh_tokens: RefreshTokens::new(&store.session_secret()),
         // A proof may be dated ahead, so the first seconds count as before.

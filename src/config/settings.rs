@@ -162,6 +162,8 @@ pub struct Limits {
     pub sessions: usize,
     /// Sessions of one subject; one more ends the one that was used longest ago.
     pub sessions_per_subject: usize,
+    /// Requests that may wait for revocations at the same time.
+    pub feed_waiters: usize,
     /// Seconds that open requests are given when the server is told to stop.
     pub shutdown_grace: u64,
     /// The proxies whose `X-Forwarded-For` is believed.
