@@ -284,8 +284,12 @@ fn state(
             true => now.plus(settings.dpop.max_future_skew).plus(1),
             false => Timestamp::default(),
         },
+        // Whole seconds: what was used in this very one may be forgotten too.
+        remembers_since: match store.has_forgotten_proofs() {
+            true => now.plus(1),
+            false => now,
+        },
         store,
-        remembers_since: now,
         clock,
         entropy,
     };

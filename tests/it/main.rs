@@ -7,6 +7,8 @@
 //! | `refusals` | each refusal with its own reason, and that a refusal burns nothing |
 //! | `races` | of many at once exactly one |
 //! | `lost_answers` | that lost, late and doubled answers log nobody out, and that reuse is found; `lossy` loses them |
+//! | `crash` | that whatever was answered outlives `kill -9`, and nothing used is taken again; `process` and `wire_client` help |
+//! | `disk` | what a full disk does, and `countersign store` beside a running server |
 //! | `edges` | garbage, limits, CORS, health, draining |
 //! | `revoked_calls` | that an API refuses what was revoked, also when the server is gone |
 //! | `command_line` | that `login`, `call` and `inspect` withstand hostile servers and lost readers |
@@ -25,12 +27,16 @@ mod architecture;
 mod client;
 mod command_line;
 mod conformance;
+mod crash;
+mod disk;
 mod edges;
 mod flows;
 mod lossy;
 mod lost_answers;
+mod process;
 mod races;
 mod refusals;
 mod revoked_calls;
 mod support;
 mod vectors;
+mod wire_client;
