@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`serve`], [`check`] | how the server is run, and its configuration judged |
 //! | [`keygen`] | what a new key is called everywhere |
+//! | [`secret`] | by what a resource server may ask about its tokens |
 //! | [`login`] | how a key file becomes a token |
 //! | [`call`] | a protected call in the manner of curl |
 //! | [`inspect`] | why a token or a proof would be refused |
@@ -28,6 +29,7 @@ mod key_file;
 pub mod keygen;
 pub mod login;
 pub mod output;
+pub mod secret;
 pub mod serve;
 mod signing;
 
@@ -60,7 +62,7 @@ Exit codes:
 #[derive(Debug, Parser)]
 #[command(name = "countersign", version, about, after_help = AFTER_HELP)]
 pub struct Cli {
-    /// Print JSON, errors too (keygen, login, call, inspect).
+    /// Print JSON, errors too (keygen, secret, login, call, inspect).
     #[arg(long, global = true)]
     pub json: bool,
     /// What to do.
@@ -77,6 +79,8 @@ pub enum Command {
     Check(check::Args),
     /// Make a key and tell its names.
     Keygen(keygen::Args),
+    /// Make a secret by which a resource server may ask about its tokens.
+    Secret(secret::Args),
     /// Sign in with a key file; print the token or keep it.
     Login(login::Args),
     /// Call a protected API, as curl would, with a token and a proof.
@@ -92,6 +96,7 @@ pub fn run(cli: Cli) -> ExitCode {
         Command::Serve(args) => return serve::run(args),
         Command::Check(args) => return check::run(args),
         Command::Keygen(args) => keygen::run(&args, &output),
+        Command::Secret(args) => secret::run(&args, &output),
         Command::Login(args) => block_on(login::run(args, &output)),
         Command::Call(args) => block_on(call::run(args, &output)),
         Command::Inspect(args) => block_on(inspect::run(args, &output)),
@@ -131,7 +136,7 @@ mod tests {
         let mut command = Cli::command();
         command.build();
         command.clone().debug_assert();
-        for name in ["keygen", "login", "call", "inspect"] {
+        for name in ["keygen", "secret", "login", "call", "inspect"] {
             let sub = command.find_subcommand_mut(name).unwrap();
             let help = sub.render_long_help().to_string();
             assert!(help.contains("Example"), "{name}");
