@@ -16,7 +16,7 @@ use countersign_sdk::key::{Algorithm, SecretKeyError};
 use countersign_sdk::proof::dpop::Window;
 use countersign_sdk::proof::nonce::NonceMint;
 use countersign_sdk::proof::target_uri::{TargetUri, TargetUriError};
-use countersign_sdk::time::{Clock, SystemClock};
+use countersign_sdk::time::{Clock, SystemClock, Timestamp};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
@@ -34,9 +34,12 @@ use crate::model::reason::{Reason, Refusal};
 use crate::model::resource::{Binding, KnownScopes, Resource, ResourceRules, Resources};
 use crate::model::scope::ScopeSet;
 use crate::service::context::{Chains, Context, Issuer, Rules};
-use crate::store::Store;
+use crate::service::feed::Feed;
 use crate::store::memory::MemoryStore;
+use crate::store::{SessionBounds, Store};
 use crate::token::nonce::Nonces;
+use crate::token::refresh::RefreshTokens;
+use crate::token::verify::{AccessTokens, KeysError};
 
 /// Seconds for which expired entries are kept all the same: a request that began before an entry
 /// expired, or a clock that is set back a little, must still find it.
@@ -62,6 +65,9 @@ pub enum StartError {
     /// The issuer is no URL under which requests can arrive.
     #[error("the issuer: {0}")]
     Issuer(#[from] TargetUriError),
+    /// The issuer's own tokens could not be verified.
+    #[error(transparent)]
+    Tokens(#[from] KeysError),
     /// A document could not be written as JSON.
     #[error("a document could not be written: {0}")]
     Document(#[from] serde_json::Error),
@@ -150,8 +156,9 @@ impl App {
         });
         health.set_ready(true);
         let gate = Arc::clone(&self.state.gate);
+        let context = Arc::clone(&self.state.context);
         let routes = router::public(self.state);
-        let draining = mark_draining(stop.clone(), Arc::clone(&health));
+        let draining = mark_draining(stop.clone(), Arc::clone(&health), context);
         let ((), ()) = tokio::join!(serve(self.public, routes, bounds, gate, stop), draining);
         drained.send_replace(true);
         sweeper.abort();
@@ -163,10 +170,16 @@ impl App {
     }
 }
 
-async fn mark_draining(mut stop: watch::Receiver<bool>, health: Arc<Health>) {
+async fn mark_draining(
+    mut stop: watch::Receiver<bool>,
+    health: Arc<Health>,
+    context: Arc<Context>,
+) {
     // A sender that is gone means the same as one that says stop.
     let _ = stop.wait_for(|stop| *stop).await;
     health.set_ready(false);
+    // Readers of the feed would wait for up to half a minute; they get what there is.
+    context.feed.close();
 }
 
 async fn listen(address: SocketAddr) -> Result<TcpListener, StartError> {
@@ -197,14 +210,28 @@ fn state(settings: &Settings, surroundings: Surroundings) -> Result<AppState, St
         SigningAlgorithm::EdDsa => Algorithm::EdDsa,
         SigningAlgorithm::Es256 => Algorithm::Es256,
     };
-    let store: Arc<dyn Store> = Arc::new(MemoryStore::new(limits.spent_nonces, limits.proofs));
+    let bounds = SessionBounds { total: limits.sessions, per_subject: limits.sessions_per_subject };
+    let store: Arc<dyn Store> =
+        Arc::new(MemoryStore::new(limits.spent_nonces, limits.proofs, bounds, &*entropy)?);
+    let now = clock.now();
+    let issuer = issuer(&settings.issuer)?;
+    let keyring = Keyring::of(SigningKey::generate(algorithm, &*entropy)?);
+    keyring.active().warm_up();
     let context = Context {
-        issuer: issuer(&settings.issuer)?,
+        access_tokens: AccessTokens::new(&issuer.url, &keyring)?,
+        feed: Feed::new(limits.feed_waiters),
+        issuer,
         rules: rules(settings)?,
-        keyring: Keyring::of(SigningKey::generate(algorithm, &*entropy)?),
+        keyring,
         nonces: Nonces::new(NonceMint::generate(&*entropy)?),
+        refresh_tokens: RefreshTokens::new(&store.session_secret()),
+        // A proof may be dated ahead, so the first seconds count as before.
+        proofs_need_nonce_before: match store.has_forgotten_proofs() {
+            true => now.plus(settings.dpop.max_future_skew).plus(1),
+            false => Timestamp::default(),
+        },
         store,
-        remembers_since: clock.now(),
+        remembers_since: now,
         clock,
         entropy,
     };
@@ -285,6 +312,7 @@ fn resource_rules(rules: &config::ResourceRules) -> Result<ResourceRules, Refusa
             config::Binding::Required => Binding::Required,
             config::Binding::Optional => Binding::Optional,
         },
+        bearer_sessions: rules.bearer_sessions,
         formats: rules.formats.clone(),
         allow: rules.allow.iter().cloned().collect(),
         deny: rules.deny.iter().cloned().collect(),

@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use crate::Args;
+use crate::durable::{Durable, Pair};
 use crate::floor::Costs;
 use crate::memory::{Growth, Memory, Start};
 use crate::rounds::{Measured, Round};
@@ -19,6 +20,7 @@ pub(crate) struct Report<'a> {
     paths: Vec<Line>,
     /// What the medians are of.
     measured: Vec<Measured>,
+    durable: Option<Vec<Durable>>,
     memory: Option<Memory>,
 }
 
@@ -44,6 +46,7 @@ impl<'a> Report<'a> {
         args: &Args,
         start: &'a Start,
         measured: Vec<Measured>,
+        durable: Option<Vec<Durable>>,
         memory: Option<Memory>,
     ) -> Self {
         Self {
@@ -52,6 +55,7 @@ impl<'a> Report<'a> {
             start,
             paths: measured.iter().map(Line::of).collect(),
             measured,
+            durable,
             memory,
         }
     }
@@ -60,6 +64,7 @@ impl<'a> Report<'a> {
     pub(crate) fn print(&self) {
         self.print_signatures();
         self.print_paths();
+        self.durable.iter().flatten().for_each(print_durable);
         println!();
         println!("{:<58} {:>10}   goal", "start and memory", "result");
         goal_line("start to ready, ms", self.start.ready_ms, "≤ 100");
@@ -145,6 +150,25 @@ impl Line {
             paced_p99: of(&|round| round.paced.p99),
         }
     }
+}
+
+fn print_durable(durable: &Durable) {
+    let of = |pick: fn(&Pair) -> f64| median(durable.rounds.iter().map(pick).collect());
+    println!(
+        "\n{}, {} clients: {:.0} per s in memory, {:.0} on the embedded store, ratio {:.2}   goal ≥ 0.80",
+        durable.title,
+        durable.clients,
+        of(|pair| pair.memory.rate),
+        of(|pair| pair.embedded.rate),
+        of(|pair| pair.embedded.rate / pair.memory.rate),
+    );
+    println!(
+        "  p50/p99 {:.0}/{:.0} µs in memory, {:.0}/{:.0} µs embedded",
+        of(|pair| pair.memory.p50),
+        of(|pair| pair.memory.p99),
+        of(|pair| pair.embedded.p50),
+        of(|pair| pair.embedded.p99),
+    );
 }
 
 fn print_growth(title: &str, growth: &Growth, goal: &str) {

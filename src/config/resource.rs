@@ -4,12 +4,12 @@ use std::collections::HashMap;
 
 use super::fault::{Fault, Source};
 use super::keys::{
-    RESOURCE_ALLOW, RESOURCE_BINDING, RESOURCE_DEFAULT_SCOPES, RESOURCE_DENY, RESOURCE_FORMATS,
-    RESOURCE_SCOPES, RESOURCE_TOKEN_TTL, RESOURCE_URI, RESOURCES,
+    RESOURCE_ALLOW, RESOURCE_BEARER_SESSIONS, RESOURCE_BINDING, RESOURCE_DEFAULT_SCOPES,
+    RESOURCE_DENY, RESOURCE_FORMATS, RESOURCE_SCOPES, RESOURCE_TOKEN_TTL, RESOURCE_URI, RESOURCES,
 };
 use super::raw::RawResource;
 use super::reader::{Reader, plain};
-use super::settings::{Resource, ResourceRules, ScopeRule};
+use super::settings::{Binding, Resource, ResourceRules, ScopeRule};
 use super::shape::Item;
 
 /// Every resource; nothing when one is faulty or when there is none at all.
@@ -46,6 +46,12 @@ fn one(raw: &RawResource, faults: &mut Vec<Fault>) -> Option<Resource> {
     let default_scopes = reader.read(&RESOURCE_DEFAULT_SCOPES);
     let token_ttl = reader.read(&RESOURCE_TOKEN_TTL);
     let binding = reader.read(&RESOURCE_BINDING);
+    let bearer_sessions = reader.read(&RESOURCE_BEARER_SESSIONS);
+    if bearer_sessions == Some(true) && binding == Some(Binding::Required) {
+        let problem =
+            "needs binding = \"optional\": every token of this resource is bound to a key";
+        reader.fault(&RESOURCE_BEARER_SESSIONS, problem);
+    }
     let formats = reader.read(&RESOURCE_FORMATS);
     let allow = reader.read(&RESOURCE_ALLOW).unwrap_or_default();
     let deny = reader.read(&RESOURCE_DENY);
@@ -62,6 +68,7 @@ fn one(raw: &RawResource, faults: &mut Vec<Fault>) -> Option<Resource> {
             default_scopes: plain(default_scopes?),
             token_ttl: token_ttl?,
             binding: binding?,
+            bearer_sessions: bearer_sessions?,
             formats: formats.map(plain),
             allow: plain(allow),
             deny: plain(deny?),

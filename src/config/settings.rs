@@ -88,6 +88,8 @@ pub struct ResourceRules {
     pub token_ttl: u64,
     /// Whether a token without a key is allowed.
     pub binding: Binding,
+    /// Whether a message opens a session for a client that sends no proof.
+    pub bearer_sessions: bool,
     /// The message formats that may open it; `None` means every registered one.
     pub formats: Option<Vec<String>>,
     /// The subjects that may sign in (`did:pkh` or `did:key`); empty means everyone.
@@ -155,6 +157,12 @@ pub struct Limits {
     pub spent_nonces: usize,
     /// The hard bound of remembered proofs; when it is reached, requests with a proof answer 503.
     pub proofs: usize,
+    /// The hard bound of sessions; when it is reached, messages that would open one answer 503.
+    pub sessions: usize,
+    /// Sessions of one subject; one more ends the one that was used longest ago.
+    pub sessions_per_subject: usize,
+    /// Requests that may wait for revocations at the same time.
+    pub feed_waiters: usize,
     /// Seconds that open requests are given when the server is told to stop.
     pub shutdown_grace: u64,
     /// The proxies whose `X-Forwarded-For` is believed.

@@ -106,6 +106,7 @@ fn development_rules(reader: &mut Reader<'_>) -> Option<ResourceRules> {
         default_scopes: vec!["read".to_owned()],
         token_ttl: reader.read(&keys::RESOURCE_TOKEN_TTL)?,
         binding: Binding::Required,
+        bearer_sessions: false,
         formats: None,
         allow: Vec::new(),
         deny: Vec::new(),
@@ -186,6 +187,9 @@ fn limits(reader: &mut Reader<'_>) -> Option<Limits> {
     let body_timeout = reader.read(&keys::LIMITS_BODY_TIMEOUT);
     let spent_nonces = reader.read(&keys::LIMITS_SPENT_NONCES);
     let proofs = reader.read(&keys::LIMITS_PROOFS);
+    let sessions = reader.read(&keys::LIMITS_SESSIONS);
+    let sessions_per_subject = reader.read(&keys::LIMITS_SESSIONS_PER_SUBJECT);
+    let feed_waiters = reader.read(&keys::LIMITS_FEED_WAITERS);
     let shutdown_grace = reader.read(&keys::LIMITS_SHUTDOWN_GRACE);
     let trusted_proxies = reader.read(&keys::LIMITS_TRUSTED_PROXIES);
     Some(Limits {
@@ -198,6 +202,9 @@ fn limits(reader: &mut Reader<'_>) -> Option<Limits> {
         body_timeout: body_timeout?,
         spent_nonces: spent_nonces?,
         proofs: proofs?,
+        sessions: sessions?,
+        sessions_per_subject: sessions_per_subject?,
+        feed_waiters: feed_waiters?,
         shutdown_grace: shutdown_grace?,
         trusted_proxies: plain(trusted_proxies?),
     })

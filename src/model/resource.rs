@@ -36,6 +36,8 @@ pub struct ResourceRules {
     pub token_ttl: u64,
     /// Whether a token may be without a key.
     pub binding: Binding,
+    /// Whether a message opens a session for a client that sends no proof.
+    pub bearer_sessions: bool,
     /// The message formats that open it; `None` means each.
     pub formats: Option<Vec<String>>,
     /// The subjects (`did:pkh`, `did:key`) that may sign in; empty means everyone.
@@ -72,6 +74,14 @@ impl ResourceRules {
                 Reason::ScopeUnknown,
                 format!("the scope {scope} is none of this resource's: {known}"),
             )),
+        }
+    }
+
+    /// Those of `set` that exist here.
+    pub fn known_of(&self, set: ScopeSet) -> ScopeSet {
+        match &self.scopes {
+            KnownScopes::Any => set,
+            KnownScopes::Listed(known) => set.among(known),
         }
     }
 

@@ -107,6 +107,12 @@ impl ScopeSet {
         self.0.iter()
     }
 
+    /// Those of these scopes that `known` holds too.
+    #[must_use]
+    pub fn among(self, known: &Self) -> Self {
+        Self(self.0.into_iter().filter(|scope| known.contains(scope)).collect())
+    }
+
     /// The first of these scopes that `granted` does not hold, if any.
     pub fn first_outside(&self, granted: &Self) -> Option<&Scope> {
         self.0.iter().find(|scope| !granted.contains(scope))

@@ -4,7 +4,7 @@ use countersign_sdk::key::KeyError;
 use countersign_sdk::proof::jwt_assertion::{self, AssertionError, Expected};
 
 use super::context::{Context, store_refusal};
-use super::sign_in::{Access, mint, narrowed};
+use super::mint::{Access, mint, narrowed};
 use super::{IssuedToken, possession};
 use crate::model::reason::{Reason, Refusal};
 use crate::token::access::Authenticated;

@@ -9,6 +9,7 @@ use countersign_sdk::time::Timestamp;
 use super::context::Context;
 use crate::model::domain::authority_of_origin;
 use crate::model::reason::{Reason, Refusal};
+use crate::model::resource::ResourceRules;
 use crate::wallet::caip122::{self, Fields};
 use crate::wallet::format::WalletFormat;
 use crate::wallet::policy;
@@ -30,7 +31,7 @@ pub struct ChallengeRequest<'a> {
     pub format: Option<&'a str>,
     /// The wallet application's domain; the issuer's host when absent.
     pub domain: Option<&'a str>,
-    /// Seconds that the signature shall open at most, where there is a session key.
+    /// Seconds that the signature shall open at most, where it opens a session.
     pub session_expires_in: Option<u64>,
     /// The `Origin` header, which browsers send.
     pub origin: Option<&'a str>,
@@ -83,7 +84,7 @@ pub fn challenge(context: &Context, request: &ChallengeRequest<'_>) -> Result<Ch
     target.rules.check_subject(&format.subject_of(&account)?)?;
     let scopes = target.rules.scopes_for(request.scope)?;
     let session_key = request.dpop_jkt.map(session_key).transpose()?;
-    check_session_expires_in(request)?;
+    check_session_expires_in(request, target.rules)?;
 
     let grant = (!scopes.is_empty())
         .then(|| recap::Grant::new(&target.uri, &scopes))
@@ -99,7 +100,7 @@ pub fn challenge(context: &Context, request: &ChallengeRequest<'_>) -> Result<Ch
         .chain(grant.map(|grant| grant.to_uri()))
         .collect();
     let expires_at = now.plus(context.rules.challenge_lifetime);
-    let signed_until = if session_key.is_some() {
+    let signed_until = if session_key.is_some() || request.session_expires_in.is_some() {
         let longest = context.rules.session_lifetime;
         now.plus(request.session_expires_in.map_or(longest, |asked| asked.min(longest)))
     } else {
@@ -193,8 +194,12 @@ fn domain_of<'a>(context: &'a Context, request: &ChallengeRequest<'a>) -> Result
     }
 }
 
-fn check_session_expires_in(request: &ChallengeRequest<'_>) -> Result<(), Refusal> {
+fn check_session_expires_in(
+    request: &ChallengeRequest<'_>,
+    rules: &ResourceRules,
+) -> Result<(), Refusal> {
     match (request.session_expires_in, request.dpop_jkt) {
+        (Some(1..), None) if rules.bearer_sessions => Ok(()),
         (Some(0), _) => Err(Refusal::new(
             Reason::MalformedRequest,
             "`session_expires_in` is a number of seconds from 1",

@@ -10,12 +10,15 @@ use countersign_sdk::proof::dpop::Window;
 use countersign_sdk::proof::target_uri::TargetUri;
 use countersign_sdk::time::{Clock, Timestamp};
 
+use super::feed::Feed;
 use crate::keyring::Keyring;
 use crate::model::domain::Domains;
 use crate::model::reason::{Reason, Refusal};
 use crate::model::resource::Resources;
-use crate::store::{Store, StoreError};
+use crate::store::{SessionError, Store, StoreError};
 use crate::token::nonce::Nonces;
+use crate::token::refresh::RefreshTokens;
+use crate::token::verify::AccessTokens;
 use crate::wallet::policy::{AllowedChains, Expected};
 
 /// The issuer as clients name it.
@@ -29,6 +32,17 @@ pub struct Issuer {
     pub path: String,
     /// The token endpoint, which `htu` names.
     pub token_endpoint: TargetUri,
+}
+
+impl Issuer {
+    /// The endpoint at `path` below the issuer, as `htu` names it.
+    ///
+    /// # Errors
+    /// [`Reason::ServerError`]: the issuer is a URL of that kind, and the paths are ours.
+    pub(crate) fn target(&self, path: &str) -> Result<TargetUri, Refusal> {
+        TargetUri::parse(&format!("{}{path}", self.url))
+            .map_err(|error| Refusal::new(Reason::ServerError, error.to_string()))
+    }
 }
 
 /// Seconds that the clock of whoever wrote a message may differ from ours.
@@ -82,6 +96,12 @@ pub struct Context {
     pub keyring: Keyring,
     /// Its nonces.
     pub nonces: Nonces,
+    /// Its refresh tokens.
+    pub refresh_tokens: RefreshTokens,
+    /// Its access tokens, where it takes them back.
+    pub access_tokens: AccessTokens,
+    /// Who waits for revocations.
+    pub feed: Feed,
     /// What outlives a request.
     pub store: Arc<dyn Store>,
     /// The clock.
@@ -90,6 +110,9 @@ pub struct Context {
     pub entropy: Arc<dyn Entropy>,
     /// Since when the store remembers: what was signed before may have been used before.
     pub remembers_since: Timestamp,
+    /// Proofs that were made before need a nonce: whether they were used is not remembered, and
+    /// what they could be used with is still there.
+    pub proofs_need_nonce_before: Timestamp,
 }
 
 impl Context {
@@ -122,6 +145,32 @@ pub(crate) fn store_refusal(error: StoreError, used: Refusal) -> Refusal {
             "this server holds as many used proofs as it may; try again shortly",
         ),
         StoreError::Unavailable => {
+            Refusal::new(Reason::StoreUnavailable, "the store does not answer; try again shortly")
+        }
+    }
+}
+
+/// The refusal for what a session did not give.
+pub(crate) fn session_refusal(error: SessionError) -> Refusal {
+    match error {
+        SessionError::Ended => Refusal::new(
+            Reason::SessionEnded,
+            "this session has ended; sign in again to begin another",
+        ),
+        SessionError::OtherKey => Refusal::new(
+            Reason::ProofKeyMismatch,
+            "the DPoP proof must be by the session key that the message named",
+        ),
+        SessionError::Reused => Refusal::new(
+            Reason::RefreshReused,
+            "this refresh token was replaced long ago, so somebody else may have it: the session is \
+             ended; sign in again",
+        ),
+        SessionError::Full => Refusal::new(
+            Reason::StoreUnavailable,
+            "this server holds as many sessions and revocations as it may; try again shortly",
+        ),
+        SessionError::Unavailable => {
             Refusal::new(Reason::StoreUnavailable, "the store does not answer; try again shortly")
         }
     }

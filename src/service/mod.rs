@@ -6,13 +6,28 @@
 //! | [`challenge`] | write the message that a wallet signs; hand out a bare nonce |
 //! | [`sign_in`] | a signed message becomes a token |
 //! | [`agent`] | an assertion by a raw key becomes a token |
-//! | [`possession`] | the DPoP proof of a token request: checked first, claimed last |
+//! | [`refresh`] | a refresh token becomes the next token of its session |
+//! | [`mint`] | the token that all of them end in |
+//! | [`possession`] | the DPoP proof of a request: checked first, claimed last |
+//! | [`holder`] | who acts by an access token, having proven its key |
+//! | [`sessions`] | a subject sees and ends its sessions |
+//! | [`revoke`] | a token, a session, or everything of a key or subject ends |
+//! | [`feed`] | what was revoked, for resource servers |
 
 pub mod agent;
 pub mod challenge;
 pub mod context;
+pub mod feed;
+pub mod holder;
+pub mod mint;
 pub mod possession;
+pub mod refresh;
+pub mod revoke;
+pub mod sessions;
 pub mod sign_in;
+
+use crate::model::session::SessionId;
+use crate::token::refresh::RefreshToken;
 
 /// A token answer (RFC 6749 §5.1), before it is written as JSON.
 #[derive(Debug)]
@@ -27,4 +42,8 @@ pub struct IssuedToken {
     pub scope: String,
     /// Its subject.
     pub sub: String,
+    /// The session's next refresh token, where there is a session.
+    pub refresh_token: Option<RefreshToken>,
+    /// The session, where there is one.
+    pub session: Option<SessionId>,
 }

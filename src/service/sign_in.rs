@@ -7,12 +7,12 @@ use std::borrow::Cow;
 
 use countersign_sdk::time::Timestamp;
 
-use super::context::{Context, store_refusal};
+use super::context::{Context, session_refusal, store_refusal};
+use super::mint::{Access, mint, mint_of_session, narrowed};
 use super::{IssuedToken, possession};
 use crate::model::reason::{Reason, Refusal};
-use crate::model::resource::Target;
-use crate::model::scope::ScopeSet;
-use crate::token::access::{self, Authenticated, Grant};
+use crate::model::session::SessionId;
+use crate::token::access::{Authenticated, Opens, Possession};
 use crate::wallet::format::{Evidence, WalletFormat};
 use crate::wallet::policy::{self, BoundMessage};
 use crate::wallet::{recap, registry};
@@ -32,6 +32,8 @@ pub struct SignedMessage<'a> {
     pub resource: Option<&'a str>,
     /// Fewer scopes than were signed for.
     pub scope: Option<&'a str>,
+    /// What the client calls the device, shown among the subject's sessions.
+    pub session_label: Option<&'a str>,
     /// The `DPoP` header.
     pub proof: Option<&'a str>,
 }
@@ -45,6 +47,7 @@ pub async fn sign_in(
     request: &SignedMessage<'_>,
 ) -> Result<IssuedToken, Refusal> {
     let now = context.now();
+    check_label(request)?;
     let format = format_of(request)?;
     let message = format.read(request.message)?;
     let proof = possession::check(context, request.proof, now)?;
@@ -64,43 +67,52 @@ pub async fn sign_in(
         .await
         .map_err(|error| store_refusal(error, used()))?;
     let who = Authenticated::by_message(&bound, &signer, spent);
-    mint(context, &who, &possession, &access, now)
+    match session_end(context, &bound, &possession, &access, now) {
+        None => mint(context, &who, &possession, &access, now),
+        Some(ends_at) => {
+            let opens = Opens {
+                bound_to: possession.jkt(),
+                resource: access.target.uri.to_string(),
+                scope: access.scope.to_string(),
+                label: request.session_label.map(str::to_owned),
+                ends_at,
+            };
+            let id = SessionId::generate(now, &*context.entropy)
+                .map_err(|_| Refusal::new(Reason::ServerError, "no random bytes to be had"))?;
+            let opened = context.store.open(who.into_session(id, opens, now), now).await;
+            mint_of_session(context, &opened.map_err(session_refusal)?, &possession, &access, now)
+        }
+    }
 }
 
-/// What the token will be for.
-pub(crate) struct Access<'a> {
-    pub(crate) target: Target<'a>,
-    pub(crate) scope: ScopeSet,
-    /// The last second at which what was signed still holds, where it ends before a token would.
-    pub(crate) until: Option<Timestamp>,
-}
-
-/// Signs the token and writes the answer.
-pub(crate) fn mint(
+/// When the session ends that the message opens; `None` where it opens none: an agent's own key
+/// proves itself again instead, and what would end with its first token is no session.
+fn session_end(
     context: &Context,
-    who: &Authenticated,
-    possession: &access::Possession,
+    bound: &BoundMessage<'_>,
+    possession: &Possession,
     access: &Access<'_>,
     now: Timestamp,
-) -> Result<IssuedToken, Refusal> {
-    let ttl = access.target.rules.token_ttl;
-    let lifetime = access.until.map_or(ttl, |until| ttl.min(until.since(now)));
-    let grant = Grant {
-        issuer: &context.issuer.url,
-        audience: &access.target.uri,
-        scope: &access.scope,
-        lifetime,
-        now,
+) -> Option<Timestamp> {
+    let opens = match possession.jkt() {
+        Some(_) => bound.session_key().is_some(),
+        None => access.target.rules.bearer_sessions,
     };
-    let key = context.keyring.active();
-    let access_token = access::issue(key, who, possession, &grant, &*context.entropy)?;
-    Ok(IssuedToken {
-        access_token,
-        token_type: possession.token_type(),
-        expires_in: lifetime,
-        scope: access.scope.to_string(),
-        sub: who.subject().to_owned(),
-    })
+    let ends_at = access.until.unwrap_or_else(|| now.plus(context.rules.session_lifetime));
+    (opens && ends_at.since(now) > access.target.rules.token_ttl).then_some(ends_at)
+}
+
+/// The longest label of a session, in characters.
+const MAX_LABEL: usize = 64;
+
+fn check_label(request: &SignedMessage<'_>) -> Result<(), Refusal> {
+    let fits =
+        |label: &str| label.chars().count() <= MAX_LABEL && !label.chars().any(char::is_control);
+    if request.session_label.is_none_or(fits) {
+        return Ok(());
+    }
+    let detail = "session_label has 64 characters at most, none of them a control character";
+    Err(Refusal::new(Reason::MalformedRequest, detail))
 }
 
 fn format_of(request: &SignedMessage<'_>) -> Result<&'static dyn WalletFormat, Refusal> {
@@ -145,19 +157,4 @@ fn access_for<'a>(
     };
     let scope = narrowed(granted, request.scope)?;
     Ok(Access { target, scope, until: bound.session_end() })
-}
-
-/// The scopes asked for out of those that were granted.
-pub(crate) fn narrowed(granted: ScopeSet, asked: Option<&str>) -> Result<ScopeSet, Refusal> {
-    let Some(asked) = asked.filter(|text| !text.is_empty()) else {
-        return Ok(granted);
-    };
-    let asked: ScopeSet = asked.parse()?;
-    match asked.first_outside(&granted) {
-        None => Ok(asked),
-        Some(scope) => Err(Refusal::new(
-            Reason::ScopeNotGranted,
-            format!("the scope {scope} was not signed for"),
-        )),
-    }
 }

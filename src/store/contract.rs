@@ -8,17 +8,220 @@ use std::sync::Arc;
 use countersign_sdk::proof::replay::{ClaimError, ReplayKey};
 use countersign_sdk::time::Timestamp;
 
-use super::{Store, StoreError};
+use super::{SessionError, Store, StoreError};
+use crate::model::revocation::{Revocation, Target, TokenNames};
+use crate::model::session::Session;
+use crate::model::session::tests::session;
 use crate::wallet::policy::{NonceOrigin, OpenedNonce};
 
 const NOW: Timestamp = Timestamp::from_unix(1_000_000);
 
-/// Runs the suite over stores that `make` builds with the given bound.
+/// Runs the suite over stores that `make` builds with the given bound of each kind, and three sessions
+/// for each subject.
 pub(crate) async fn check(make: &dyn Fn(usize) -> Arc<dyn Store>) {
     one_spend_wins(make(100)).await;
     one_claim_wins(make(100)).await;
     expiry_frees_and_fullness_refuses(make(2)).await;
     nonces_and_proofs_do_not_crowd_each_other(make(1)).await;
+    one_rotation_wins_and_all_get_its_successor(make(100)).await;
+    a_wrong_holder_changes_nothing(make(100)).await;
+    reuse_ends_this_session_alone(make(100)).await;
+    sessions_end_by_time(make(100)).await;
+    a_group_is_cut_off(make(100)).await;
+    a_message_under_way_opens_nothing_after_its_subject_was_cut_off(make(100)).await;
+    one_session_too_many_displaces_the_longest_unused(make(100)).await;
+    a_full_store_opens_no_session(make(2)).await;
+    revocations_are_paged_and_forgotten(make(100)).await;
+}
+
+fn names(session: &Session) -> TokenNames<'_> {
+    TokenNames {
+        jti: "token",
+        session: Some(session.id),
+        subject: &session.subject,
+        keys: [session.bound_to, session.proven],
+        issued_at: session.created_at,
+    }
+}
+
+async fn opened(store: &Arc<dyn Store>, subject: &str, bound: bool) -> Session {
+    let live = store.open(session(subject, bound, NOW), NOW).await.unwrap();
+    live.session().clone()
+}
+
+async fn one_rotation_wins_and_all_get_its_successor(store: Arc<dyn Store>) {
+    for bound in [true, false] {
+        let session = opened(&store, "did:key:rotates", bound).await;
+        for generation in 0..3 {
+            let tasks: Vec<_> = (0..32)
+                .map(|_| {
+                    let (store, session) = (Arc::clone(&store), session.clone());
+                    tokio::spawn(async move {
+                        let rotated =
+                            store.rotate(session.id, generation, session.bound_to, NOW).await;
+                        rotated.map(|live| live.session().generation)
+                    })
+                })
+                .collect();
+            for task in tasks {
+                assert_eq!(task.await.unwrap(), Ok(generation + 1));
+            }
+        }
+        let kept = store.session(session.id, NOW).await.unwrap();
+        assert_eq!((kept.generation, kept.subject), (3, session.subject));
+    }
+}
+
+async fn a_wrong_holder_changes_nothing(store: Arc<dyn Store>) {
+    let bound = opened(&store, "did:key:a", true).await;
+    let other = session("did:key:b", true, NOW).bound_to;
+    for holder in [None, other, bound.proven] {
+        for generation in [0, 7] {
+            let rotated = store.rotate(bound.id, generation, holder, NOW).await;
+            assert_eq!(rotated.err(), Some(SessionError::OtherKey));
+        }
+    }
+    let unbound = opened(&store, "did:key:c", false).await;
+    let rotated = store.rotate(unbound.id, 0, other, NOW).await;
+    assert_eq!(rotated.err(), Some(SessionError::OtherKey));
+    assert_eq!(store.session(bound.id, NOW).await, Ok(bound));
+    assert_eq!(store.session(unbound.id, NOW).await, Ok(unbound));
+}
+
+async fn reuse_ends_this_session_alone(store: Arc<dyn Store>) {
+    let [stolen, other] =
+        [opened(&store, "did:key:a", true).await, opened(&store, "did:key:a", true).await];
+    let changed = store.latest();
+    for generation in 0..2 {
+        assert!(store.rotate(stolen.id, generation, stolen.bound_to, NOW).await.is_ok());
+    }
+    assert!(!changed.has_changed().unwrap());
+    let rotated = store.rotate(stolen.id, 0, stolen.bound_to, NOW).await;
+    assert_eq!(rotated.err(), Some(SessionError::Reused));
+    assert!(changed.has_changed().unwrap(), "the end is published");
+    for generation in 0..3 {
+        let rotated = store.rotate(stolen.id, generation, stolen.bound_to, NOW).await;
+        assert_eq!(rotated.err(), Some(SessionError::Ended));
+    }
+    assert_eq!(store.is_revoked(&names(&stolen), NOW).await, Ok(true));
+    assert_eq!(store.is_revoked(&names(&other), NOW).await, Ok(false));
+    assert!(store.rotate(other.id, 0, other.bound_to, NOW).await.is_ok());
+}
+
+async fn sessions_end_by_time(store: Arc<dyn Store>) {
+    let session = opened(&store, "did:key:a", true).await;
+    let last = session.ends_at.minus(1);
+    assert!(store.rotate(session.id, 0, session.bound_to, last).await.is_ok());
+    let rotated = store.rotate(session.id, 1, session.bound_to, session.ends_at).await;
+    assert_eq!(rotated.err(), Some(SessionError::Ended));
+    assert_eq!(store.sessions_of(&session.subject, last).await.unwrap().len(), 1);
+    assert_eq!(store.sessions_of(&session.subject, session.ends_at).await, Ok(Vec::new()));
+    store.sweep(session.ends_at).await;
+    assert_eq!(store.session(session.id, last).await, Err(SessionError::Ended), "swept");
+}
+
+async fn a_group_is_cut_off(store: Arc<dyn Store>) {
+    let of_subject = opened(&store, "did:key:a", true).await;
+    let of_key = opened(&store, "did:key:b", true).await;
+    let of_proven = opened(&store, "did:key:c", true).await;
+    let bystander = opened(&store, "did:key:d", true).await;
+    for revocation in [
+        Revocation::Subject(of_subject.subject.clone()),
+        Revocation::Key(of_key.bound_to.unwrap()),
+        Revocation::Key(of_proven.proven.unwrap()),
+    ] {
+        store.revoke(&revocation, NOW).await.unwrap();
+    }
+    for session in [&of_subject, &of_key, &of_proven] {
+        let rotated = store.rotate(session.id, 0, session.bound_to, NOW).await;
+        assert_eq!(rotated.err(), Some(SessionError::Ended));
+        assert_eq!(store.is_revoked(&names(session), NOW).await, Ok(true));
+        assert_eq!(store.sessions_of(&session.subject, NOW).await, Ok(Vec::new()));
+    }
+    let later = TokenNames { issued_at: NOW.plus(1), ..names(&of_subject) };
+    assert_eq!(store.is_revoked(&later, NOW).await, Ok(false), "a token of afterwards");
+    // The sweep forgets the sessions and not that they were cut off.
+    store.sweep(NOW.plus(1)).await;
+    let rotated = store.rotate(of_key.id, 0, of_key.bound_to, NOW.plus(1)).await;
+    assert_eq!(rotated.err(), Some(SessionError::Ended));
+    assert!(store.rotate(bystander.id, 0, bystander.bound_to, NOW).await.is_ok());
+    store.revoke(&Revocation::Everything, NOW).await.unwrap();
+    let rotated = store.rotate(bystander.id, 1, bystander.bound_to, NOW).await;
+    assert_eq!(rotated.err(), Some(SessionError::Ended));
+}
+
+async fn a_message_under_way_opens_nothing_after_its_subject_was_cut_off(store: Arc<dyn Store>) {
+    let subject = "did:key:a";
+    store.revoke(&Revocation::Subject(subject.to_owned()), NOW.plus(2)).await.unwrap();
+    let under_way = store.open(session(subject, true, NOW), NOW.plus(2)).await;
+    assert_eq!(under_way.err(), Some(SessionError::Ended));
+    let same_second = store.open(session(subject, true, NOW.plus(2)), NOW.plus(2)).await.unwrap();
+    let session = same_second.session();
+    assert_eq!(session.created_at, NOW.plus(3));
+    assert_eq!(store.is_revoked(&names(session), NOW.plus(2)).await, Ok(false));
+    assert!(store.rotate(session.id, 0, session.bound_to, NOW.plus(2)).await.is_ok());
+}
+
+async fn one_session_too_many_displaces_the_longest_unused(store: Arc<dyn Store>) {
+    let mut sessions = Vec::new();
+    for _ in 0..3 {
+        sessions.push(opened(&store, "did:key:a", true).await);
+    }
+    for (used, at) in [(0, 5), (2, 6)] {
+        let session: &Session = &sessions[used];
+        assert!(store.rotate(session.id, 0, session.bound_to, NOW.plus(at)).await.is_ok());
+    }
+    let fourth = opened(&store, "did:key:a", true).await;
+    assert_eq!(store.session(sessions[1].id, NOW).await, Err(SessionError::Ended));
+    assert_eq!(store.is_revoked(&names(&sessions[1]), NOW).await, Ok(true));
+    let left = store.sessions_of("did:key:a", NOW).await.unwrap();
+    let mut expected = vec![sessions[0].id, sessions[2].id, fourth.id];
+    expected.sort();
+    assert_eq!(left.into_iter().map(|session| session.id).collect::<Vec<_>>(), expected);
+}
+
+async fn a_full_store_opens_no_session(store: Arc<dyn Store>) {
+    let first = opened(&store, "did:key:a", true).await;
+    opened(&store, "did:key:b", true).await;
+    let third = store.open(session("did:key:c", true, NOW), NOW).await;
+    assert_eq!(third.err(), Some(SessionError::Full));
+    assert!(store.rotate(first.id, 0, first.bound_to, NOW).await.is_ok(), "nothing evicted");
+    store.revoke(&Revocation::Session(first.id), NOW).await.unwrap();
+    assert!(store.open(session("did:key:c", true, NOW), NOW).await.is_ok());
+}
+
+async fn revocations_are_paged_and_forgotten(store: Arc<dyn Store>) {
+    let jti = |n: u64| Revocation::Token { jti: n.to_string(), expires_at: NOW.plus(n) };
+    for n in 0..5 {
+        store.revoke(&jti(n), NOW).await.unwrap();
+    }
+    let targets = |page: &super::Page| -> Vec<Target> {
+        page.entries.iter().map(|entry| entry.target.clone()).collect()
+    };
+    let named = |range: std::ops::Range<u64>| -> Vec<Target> {
+        range.map(|n| Target::Token(n.to_string())).collect()
+    };
+    let first = store.revocations(None, 3, NOW).await.unwrap();
+    assert_eq!((targets(&first), first.more), (named(0..3), true));
+    let second = store.revocations(Some(first.next), 3, NOW).await.unwrap();
+    assert_eq!((targets(&second), second.more), (named(3..5), false));
+    let none = store.revocations(Some(second.next), 3, NOW).await.unwrap();
+    assert!(none.entries.is_empty() && !none.more && none.next == second.next);
+    // Again the first: it moves to the end, as one entry.
+    store.revoke(&jti(0), NOW).await.unwrap();
+    let moved = store.revocations(Some(second.next), 3, NOW).await.unwrap();
+    assert_eq!(targets(&moved), named(0..1));
+    let all = store.revocations(None, 100, NOW).await.unwrap();
+    assert_eq!(all.entries.len(), 5);
+    // A place of another life, or one that lies ahead, is none: everything again.
+    for (life, sequence) in [([0xff; 8], 1), (moved.next.life, moved.next.sequence + 1)] {
+        let place = super::Place { life, sequence };
+        assert_eq!(store.revocations(Some(place), 100, NOW).await.unwrap().entries.len(), 5);
+    }
+    let later = store.revocations(None, 100, NOW.plus(60 + 3)).await.unwrap();
+    assert_eq!(targets(&later), named(3..5), "what touched tokens that are over by now is gone");
+    store.sweep(NOW.plus(60 + 3)).await;
+    assert_eq!(store.revocations(None, 100, NOW).await.unwrap().entries.len(), 2, "swept");
 }
 
 fn nonce(name: &[u8], until: Timestamp) -> OpenedNonce {

@@ -1,29 +1,209 @@
 //! The store of one process that forgets everything when it ends: for development and for tests.
 //!
-//! Forgetting is safe, because what could be used again ends with the process too: no nonce of before
-//! is taken afterwards, since its key is gone, and assertions from before the start are refused.
-//! Proofs of before could be replayed within their window, and find neither to go with them.
+//! Sessions and revocations stand behind one lock, which no await is reached under: each verb is a
+//! few lookups.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
-use countersign_sdk::proof::replay::{
-    ClaimError, Claimed, MemoryReplayStore, ReplayKey, ReplayStore,
-};
+use countersign_sdk::entropy::{Entropy, EntropyError};
+use countersign_sdk::key::Thumbprint;
+use countersign_sdk::proof::replay::{ClaimError, Claimed, ReplayKey, ReplayStore};
 use countersign_sdk::time::Timestamp;
+use tokio::sync::watch;
 
-use super::{SpentNonce, Store, StoreError};
+use super::nonces::UsedOnce;
+use super::{
+    LiveSession, Page, Place, SessionBounds, SessionError, SessionSecret, SpentNonce, Store,
+    StoreError,
+};
+use crate::model::revocation::{Entry, Revocation, Target, TokenNames};
+use crate::model::session::{Session, SessionId, Turn};
 use crate::wallet::policy::OpenedNonce;
 
-/// Spent nonces and used proofs in two bounded maps, so that a flood of one leaves room for the other.
+/// Everything in memory.
 #[derive(Debug)]
 pub struct MemoryStore {
-    nonces: MemoryReplayStore,
-    proofs: MemoryReplayStore,
+    used: UsedOnce,
+    state: Mutex<State>,
+    latest: watch::Sender<u64>,
+    bounds: SessionBounds,
+    secret: SessionSecret,
+    life: [u8; 8],
+}
+
+/// Sessions and revocations, with what finds them.
+#[derive(Debug, Default)]
+struct State {
+    sessions: HashMap<SessionId, Session>,
+    by_subject: HashMap<String, BTreeSet<SessionId>>,
+    /// Each target's entry, and its place in `order`.
+    entries: HashMap<Target, (u64, Entry)>,
+    order: BTreeMap<u64, Target>,
+    sequence: u64,
 }
 
 impl MemoryStore {
-    /// A store that holds at most so many spent nonces and so many used proofs.
-    pub fn new(nonces: usize, proofs: usize) -> Self {
-        Self { nonces: MemoryReplayStore::new(nonces), proofs: MemoryReplayStore::new(proofs) }
+    /// A store that holds at most so many spent nonces, so many used proofs, and so many sessions.
+    /// Revocations have the bound of the sessions.
+    ///
+    /// # Errors
+    /// [`EntropyError`].
+    pub fn new(
+        nonces: usize,
+        proofs: usize,
+        bounds: SessionBounds,
+        entropy: &dyn Entropy,
+    ) -> Result<Self, EntropyError> {
+        let mut life = [0; 8];
+        entropy.fill(&mut life)?;
+        Ok(Self {
+            used: UsedOnce::new(nonces, proofs),
+            state: Mutex::default(),
+            latest: watch::Sender::new(0),
+            bounds,
+            secret: SessionSecret::generate(entropy)?,
+            life,
+        })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn live(&self, id: SessionId, now: Timestamp) -> Result<&Session, SessionError> {
+        let session = self.sessions.get(&id).ok_or(SessionError::Ended)?;
+        if session.is_over(now) || self.touches(&session.targets(), session.created_at) {
+            return Err(SessionError::Ended);
+        }
+        Ok(session)
+    }
+
+    fn touches(&self, targets: &[Target], beginning: Timestamp) -> bool {
+        let entries = targets.iter().filter_map(|target| self.entries.get(target));
+        entries.into_iter().any(|(_, entry)| entry.touches(beginning))
+    }
+
+    fn remove(&mut self, id: SessionId) {
+        let Some(session) = self.sessions.remove(&id) else { return };
+        if let Some(ids) = self.by_subject.get_mut(&session.subject) {
+            ids.remove(&id);
+            if ids.is_empty() {
+                self.by_subject.remove(&session.subject);
+            }
+        }
+    }
+
+    /// Writes an entry, in place of an earlier one of its target.
+    fn note(&mut self, entry: Entry) {
+        let entry = match self.entries.get(&entry.target) {
+            Some((place, earlier)) => {
+                self.order.remove(place);
+                entry.and(earlier)
+            }
+            None => entry,
+        };
+        self.sequence += 1;
+        self.order.insert(self.sequence, entry.target.clone());
+        self.entries.insert(entry.target.clone(), (self.sequence, entry));
+    }
+
+    fn end(&mut self, id: SessionId, now: Timestamp) {
+        self.remove(id);
+        self.note(Revocation::Session(id).entry(now));
+    }
+
+    /// The sessions of `subject` that are not over.
+    fn of(&self, subject: &str, now: Timestamp) -> Vec<&Session> {
+        let ids = self.by_subject.get(subject).into_iter().flatten();
+        ids.filter_map(|id| self.live(*id, now).ok()).collect()
+    }
+
+    fn open(
+        &mut self,
+        mut session: Session,
+        bounds: SessionBounds,
+        now: Timestamp,
+    ) -> Result<Session, SessionError> {
+        for target in session.targets() {
+            if let Some((_, entry)) = self.entries.get(&target)
+                && !session.begins_after(entry)
+            {
+                return Err(SessionError::Ended);
+            }
+        }
+        let others = self.of(&session.subject, now);
+        let longest_unused = others.iter().min_by_key(|other| (other.last_used_at, other.id));
+        let displaced = (others.len() >= bounds.per_subject).then_some(longest_unused).flatten();
+        match displaced.map(|other| other.id) {
+            Some(id) => self.end(id, now),
+            None if self.sessions.len() >= bounds.total => return Err(SessionError::Full),
+            None => {}
+        }
+        self.by_subject.entry(session.subject.clone()).or_default().insert(session.id);
+        self.sessions.insert(session.id, session.clone());
+        Ok(session)
+    }
+
+    fn rotate(
+        &mut self,
+        id: SessionId,
+        generation: u32,
+        holder: Option<Thumbprint>,
+        now: Timestamp,
+    ) -> Result<Session, SessionError> {
+        let mut session = self.live(id, now)?.clone();
+        if session.bound_to != holder {
+            return Err(SessionError::OtherKey);
+        }
+        match session.turn(generation, now) {
+            Turn::Repeat => {}
+            Turn::Advance { to } => {
+                session.advance(to, now);
+                self.sessions.insert(id, session.clone());
+            }
+            Turn::Reuse => {
+                self.end(id, now);
+                return Err(SessionError::Reused);
+            }
+        }
+        Ok(session)
+    }
+
+    fn revoke(
+        &mut self,
+        revocation: &Revocation,
+        bounds: SessionBounds,
+        now: Timestamp,
+    ) -> Result<(), SessionError> {
+        let entry = revocation.entry(now);
+        if !self.entries.contains_key(&entry.target) && self.entries.len() >= bounds.total {
+            return Err(SessionError::Full);
+        }
+        if let Revocation::Session(id) = revocation {
+            self.remove(*id);
+        }
+        self.note(entry);
+        Ok(())
+    }
+
+    fn sweep(&mut self, now: Timestamp) {
+        let over: Vec<SessionId> =
+            self.sessions.keys().copied().filter(|id| self.live(*id, now).is_err()).collect();
+        for id in over {
+            self.remove(id);
+        }
+        let (entries, order) = (&mut self.entries, &mut self.order);
+        entries.retain(|_, (place, entry)| {
+            let over = entry.is_over(now);
+            if over {
+                order.remove(place);
+            }
+            !over
+        });
     }
 }
 
@@ -35,24 +215,114 @@ impl ReplayStore for MemoryStore {
         until: Timestamp,
         now: Timestamp,
     ) -> Result<Claimed, ClaimError> {
-        self.proofs.claim_now(key, until, now)
+        self.used.claim(key, until, now)
     }
 }
 
 #[async_trait]
 impl Store for MemoryStore {
     async fn spend(&self, nonce: &OpenedNonce, now: Timestamp) -> Result<SpentNonce, StoreError> {
-        match self.nonces.claim_now(nonce.spend_key, nonce.until, now) {
-            Ok(_claimed) => Ok(SpentNonce::assertion()),
-            Err(ClaimError::Replayed) => Err(StoreError::Used),
-            Err(ClaimError::Full) => Err(StoreError::Full),
-            Err(ClaimError::Unavailable) => Err(StoreError::Unavailable),
-        }
+        self.used.spend(nonce, now)
+    }
+
+    async fn open(&self, session: Session, now: Timestamp) -> Result<LiveSession, SessionError> {
+        let mut state = self.lock();
+        let opened = state.open(session, self.bounds, now);
+        self.tell(&state);
+        opened.map(LiveSession::assertion)
+    }
+
+    async fn rotate(
+        &self,
+        id: SessionId,
+        generation: u32,
+        holder: Option<Thumbprint>,
+        now: Timestamp,
+    ) -> Result<LiveSession, SessionError> {
+        let mut state = self.lock();
+        let rotated = state.rotate(id, generation, holder, now);
+        self.tell(&state);
+        rotated.map(LiveSession::assertion)
+    }
+
+    async fn session(&self, id: SessionId, now: Timestamp) -> Result<Session, SessionError> {
+        self.lock().live(id, now).cloned()
+    }
+
+    async fn sessions_of(
+        &self,
+        subject: &str,
+        now: Timestamp,
+    ) -> Result<Vec<Session>, SessionError> {
+        Ok(self.lock().of(subject, now).into_iter().cloned().collect())
+    }
+
+    async fn revoke(&self, revocation: &Revocation, now: Timestamp) -> Result<(), SessionError> {
+        let mut state = self.lock();
+        let revoked = state.revoke(revocation, self.bounds, now);
+        self.tell(&state);
+        revoked
+    }
+
+    async fn is_revoked(
+        &self,
+        token: &TokenNames<'_>,
+        _now: Timestamp,
+    ) -> Result<bool, SessionError> {
+        Ok(self.lock().touches(&token.targets(), token.issued_at))
+    }
+
+    async fn revocations(
+        &self,
+        after: Option<Place>,
+        limit: usize,
+        now: Timestamp,
+    ) -> Result<Page, SessionError> {
+        let state = self.lock();
+        let known =
+            after.filter(|place| place.life == self.life && place.sequence <= state.sequence);
+        let from = known.map_or(0, |place| place.sequence).saturating_add(1);
+        let found = state.order.range(from..).filter_map(|(place, target)| {
+            let (_, entry) = state.entries.get(target)?;
+            entry.is_live(now).then_some((*place, entry))
+        });
+        let found: Vec<(u64, &Entry)> = found.take(limit.saturating_add(1)).collect();
+        let more = found.len() > limit;
+        let page: Vec<_> = found.into_iter().take(limit).collect();
+        let last = if more { page.last().map_or(0, |(place, _)| *place) } else { state.sequence };
+        Ok(Page {
+            next: Place { life: self.life, sequence: last },
+            entries: page.into_iter().map(|(_, entry)| entry.clone()).collect(),
+            more,
+        })
+    }
+
+    fn latest(&self) -> watch::Receiver<u64> {
+        self.latest.subscribe()
+    }
+
+    fn session_secret(&self) -> SessionSecret {
+        self.secret.clone()
+    }
+
+    fn has_forgotten_proofs(&self) -> bool {
+        // The sessions of before are forgotten as well, and nothing is left for their proofs.
+        false
     }
 
     async fn sweep(&self, now: Timestamp) {
-        self.nonces.sweep(now);
-        self.proofs.sweep(now);
+        self.used.sweep(now);
+        self.lock().sweep(now);
+    }
+}
+
+impl MemoryStore {
+    fn tell(&self, state: &State) {
+        self.latest.send_if_modified(|latest| {
+            let moved = *latest != state.sequence;
+            *latest = state.sequence;
+            moved
+        });
     }
 }
 
@@ -60,11 +330,17 @@ impl Store for MemoryStore {
 mod tests {
     use std::sync::Arc;
 
+    use countersign_sdk::entropy::OsEntropy;
+
     use super::*;
     use crate::store::contract;
 
     #[tokio::test(flavor = "multi_thread")]
     async fn keeps_the_contract() {
-        contract::check(&|capacity| Arc::new(MemoryStore::new(capacity, capacity))).await;
+        contract::check(&|capacity| {
+            let bounds = SessionBounds { total: capacity, per_subject: 3 };
+            Arc::new(MemoryStore::new(capacity, capacity, bounds, &OsEntropy).unwrap())
+        })
+        .await;
     }
 }

@@ -13,22 +13,25 @@
 //! let forged = countersign::store::SpentNonce(());
 //! ```
 
+use std::borrow::Cow;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use countersign_sdk::account::Account;
 use countersign_sdk::entropy::Entropy;
-use countersign_sdk::key::{Algorithm, Thumbprint};
+use countersign_sdk::key::Thumbprint;
 use countersign_sdk::proof::dpop::VerifiedProof;
 use countersign_sdk::proof::jwt_assertion::VerifiedAssertion;
 use countersign_sdk::proof::replay::Claimed;
 use countersign_sdk::time::Timestamp;
 use serde::Serialize;
 
+use super::jws;
 use crate::keyring::SigningKey;
 use crate::model::reason::{Reason, Refusal};
 use crate::model::resource::{Binding, ResourceRules};
 use crate::model::scope::ScopeSet;
-use crate::store::SpentNonce;
+use crate::model::session::{Session, SessionId};
+use crate::store::{LiveSession, SpentNonce};
 use crate::wallet::format::VerifiedSigner;
 use crate::wallet::policy::BoundMessage;
 
@@ -39,10 +42,13 @@ const ASSERTION_METHOD: &str = "jwt-bearer";
 #[derive(Debug)]
 pub struct Authenticated {
     subject: String,
-    account: Account,
-    proven: Thumbprint,
-    method: &'static str,
+    account: String,
+    proven: Option<Thumbprint>,
+    method: Cow<'static, str>,
     client_id: String,
+    /// When, if not now.
+    at: Option<Timestamp>,
+    session: Option<SessionId>,
 }
 
 impl Authenticated {
@@ -54,10 +60,12 @@ impl Authenticated {
     ) -> Self {
         Self {
             subject: signer.subject().to_owned(),
-            account: signer.account().clone(),
-            proven: signer.thumbprint(),
-            method: signer.format(),
+            account: signer.account().to_string(),
+            proven: Some(signer.thumbprint()),
+            method: Cow::Borrowed(signer.format()),
             client_id: message.domain().to_owned(),
+            at: None,
+            session: None,
         }
     }
 
@@ -66,10 +74,47 @@ impl Authenticated {
         let did = assertion.account().to_did();
         Self {
             subject: did.clone(),
-            account: assertion.account().clone(),
-            proven: assertion.key().thumbprint(),
-            method: ASSERTION_METHOD,
+            account: assertion.account().to_string(),
+            proven: Some(assertion.key().thumbprint()),
+            method: Cow::Borrowed(ASSERTION_METHOD),
             client_id: did,
+            at: None,
+            session: None,
+        }
+    }
+
+    /// By a session that the store opened or moved on for this request.
+    pub fn by_session(live: &LiveSession) -> Self {
+        let session = live.session();
+        Self {
+            subject: session.subject.clone(),
+            account: session.account.clone(),
+            proven: session.proven,
+            method: Cow::Owned(session.method.clone()),
+            client_id: session.client_id.clone(),
+            at: Some(session.created_at),
+            session: Some(session.id),
+        }
+    }
+
+    /// The session that a message opens, from what was proven by it.
+    pub(crate) fn into_session(self, id: SessionId, opens: Opens, now: Timestamp) -> Session {
+        Session {
+            id,
+            subject: self.subject,
+            account: self.account,
+            client_id: self.client_id,
+            method: self.method.into_owned(),
+            proven: self.proven,
+            bound_to: opens.bound_to,
+            resource: opens.resource,
+            scope: opens.scope,
+            label: opens.label,
+            created_at: now,
+            ends_at: opens.ends_at,
+            last_used_at: now,
+            generation: 0,
+            rotated_at: now,
         }
     }
 
@@ -77,6 +122,16 @@ impl Authenticated {
     pub fn subject(&self) -> &str {
         &self.subject
     }
+}
+
+/// What a session is opened for.
+#[derive(Debug)]
+pub(crate) struct Opens {
+    pub(crate) bound_to: Option<Thumbprint>,
+    pub(crate) resource: String,
+    pub(crate) scope: String,
+    pub(crate) label: Option<String>,
+    pub(crate) ends_at: Timestamp,
 }
 
 /// Which key the token belongs to, if it belongs to one.
@@ -100,6 +155,11 @@ impl Possession {
             Binding::Optional => Ok(Self { jkt: None }),
             Binding::Required => Err(proof_required()),
         }
+    }
+
+    /// The key.
+    pub const fn jkt(&self) -> Option<Thumbprint> {
+        self.jkt
     }
 
     /// `DPoP` or `Bearer` (RFC 9449 §5).
@@ -130,7 +190,7 @@ pub struct Grant<'a> {
     pub scope: &'a ScopeSet,
     /// Lifetime in seconds.
     pub lifetime: u64,
-    /// Now: `iat`, `nbf` and `auth_time`.
+    /// Now: `iat`, `nbf`, and `auth_time` where the token begins no session and belongs to none.
     pub now: Timestamp,
 }
 
@@ -146,10 +206,12 @@ struct Claims<'a> {
     jti: String,
     scope: String,
     auth_time: Timestamp,
-    account: String,
+    account: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     cnf: Option<Confirmation>,
-    proven_key: ProvenKey,
+    proven_key: ProvenKey<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sid: Option<SessionId>,
     amr: [&'static str; 1],
 }
 
@@ -159,9 +221,10 @@ struct Confirmation {
 }
 
 #[derive(Serialize)]
-struct ProvenKey {
-    jkt: Thumbprint,
-    method: &'static str,
+struct ProvenKey<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    jkt: Option<Thumbprint>,
+    method: &'a str,
 }
 
 /// Signs an access token (RFC 9068 §2) with `key`.
@@ -179,41 +242,25 @@ pub fn issue(
     entropy
         .fill(&mut jti)
         .map_err(|_| Refusal::new(Reason::ServerError, "no random bytes to be had"))?;
+    // A session that began within the second of a revocation begins with the next.
+    let issued_at = who.at.map_or(grant.now, |at| at.max(grant.now));
     let claims = Claims {
         iss: grant.issuer,
         sub: &who.subject,
         aud: grant.audience,
         client_id: &who.client_id,
-        iat: grant.now,
-        nbf: grant.now,
+        iat: issued_at,
+        nbf: issued_at,
         exp: grant.now.plus(grant.lifetime),
         jti: URL_SAFE_NO_PAD.encode(jti),
         scope: grant.scope.to_string(),
-        auth_time: grant.now,
-        account: who.account.to_string(),
+        auth_time: who.at.unwrap_or(grant.now),
+        account: &who.account,
         cnf: possession.jkt.map(|jkt| Confirmation { jkt }),
-        proven_key: ProvenKey { jkt: who.proven, method: who.method },
+        proven_key: ProvenKey { jkt: who.proven, method: &who.method },
+        sid: who.session,
         // RFC 8176: proof of possession of a key.
         amr: ["pop"],
     };
-    let header = jsonwebtoken::Header {
-        typ: Some("at+jwt".to_owned()),
-        kid: Some(key.kid().to_owned()),
-        ..jsonwebtoken::Header::new(match key.algorithm() {
-            Algorithm::Es256 => jsonwebtoken::Algorithm::ES256,
-            Algorithm::EdDsa | Algorithm::Ed25519 | Algorithm::Es256k => {
-                jsonwebtoken::Algorithm::EdDSA
-            }
-        })
-    };
-    // `jsonwebtoken::encode` would parse the key again for each token, at the price of a signature.
-    let failed = || Refusal::new(Reason::ServerError, "the token could not be signed");
-    let (header, claims) = (serde_json::to_vec(&header), serde_json::to_vec(&claims));
-    let mut token = URL_SAFE_NO_PAD.encode(header.map_err(|_| failed())?);
-    token.push('.');
-    URL_SAFE_NO_PAD.encode_string(claims.map_err(|_| failed())?, &mut token);
-    let signature = key.sign(token.as_bytes()).ok_or_else(failed)?;
-    token.push('.');
-    URL_SAFE_NO_PAD.encode_string(signature, &mut token);
-    Ok(token)
+    jws::sign(key, "at+jwt", &claims)
 }

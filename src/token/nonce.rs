@@ -59,9 +59,9 @@ impl Nonces {
             .map_err(no_entropy)
     }
 
-    /// Judges the nonces of DPoP proofs.
-    pub const fn for_proofs(&self, required: bool) -> ProofNonces<'_> {
-        ProofNonces { mint: &self.0, required }
+    /// Judges the nonces of DPoP proofs: one is required of all, or of those made before a moment.
+    pub const fn for_proofs(&self, required: bool, required_before: Timestamp) -> ProofNonces<'_> {
+        ProofNonces { mint: &self.0, required, required_before }
     }
 }
 
@@ -107,11 +107,12 @@ fn refusal(error: NonceError) -> Refusal {
 pub struct ProofNonces<'a> {
     mint: &'a NonceMint,
     required: bool,
+    required_before: Timestamp,
 }
 
 impl NonceCheck for ProofNonces<'_> {
-    fn required(&self, _made_at: Timestamp) -> bool {
-        self.required
+    fn required(&self, made_at: Timestamp) -> bool {
+        self.required || made_at < self.required_before
     }
 
     fn accepts(&self, nonce: &str, now: Timestamp) -> bool {

@@ -6,6 +6,7 @@
 //! | `flows` | each grant and format, from challenge to token |
 //! | `refusals` | each refusal with its own reason, and that a refusal burns nothing |
 //! | `races` | of many at once exactly one |
+//! | `lost_answers` | that lost, late and doubled answers log nobody out, and that reuse is found; `lossy` loses them |
 //! | `edges` | garbage, limits, CORS, health, draining |
 //! | `command_line` | that `login`, `call` and `inspect` withstand hostile servers and lost readers |
 //! | `client` | the SDK's client against this server and an API behind the SDK's extractors |
@@ -25,6 +26,8 @@ mod command_line;
 mod conformance;
 mod edges;
 mod flows;
+mod lossy;
+mod lost_answers;
 mod races;
 mod refusals;
 mod support;

@@ -94,6 +94,11 @@ impl Server {
         format!("{}{issuer_path}{path}", self.base)
     }
 
+    /// The server's own address, whatever its issuer is called.
+    pub(crate) fn base(&self) -> &str {
+        &self.base
+    }
+
     pub(crate) fn now(&self) -> u64 {
         self.clock.now().as_unix()
     }

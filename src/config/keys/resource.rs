@@ -1,7 +1,9 @@
 //! The keys of one resource.
 
 use super::super::settings::Binding;
-use super::super::shape::{AccountName, Choice, FormatName, ListOf, ResourceUri, ScopeName, Whole};
+use super::super::shape::{
+    AccountName, Choice, FormatName, ListOf, ResourceUri, ScopeName, Switch, Whole,
+};
 use super::{Absent, Key, SECOND};
 
 pub(crate) static RESOURCE_URI: Key<ResourceUri> = Key {
@@ -43,6 +45,14 @@ pub(crate) static RESOURCE_BINDING: Key<Choice<Binding>> = Key {
     absent: Absent::Default("required"),
     meaning: "Whether every token must be bound to a key. With `optional`, a client that sends no proof gets a \
               bearer token, which whoever steals it can use.",
+};
+
+pub(crate) static RESOURCE_BEARER_SESSIONS: Key<Switch> = Key {
+    name: "bearer_sessions",
+    shape: Switch,
+    absent: Absent::Default("false"),
+    meaning: "Whether a message opens a session for a client that sends no proof, with a refresh token that whoever \
+              steals it can use. Goes with `binding = \"optional\"`.",
 };
 
 pub(crate) static RESOURCE_FORMATS: Key<ListOf<FormatName>> = Key {
