@@ -1,18 +1,21 @@
 //! A route that asks the issuer at every request: what lets in, and all that does not.
 
+use std::sync::Arc;
+
 use axum::Router;
 use axum::body::Body;
 use axum::routing::get;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use http::Request;
 use serde_json::{Value, json};
 use tower::ServiceExt as _;
 
-use super::*;
-use crate::key::{Curve, InMemorySigner};
+use crate::key::{Curve, InMemorySigner, Signer};
 use crate::proof::jwt_assertion;
 use crate::resource::fixture::{Fixture, NOW, RESOURCE, signer};
 use crate::resource::issuer_double::IssuerDouble;
-use crate::resource::{Introspected, ResourceConfig};
+use crate::resource::{AccessError, Introspected, ResourceConfig};
 
 crate::required_scope! {
     Release = "escrow:read";
@@ -69,7 +72,10 @@ async fn a_live_token_is_let_in_and_the_resource_signs_for_itself() {
             url::form_urlencoded::parse(body.as_bytes()).into_owned().collect();
         let field = |name: &str| &form.iter().find(|(key, _)| key == name).unwrap().1;
         assert_eq!(field("token"), &token);
-        assert_eq!(field("client_assertion_type"), ASSERTION_TYPE);
+        assert_eq!(
+            field("client_assertion_type"),
+            "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
+        );
         let expected = jwt_assertion::Expected { issuer: &double.issuer, skew: 0, now: NOW };
         let assertion = jwt_assertion::check(field("client_assertion"), &expected).unwrap();
         assert_eq!(assertion.key(), key.public_key());
@@ -128,7 +134,7 @@ async fn an_issuer_that_says_no_or_nothing_lets_nobody_in() {
         double.says(status, live(&double, &api));
         assert_eq!(ask(&api, &token, "/release").await, unavailable, "{status}");
     }
-    double.says(200, json!({ "active": true, "x": "y".repeat(MAX_ANSWER_BYTES) }));
+    double.says(200, json!({ "active": true, "x": "y".repeat(64 * 1024) }));
     assert_eq!(ask(&api, &token, "/release").await, unavailable);
     double.says(200, live(&double, &api));
     double.down(true);
