@@ -241,7 +241,3 @@ impl ResourceServer {
         }
     }
 }
-
-#[cfg(test)]
-#[path = "introspection_tests.rs"]
-mod tests;
