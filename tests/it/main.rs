@@ -9,7 +9,9 @@
 //! | `lost_answers` | that lost, late and doubled answers log nobody out, and that reuse is found; `lossy` loses them |
 //! | `edges` | garbage, limits, CORS, health, draining |
 //! | `command_line` | that `login`, `call` and `inspect` withstand hostile servers and lost readers |
+//! | `command_sessions` | that kept sessions renew, are shared by processes, listed and ended |
 //! | `client` | the SDK's client against this server and an API behind the SDK's extractors |
+//! | `client_sessions` | that its sessions go on, survive lost answers, and end |
 //! | `vectors` | every published case, answered as it expects |
 //! | `architecture` | that no arrow points up, and that the documents keep up with the code |
 
@@ -22,7 +24,9 @@
 
 mod architecture;
 mod client;
+mod client_sessions;
 mod command_line;
+mod command_sessions;
 mod conformance;
 mod edges;
 mod flows;
