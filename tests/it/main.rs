@@ -10,7 +10,9 @@
 //! | `edges` | garbage, limits, CORS, health, draining |
 //! | `revoked_calls` | that an API refuses what was revoked, also when the server is gone |
 //! | `command_line` | that `login`, `call` and `inspect` withstand hostile servers and lost readers |
+//! | `command_sessions` | that kept sessions renew, are shared by processes, listed and ended |
 //! | `client` | the SDK's client against this server and an API behind the SDK's extractors |
+//! | `client_sessions` | that its sessions go on, survive lost answers, and end |
 //! | `vectors` | every published case, answered as it expects |
 //! | `architecture` | that no arrow points up, and that the documents keep up with the code |
 
@@ -23,7 +25,9 @@
 
 mod architecture;
 mod client;
+mod client_sessions;
 mod command_line;
+mod command_sessions;
 mod conformance;
 mod edges;
 mod flows;
