@@ -4,6 +4,8 @@
 //! |---|---|
 //! | `support` | a server, a wallet and an agent, made of other libraries than the server's own verifiers |
 //! | `flows` | each grant and format, from challenge to token |
+//! | `signed_in` | somebody with a session, and what they ask for |
+//! | `refresh`, `sessions` | how a session goes on, is shown and ends |
 //! | `refusals` | each refusal with its own reason, and that a refusal burns nothing |
 //! | `races` | of many at once exactly one |
 //! | `edges` | garbage, limits, CORS, health, draining |
@@ -26,6 +28,9 @@ mod conformance;
 mod edges;
 mod flows;
 mod races;
+mod refresh;
 mod refusals;
+mod sessions;
+mod signed_in;
 mod support;
 mod vectors;
