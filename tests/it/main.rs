@@ -6,6 +6,7 @@
 //! | `flows` | each grant and format, from challenge to token |
 //! | `signed_in` | somebody with a session, and what they ask for |
 //! | `refresh`, `sessions` | how a session goes on, is shown and ends |
+//! | `revoke`, `feed`, `introspect` | what ends a token, and how resource servers learn of it |
 //! | `refusals` | each refusal with its own reason, and that a refusal burns nothing |
 //! | `races` | of many at once exactly one |
 //! | `edges` | garbage, limits, CORS, health, draining |
@@ -26,10 +27,13 @@ mod client;
 mod command_line;
 mod conformance;
 mod edges;
+mod feed;
 mod flows;
+mod introspect;
 mod races;
 mod refresh;
 mod refusals;
+mod revoke;
 mod sessions;
 mod signed_in;
 mod support;

@@ -2,13 +2,15 @@
 
 use std::sync::Arc;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use countersign_sdk::key::{Curve, InMemorySigner};
 use serde_json::json;
 
 use crate::flows::CONFIGURED;
 use crate::signed_in::{SignedIn, agent_token, redeem, refresh};
 use crate::support::{
-    Answer, EvmWallet, RESOURCE, SIGNED_MESSAGE, START, Server, Siwe, jkt, key, part,
+    Answer, EvmWallet, RESOURCE, SIGNED_MESSAGE, START, Server, Siwe, did, jkt, key, part,
 };
 
 #[tokio::test]
@@ -172,12 +174,17 @@ async fn the_end_that_was_signed_is_the_end() {
 }
 
 #[tokio::test]
-async fn an_agent_and_a_wallet_without_session_key_get_no_session() {
+async fn whoever_signs_with_the_proven_key_gets_no_session() {
     let server = Server::development().await;
     let agent = key(Curve::Ed25519);
-    let answer = agent_token(&server, &agent, RESOURCE).await;
-    let by_agent = agent_token(&server, &agent, RESOURCE).await;
-    for answer in [answer, by_agent] {
+    let asserted = agent_token(&server, &agent, RESOURCE).await;
+    let challenge =
+        server.challenge(&json!({ "account": did(&agent), "resource": RESOURCE })).await;
+    let message = challenge.text("message");
+    let signature = URL_SAFE_NO_PAD.encode(agent.sign_now(message.as_bytes()).unwrap());
+    let form = [("grant_type", SIGNED_MESSAGE), ("message", message), ("signature", &*signature)];
+    let signed = server.token(&form, Some(&server.proof(&agent))).await;
+    for answer in [asserted, signed] {
         assert!(answer.body.get("refresh_token").is_none() && answer.claims().get("sid").is_none());
         assert!(answer.body.get("session_id").is_none());
     }
