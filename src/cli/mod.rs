@@ -7,6 +7,7 @@
 //! | [`secret`] | by what a resource server may ask about its tokens |
 //! | [`login`] | how a key file becomes a token |
 //! | [`call`] | a protected call in the manner of curl |
+//! | [`logout`], [`sessions`] | how a kept session is ended, and which others there are |
 //! | [`inspect`] | why a token or a proof would be refused |
 //! | `signing` | which key signs in, by which format, and which key signs requests |
 //! | `key_file`, `kept` | where keys and sessions lie on disk, and who may read them |
@@ -28,9 +29,11 @@ mod kept;
 mod key_file;
 pub mod keygen;
 pub mod login;
+pub mod logout;
 pub mod output;
 pub mod secret;
 pub mod serve;
+pub mod sessions;
 mod signing;
 
 use failure::Failure;
@@ -62,7 +65,7 @@ Exit codes:
 #[derive(Debug, Parser)]
 #[command(name = "countersign", version, about, after_help = AFTER_HELP)]
 pub struct Cli {
-    /// Print JSON, errors too (keygen, secret, login, call, inspect).
+    /// Print JSON, errors too (keygen, secret, login, call, logout, sessions, inspect).
     #[arg(long, global = true)]
     pub json: bool,
     /// What to do.
@@ -85,6 +88,10 @@ pub enum Command {
     Login(login::Args),
     /// Call a protected API, as curl would, with a token and a proof.
     Call(call::Args),
+    /// End a kept session, at the issuer and here.
+    Logout(logout::Args),
+    /// List the sessions of a kept session's account, or end them.
+    Sessions(sessions::Args),
     /// Explain a token or a proof, check by check.
     Inspect(inspect::Args),
 }
@@ -99,6 +106,8 @@ pub fn run(cli: Cli) -> ExitCode {
         Command::Secret(args) => secret::run(&args, &output),
         Command::Login(args) => block_on(login::run(args, &output)),
         Command::Call(args) => block_on(call::run(args, &output)),
+        Command::Logout(args) => block_on(logout::run(args, &output)),
+        Command::Sessions(args) => block_on(sessions::run(args, &output)),
         Command::Inspect(args) => block_on(inspect::run(args, &output)),
     };
     match done {
@@ -136,7 +145,7 @@ mod tests {
         let mut command = Cli::command();
         command.build();
         command.clone().debug_assert();
-        for name in ["keygen", "secret", "login", "call", "inspect"] {
+        for name in ["keygen", "secret", "login", "call", "logout", "sessions", "inspect"] {
             let sub = command.find_subcommand_mut(name).unwrap();
             let help = sub.render_long_help().to_string();
             assert!(help.contains("Example"), "{name}");
