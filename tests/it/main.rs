@@ -10,6 +10,7 @@
 //! | `edges` | garbage, limits, CORS, health, draining |
 //! | `command_line` | that `login`, `call` and `inspect` withstand hostile servers and lost readers |
 //! | `client` | the SDK's client against this server and an API behind the SDK's extractors |
+//! | `revoked` | that an API refuses what was revoked here |
 //! | `vectors` | every published case, answered as it expects |
 //! | `architecture` | that no arrow points up, and that the documents keep up with the code |
 
@@ -30,5 +31,6 @@ mod lossy;
 mod lost_answers;
 mod races;
 mod refusals;
+mod revoked;
 mod support;
 mod vectors;
