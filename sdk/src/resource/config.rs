@@ -164,7 +164,7 @@ impl ResourceConfig {
     }
 
     /// Names the resource's metadata in every challenge, at the URL where
-    /// [`ResourceServer::metadata_router`] serves it (RFC 9728 §3.1).
+    /// [`metadata_router`](super::ResourceServer::metadata_router) serves it (RFC 9728 §3.1).
     #[must_use]
     pub fn advertise_metadata(mut self) -> Self {
         self.metadata_url = MetadataUrl::Default;
