@@ -8,9 +8,12 @@
 //! | `races` | of many at once exactly one |
 //! | `lost_answers` | that lost, late and doubled answers log nobody out, and that reuse is found; `lossy` loses them |
 //! | `edges` | garbage, limits, CORS, health, draining |
+//! | `revoked_calls` | that an API refuses what was revoked, also when the server is gone |
 //! | `command_line` | that `login`, `call` and `inspect` withstand hostile servers and lost readers |
+//! | `command_sessions` | that kept sessions renew, are shared by processes, listed and ended |
 //! | `client` | the SDK's client against this server and an API behind the SDK's extractors |
 //! | `revoked` | that an API refuses what was revoked here |
+//! | `client_sessions` | that its sessions go on, survive lost answers, and end |
 //! | `vectors` | every published case, answered as it expects |
 //! | `architecture` | that no arrow points up, and that the documents keep up with the code |
 
@@ -23,7 +26,9 @@
 
 mod architecture;
 mod client;
+mod client_sessions;
 mod command_line;
+mod command_sessions;
 mod conformance;
 mod edges;
 mod flows;
@@ -32,5 +37,6 @@ mod lost_answers;
 mod races;
 mod refusals;
 mod revoked;
+mod revoked_calls;
 mod support;
 mod vectors;

@@ -55,6 +55,15 @@ impl Server {
 
     /// A server with the configuration `toml`; its issuer is what that says, its address any.
     pub(crate) async fn configured(toml: &str) -> Self {
+        Self::start(Self::settings(toml)).await
+    }
+
+    /// The same, by the machine's clock.
+    pub(crate) async fn configured_by_the_system_clock(toml: &str) -> Self {
+        Self::start_by(Self::settings(toml), Arc::default(), Arc::new(SystemClock)).await
+    }
+
+    fn settings(toml: &str) -> Settings {
         let mut file = tempfile::NamedTempFile::new().unwrap();
         file.write_all(toml.as_bytes()).unwrap();
         let flags = Flags {
@@ -63,7 +72,7 @@ impl Server {
             operations_listen: Some("127.0.0.1:0".to_owned()),
             ..Flags::default()
         };
-        Self::start(config::load(&flags, &[]).unwrap_or_else(|faults| panic!("{faults}"))).await
+        config::load(&flags, &[]).unwrap_or_else(|faults| panic!("{faults}"))
     }
 
     async fn start(settings: Settings) -> Self {
