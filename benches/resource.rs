@@ -115,6 +115,7 @@ impl World {
         let clock = Arc::new(ManualClock::new(Timestamp::from_unix(1_000_000_000)));
         let server = ResourceConfig::new(ISSUER, RESOURCE)
             .key_source(Arc::new(FixedKeys::new(keys)))
+            .without_revocations()
             .clock(Arc::clone(&clock) as Arc<dyn Clock>)
             .build()?;
         clock.advance(SETTLED);

@@ -30,14 +30,17 @@ use crate::http::serve::{ConnectionBounds, serve};
 use crate::keyring::{Keyring, SigningKey};
 use crate::limit::RequestLimit;
 use crate::model::domain::Domains;
+use crate::model::introspection::Callers;
 use crate::model::reason::{Reason, Refusal};
 use crate::model::resource::{Binding, KnownScopes, Resource, ResourceRules, Resources};
 use crate::model::scope::ScopeSet;
 use crate::service::context::{Chains, Context, Issuer, Rules};
+use crate::service::feed::Feed;
 use crate::store::memory::MemoryStore;
 use crate::store::{SessionBounds, Store};
 use crate::token::nonce::Nonces;
 use crate::token::refresh::RefreshTokens;
+use crate::token::verify::{AccessTokens, KeysError};
 
 /// Seconds for which expired entries are kept all the same: a request that began before an entry
 /// expired, or a clock that is set back a little, must still find it.
@@ -63,6 +66,9 @@ pub enum StartError {
     /// The issuer is no URL under which requests can arrive.
     #[error("the issuer: {0}")]
     Issuer(#[from] TargetUriError),
+    /// The issuer's own tokens could not be verified.
+    #[error(transparent)]
+    Tokens(#[from] KeysError),
     /// A document could not be written as JSON.
     #[error("a document could not be written: {0}")]
     Document(#[from] serde_json::Error),
@@ -151,8 +157,9 @@ impl App {
         });
         health.set_ready(true);
         let gate = Arc::clone(&self.state.gate);
+        let context = Arc::clone(&self.state.context);
         let routes = router::public(self.state);
-        let draining = mark_draining(stop.clone(), Arc::clone(&health));
+        let draining = mark_draining(stop.clone(), Arc::clone(&health), context);
         let ((), ()) = tokio::join!(serve(self.public, routes, bounds, gate, stop), draining);
         drained.send_replace(true);
         sweeper.abort();
@@ -164,10 +171,16 @@ impl App {
     }
 }
 
-async fn mark_draining(mut stop: watch::Receiver<bool>, health: Arc<Health>) {
+async fn mark_draining(
+    mut stop: watch::Receiver<bool>,
+    health: Arc<Health>,
+    context: Arc<Context>,
+) {
     // A sender that is gone means the same as one that says stop.
     let _ = stop.wait_for(|stop| *stop).await;
     health.set_ready(false);
+    // Readers of the feed would wait for up to half a minute; they get what there is.
+    context.feed.close();
 }
 
 async fn listen(address: SocketAddr) -> Result<TcpListener, StartError> {
@@ -202,10 +215,15 @@ fn state(settings: &Settings, surroundings: Surroundings) -> Result<AppState, St
     let store: Arc<dyn Store> =
         Arc::new(MemoryStore::new(limits.spent_nonces, limits.proofs, bounds, &*entropy)?);
     let now = clock.now();
+    let issuer = issuer(&settings.issuer)?;
+    let keyring = Keyring::of(SigningKey::generate(algorithm, &*entropy)?);
+    keyring.active().warm_up();
     let context = Context {
-        issuer: issuer(&settings.issuer)?,
+        access_tokens: AccessTokens::new(&issuer.url, &keyring)?,
+        feed: Feed::new(limits.feed_waiters),
+        issuer,
         rules: rules(settings)?,
-        keyring: Keyring::of(SigningKey::generate(algorithm, &*entropy)?),
+        keyring,
         nonces: Nonces::new(NonceMint::generate(&*entropy)?),
         refresh_tokens: RefreshTokens::new(&store.session_secret()),
         // A proof may be dated ahead, so the first seconds count as before.
@@ -299,6 +317,10 @@ fn resource_rules(rules: &config::ResourceRules) -> Result<ResourceRules, Refusa
         formats: rules.formats.clone(),
         allow: rules.allow.iter().cloned().collect(),
         deny: rules.deny.iter().cloned().collect(),
+        callers: Callers {
+            keys: rules.introspection_keys.iter().cloned().collect(),
+            secret: rules.introspection_secret,
+        },
     })
 }
 

@@ -22,6 +22,7 @@ mod memory;
 mod paths;
 mod process;
 mod report;
+mod revocation;
 mod rounds;
 
 use std::path::PathBuf;
@@ -60,6 +61,9 @@ struct Args {
     /// The folder in which the compared store lies, on the disk that is to be measured.
     #[arg(long, default_value = "target")]
     durable_folder: PathBuf,
+    /// Tokens that are revoked while a resource server is called with them; 0 leaves that out.
+    #[arg(long, default_value_t = 1000)]
+    revocations: usize,
     /// Only these paths, such as evm,agent,assertion,challenge,metadata.
     #[arg(long, value_delimiter = ',')]
     paths: Vec<String>,
@@ -94,8 +98,10 @@ fn measure(args: &Args) -> Result<(), Failure> {
     let start = memory::start(&args.server)?;
     let measured = rounds::measure(args, &paths)?;
     let durable = (args.durable_clients > 0).then(|| durable::measure(args)).transpose()?;
+    let revocations = (args.revocations > 0).then(|| revocation::measure(args)).transpose()?;
     let memory = (args.nonces > 0).then(|| memory::measure(args)).transpose()?;
-    let report = report::Report::of(args, &start, measured, durable, memory);
+    let besides = report::Besides { durable, revocations, memory };
+    let report = report::Report::of(args, &start, measured, besides);
     if args.json {
         println!("{}", serde_json::to_string_pretty(&report)?);
     } else {

@@ -6,6 +6,8 @@ use std::net::SocketAddr;
 
 use ipnet::IpNet;
 
+use crate::model::introspection::SecretHash;
+
 /// What kind of server this is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
@@ -96,6 +98,10 @@ pub struct ResourceRules {
     pub allow: Vec<String>,
     /// The subjects that may not, whatever `allow` says.
     pub deny: Vec<String>,
+    /// The keys (`did:key`) that may ask about its tokens.
+    pub introspection_keys: Vec<String>,
+    /// The hash of the secret by which somebody may ask about its tokens.
+    pub introspection_secret: Option<SecretHash>,
 }
 
 /// Which scopes a resource knows.
@@ -161,6 +167,8 @@ pub struct Limits {
     pub sessions: usize,
     /// Sessions of one subject; one more ends the one that was used longest ago.
     pub sessions_per_subject: usize,
+    /// Requests that may wait for revocations at the same time.
+    pub feed_waiters: usize,
     /// Seconds that open requests are given when the server is told to stop.
     pub shutdown_grace: u64,
     /// The proxies whose `X-Forwarded-For` is believed.

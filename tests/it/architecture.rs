@@ -30,7 +30,7 @@ const PLACES: &[(&str, &[&str])] = &[
     ("k256", &["sdk/src/key/"]),
     ("secp256k1", &["sdk/src/key/"]),
     ("ed25519_dalek", &["sdk/src/key/"]),
-    ("jsonwebtoken", &["src/token/access.rs"]),
+    ("jsonwebtoken", &["src/token/jws.rs"]),
     ("siwe", &["src/wallet/siwe.rs"]),
     ("toml", &["src/config/"]),
     ("clap", &["src/cli/", "src/main.rs"]),

@@ -8,6 +8,7 @@
 //! | `races` | of many at once exactly one |
 //! | `lost_answers` | that lost, late and doubled answers log nobody out, and that reuse is found; `lossy` loses them |
 //! | `edges` | garbage, limits, CORS, health, draining |
+//! | `revoked_calls` | that an API refuses what was revoked, also when the server is gone |
 //! | `command_line` | that `login`, `call` and `inspect` withstand hostile servers and lost readers |
 //! | `command_sessions` | that kept sessions renew, are shared by processes, listed and ended |
 //! | `client` | the SDK's client against this server and an API behind the SDK's extractors |
@@ -34,5 +35,6 @@ mod lossy;
 mod lost_answers;
 mod races;
 mod refusals;
+mod revoked_calls;
 mod support;
 mod vectors;

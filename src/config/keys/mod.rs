@@ -108,6 +108,7 @@ pub(crate) const KEYS: &[&dyn AnyKey] = &[
     &LIMITS_PROOFS,
     &LIMITS_SESSIONS,
     &LIMITS_SESSIONS_PER_SUBJECT,
+    &LIMITS_FEED_WAITERS,
     &LIMITS_SHUTDOWN_GRACE,
     &LIMITS_TRUSTED_PROXIES,
     &LOG_FORMAT,
@@ -125,6 +126,8 @@ pub(crate) const RESOURCE_KEYS: &[&dyn AnyKey] = &[
     &RESOURCE_FORMATS,
     &RESOURCE_ALLOW,
     &RESOURCE_DENY,
+    &RESOURCE_INTROSPECTION_KEYS,
+    &RESOURCE_INTROSPECTION_SECRET,
 ];
 
 /// The keys that development mode takes, all others needing a file.
