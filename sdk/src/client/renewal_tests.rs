@@ -126,6 +126,27 @@ async fn another_refusal_ends_nothing() {
     }
 }
 
+/// The nonce that the issuer wants, its own time, and a request that the network doubled.
+#[tokio::test]
+async fn a_refused_proof_is_made_once_more() {
+    for (error, reason, sent) in [
+        ("use_dpop_nonce", Some("proof_nonce_required"), 2),
+        ("invalid_dpop_proof", Some("proof_replayed"), 2),
+        ("invalid_dpop_proof", Some("proof_invalid"), 1),
+    ] {
+        for times in [1, 2] {
+            let issuer = Issuer::start().await;
+            let session = issuer.session();
+            issuer.books(|books| books.fates.extend(vec![Fate::Refused(error, reason); times]));
+            issuer.clock.advance(LIFE);
+            assert_eq!(text(&session).await.is_ok(), times < sent, "{reason:?}");
+            assert_eq!(issuer.presented(), vec![0; sent]);
+            let proofs = issuer.double.received("POST /token");
+            assert!(sent == 1 || proofs[0].header("dpop") != proofs[1].header("dpop"));
+        }
+    }
+}
+
 /// An in-memory wallet that a person guards.
 #[derive(Debug)]
 struct Guarded(InMemoryWallet, AtomicBool);
