@@ -66,10 +66,10 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let key = InMemorySigner::generate(Curve::Secp256k1, &OsEntropy)?;
     let wallet = ShowingWallet(InMemoryWallet::ethereum(key, 1)?);
 
-    let folder = args.sessions.unwrap_or_else(|| {
-        std::env::temp_dir().join(format!("countersign-example-{}", std::process::id()))
-    });
-    let store: Arc<dyn SessionStore> = Arc::new(FileSessionStore::new(&folder));
+    let temporary =
+        std::env::temp_dir().join(format!("countersign-example-{}", std::process::id()));
+    let folder = args.sessions.as_ref().unwrap_or(&temporary);
+    let store: Arc<dyn SessionStore> = Arc::new(FileSessionStore::new(folder));
 
     let session = SignIn::new(&args.issuer)
         .resource(&args.api)
@@ -97,7 +97,11 @@ async fn main() -> Result<(), Box<dyn Error>> {
     if status != 403 {
         return Err("the API let through what was not signed for".into());
     }
-    next_run(&args.api, store).await
+    next_run(&args.api, store).await?;
+    if args.sessions.is_none() {
+        std::fs::remove_dir(temporary)?;
+    }
+    Ok(())
 }
 
 /// What the program does when it is started again, some time later.
