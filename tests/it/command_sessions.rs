@@ -57,6 +57,31 @@ async fn processes_that_share_a_session_renew_it_in_turns() {
     }
 }
 
+/// Killed at any moment of a renewal, before the request or after the answer.
+#[tokio::test]
+async fn a_process_that_is_killed_leaves_the_session_whole() {
+    let server = Server::with_system_clock().await;
+    let (origin, _) = api(|| plain(200, OK)).await;
+    let desk = wallet_desk(&server, &origin, &["demo"]).await;
+    let session = kept(&desk, "demo")["session_id"].clone();
+    let args = ["call", "--session", "demo", "--sessions", desk.sessions(), "GET", &origin];
+    for moment in 0..40 {
+        age(&file(&desk, "demo"));
+        let mut process = command(&args).spawn().unwrap();
+        let moment = std::time::Duration::from_millis(moment);
+        if tokio::time::timeout(moment, process.wait()).await.is_err() {
+            process.kill().await.unwrap();
+        }
+        assert_eq!(kept(&desk, "demo")["session_id"], session);
+    }
+    age(&file(&desk, "demo"));
+    let done = desk.call(&["GET", &origin]).await;
+    assert_eq!((done.status.code(), done.stdout.as_slice()), (Some(0), OK.as_bytes()), "{done:?}");
+    // What was left half-way is gone.
+    let files = std::fs::read_dir(&desk.sessions).unwrap().map(|entry| entry.unwrap().file_name());
+    assert!(files.into_iter().all(|file| !file.to_str().unwrap().ends_with(".new")));
+}
+
 #[tokio::test]
 async fn a_session_of_the_first_version_goes_on() {
     let server = Server::with_system_clock().await;
