@@ -33,6 +33,7 @@ use crate::http::serve::{ConnectionBounds, serve};
 use crate::keyring::{Keyring, SigningKey};
 use crate::limit::RequestLimit;
 use crate::model::domain::Domains;
+use crate::model::introspection::Callers;
 use crate::model::reason::{Reason, Refusal};
 use crate::model::resource::{Binding, KnownScopes, Resource, ResourceRules, Resources};
 use crate::model::scope::ScopeSet;
@@ -374,6 +375,10 @@ fn resource_rules(rules: &config::ResourceRules) -> Result<ResourceRules, Refusa
         formats: rules.formats.clone(),
         allow: rules.allow.iter().cloned().collect(),
         deny: rules.deny.iter().cloned().collect(),
+        callers: Callers {
+            keys: rules.introspection_keys.iter().cloned().collect(),
+            secret: rules.introspection_secret,
+        },
     })
 }
 

@@ -295,6 +295,17 @@ fn requests() {
     }
     seed("resource_layer", "right", countersign_fuzz::resource::right_request());
     seed("resource_layer", "unsigned", "\0/a?b\0a.b.c\0d.e.f");
+    let (until, jkt) = (NOW + 900, signer(1).public_key().thumbprint());
+    let entries = json!([
+        {"jti": "AAAAAAAAAAAAAAAAAAAAAA", "until": until}, {"sid": "BBBBBBBBBBBBBBBBBBBBBB", "until": until},
+        {"jkt": jkt, "not_before": NOW, "until": until}, {"sub": did, "not_before": NOW, "until": until},
+        {"not_before": NOW, "until": until},
+    ]);
+    let payload =
+        json!({"iss": ISSUER, "iat": NOW, "entries": entries, "cursor": "c5", "more": false});
+    seed("revocation_feed", "every-kind", format!("\0{payload}"));
+    seed("revocation_feed", "one", format!("\x01{}", entries[2]));
+    seed("revocation_feed", "unknown-kind", "\x01{\"aud\":\"x\",\"not_before\":1,\"until\":2}");
     let recap = r#"{"att":{"https://escrow.example":{"escrow/read":[{}]}},"prf":[]}"#;
     let recap = base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(recap);
     let sentence =

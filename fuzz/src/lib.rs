@@ -14,6 +14,7 @@ pub mod material;
 pub mod proofs;
 pub mod requests;
 pub mod resource;
+pub mod revocations;
 pub mod signatures;
 pub mod texts;
 pub mod tokens;
@@ -47,4 +48,5 @@ pub const TARGETS: &[Target] = &[
     ("token_form", http::token),
     ("http_router", http::router),
     ("resource_layer", resource::layer),
+    ("revocation_feed", revocations::feed),
 ];

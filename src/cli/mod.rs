@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`serve`], [`check`] | how the server is run, and its configuration judged |
 //! | [`keygen`] | what a new key is called everywhere |
+//! | [`secret`] | by what a resource server may ask about its tokens |
 //! | [`login`] | how a key file becomes a token |
 //! | [`call`] | a protected call in the manner of curl |
 //! | [`logout`], [`sessions`] | how a kept session is ended, and which others there are |
@@ -31,6 +32,7 @@ pub mod keygen;
 pub mod login;
 pub mod logout;
 pub mod output;
+pub mod secret;
 pub mod serve;
 pub mod sessions;
 mod signing;
@@ -65,7 +67,7 @@ Exit codes:
 #[derive(Debug, Parser)]
 #[command(name = "countersign", version, about, after_help = AFTER_HELP)]
 pub struct Cli {
-    /// Print JSON, errors too (keygen, login, call, logout, sessions, inspect).
+    /// Print JSON, errors too (keygen, secret, login, call, logout, sessions, inspect).
     #[arg(long, global = true)]
     pub json: bool,
     /// What to do.
@@ -82,6 +84,8 @@ pub enum Command {
     Check(check::Args),
     /// Make a key and tell its names.
     Keygen(keygen::Args),
+    /// Make a secret by which a resource server may ask about its tokens.
+    Secret(secret::Args),
     /// Sign in with a key file; print the token or keep it.
     Login(login::Args),
     /// Call a protected API, as curl would, with a token and a proof.
@@ -103,6 +107,7 @@ pub fn run(cli: Cli) -> ExitCode {
         Command::Serve(args) => return serve::run(args),
         Command::Check(args) => return check::run(args),
         Command::Keygen(args) => keygen::run(&args, &output),
+        Command::Secret(args) => secret::run(&args, &output),
         Command::Login(args) => block_on(login::run(args, &output)),
         Command::Call(args) => block_on(call::run(args, &output)),
         Command::Logout(args) => block_on(logout::run(args, &output)),
@@ -145,7 +150,8 @@ mod tests {
         let mut command = Cli::command();
         command.build();
         command.clone().debug_assert();
-        for name in ["keygen", "login", "call", "logout", "sessions", "inspect", "store"] {
+        for name in ["keygen", "secret", "login", "call", "logout", "sessions", "inspect", "store"]
+        {
             let sub = command.find_subcommand_mut(name).unwrap();
             let help = sub.render_long_help().to_string();
             assert!(help.contains("Example"), "{name}");

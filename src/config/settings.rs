@@ -7,6 +7,8 @@ use std::path::PathBuf;
 
 use ipnet::IpNet;
 
+use crate::model::introspection::SecretHash;
+
 /// What kind of server this is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
@@ -97,6 +99,10 @@ pub struct ResourceRules {
     pub allow: Vec<String>,
     /// The subjects that may not, whatever `allow` says.
     pub deny: Vec<String>,
+    /// The keys (`did:key`) that may ask about its tokens.
+    pub introspection_keys: Vec<String>,
+    /// The hash of the secret by which somebody may ask about its tokens.
+    pub introspection_secret: Option<SecretHash>,
 }
 
 /// Which scopes a resource knows.

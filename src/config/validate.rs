@@ -117,6 +117,8 @@ fn development_rules(reader: &mut Reader<'_>) -> Option<ResourceRules> {
         formats: None,
         allow: Vec::new(),
         deny: Vec::new(),
+        introspection_keys: Vec::new(),
+        introspection_secret: None,
     })
 }
 

@@ -8,7 +8,8 @@ use axum::routing::{delete, get, post};
 use super::layers::Gate;
 use super::metadata::Documents;
 use super::{
-    challenge, error, health, layers, metadata, nonce, revocations, revoke, sessions, token,
+    challenge, error, health, introspect, layers, metadata, nonce, revocations, revoke, sessions,
+    token,
 };
 use crate::service::context::Context;
 
@@ -35,6 +36,7 @@ pub fn public(state: AppState) -> Router {
         .route("/sessions", get(sessions::list).delete(sessions::end_all))
         .route("/sessions/{id}", delete(sessions::end))
         .route("/revoke", post(revoke::post))
+        .route("/introspect", post(introspect::post))
         .route("/revocations", get(revocations::get));
     let well_known = "/.well-known/oauth-authorization-server";
     let routes = if issuer_path.is_empty() {

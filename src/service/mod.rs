@@ -12,6 +12,7 @@
 //! | [`holder`] | who acts by an access token, having proven its key |
 //! | [`sessions`] | a subject sees and ends its sessions |
 //! | [`revoke`] | a token, a session, or everything of a key or subject ends |
+//! | [`introspect`] | a resource server learns what a token of its own stands for |
 //! | [`feed`] | what was revoked, for resource servers |
 
 pub mod agent;
@@ -19,6 +20,7 @@ pub mod challenge;
 pub mod context;
 pub mod feed;
 pub mod holder;
+pub mod introspect;
 pub mod mint;
 pub mod possession;
 pub mod refresh;

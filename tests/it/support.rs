@@ -59,6 +59,18 @@ impl Server {
 
     /// A server with the configuration `toml`; its issuer is what that says, its address any.
     pub(crate) async fn configured(toml: &str) -> Self {
+        let (settings, data) = Self::settings(toml);
+        Self::start(settings, Some(data)).await
+    }
+
+    /// The same, by the machine's clock.
+    pub(crate) async fn configured_by_the_system_clock(toml: &str) -> Self {
+        let (settings, data) = Self::settings(toml);
+        Self::start_by(settings, Some(data), Arc::default(), Arc::new(SystemClock)).await
+    }
+
+    /// Settings with the embedded store in a folder that goes with the second value.
+    fn settings(toml: &str) -> (Settings, tempfile::TempDir) {
         let data = tempfile::tempdir().unwrap();
         let mut file = tempfile::NamedTempFile::new().unwrap();
         file.write_all(toml.as_bytes()).unwrap();
@@ -70,7 +82,7 @@ impl Server {
             ..Flags::default()
         };
         let settings = config::load(&flags, &[]).unwrap_or_else(|faults| panic!("{faults}"));
-        Self::start(settings, Some(data)).await
+        (settings, data)
     }
 
     async fn start(settings: Settings, data: Option<tempfile::TempDir>) -> Self {

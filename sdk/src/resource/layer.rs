@@ -325,3 +325,7 @@ impl ResourceServer {
 #[cfg(test)]
 #[path = "layer_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "layer_stale_tests.rs"]
+mod stale_tests;

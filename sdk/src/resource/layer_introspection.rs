@@ -69,3 +69,7 @@ where
         Ok(Self { caller, scope: PhantomData })
     }
 }
+
+#[cfg(test)]
+#[path = "layer_introspection_tests.rs"]
+mod tests;

@@ -130,6 +130,8 @@ pub(crate) const RESOURCE_KEYS: &[&dyn AnyKey] = &[
     &RESOURCE_FORMATS,
     &RESOURCE_ALLOW,
     &RESOURCE_DENY,
+    &RESOURCE_INTROSPECTION_KEYS,
+    &RESOURCE_INTROSPECTION_SECRET,
 ];
 
 /// The keys that development mode takes, all others needing a file.

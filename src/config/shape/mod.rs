@@ -11,10 +11,10 @@ mod net;
 mod number;
 mod url;
 
-pub(crate) use account::{AccountName, ChainName};
+pub(crate) use account::{AccountName, ChainName, RawKeyName};
 pub(crate) use folder::Folder;
 pub(crate) use list::{Item, ListOf};
-pub(crate) use name::{FormatName, LogFilter, ScopeName};
+pub(crate) use name::{FormatName, LogFilter, ScopeName, SecretHashText};
 pub(crate) use net::{Address, AddressOrOff, Domain, Network};
 pub(crate) use number::{Whole, WholeOrOff};
 pub(crate) use url::{IssuerUrl, ResourceUri};

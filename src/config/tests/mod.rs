@@ -59,6 +59,8 @@ fn the_least_configuration_takes_the_defaults_of_the_page() {
         formats: None,
         allow: Vec::new(),
         deny: Vec::new(),
+        introspection_keys: Vec::new(),
+        introspection_secret: None,
     };
     let expected = Settings {
         mode: Mode::Configured,

@@ -155,8 +155,9 @@ struct Running(Arc<Shared>);
 
 impl Drop for Running {
     fn drop(&mut self) {
-        self.0.running.store(false, Ordering::Release);
         self.0.progress.send_modify(|progress| progress.settled = true);
+        // Last, so that the next start finds everything as it leaves it.
+        self.0.running.store(false, Ordering::Release);
     }
 }
 
@@ -164,18 +165,20 @@ impl Drop for Running {
 async fn follow(running: Running) {
     let shared = &running.0;
     let mut cursor: Option<String> = None;
-    let mut failures = 0;
+    let mut complete = false;
+    let mut failures: u32 = 0;
     loop {
         let (idle, busy) = (tokio::time::sleep(PACE_WHEN_IDLE), tokio::time::sleep(PACE_WHEN_BUSY));
-        // Who has nothing yet, or nothing current, does not wait for something new.
-        let wait = if failures > 0 || cursor.is_none() { 0 } else { shared.wait };
+        // Who does not have everything, or nothing current, does not wait for something new.
+        let wait = if complete { shared.wait } else { 0 };
         match shared.ask(cursor.as_deref(), wait).await {
             Ok(answer) => {
                 failures = 0;
                 let nothing_new =
                     answer.entries().is_empty() || cursor.as_deref() == Some(answer.cursor());
                 cursor = Some(answer.cursor().to_owned());
-                if answer.has_more() {
+                complete = !answer.has_more();
+                if !complete {
                     continue;
                 }
                 shared.progress.send_modify(|progress| {
@@ -185,7 +188,8 @@ async fn follow(running: Running) {
                 if nothing_new { idle.await } else { busy.await }
             }
             Err(error) => {
-                failures += 1;
+                complete = false;
+                failures = failures.saturating_add(1);
                 if failures >= ANEW_AFTER || matches!(error, FeedError::Full(_)) {
                     cursor = None;
                 }
@@ -198,7 +202,6 @@ async fn follow(running: Running) {
                 tokio::time::sleep(back_off(failures, &*shared.entropy)).await;
             }
         }
-        failures = failures.min(u32::from(u8::MAX));
     }
 }
 

@@ -80,6 +80,3 @@ impl Revocations {
 #[cfg(test)]
 #[path = "refusal_tests.rs"]
 mod refusal_tests;
-#[cfg(test)]
-#[path = "stale_tests.rs"]
-mod stale_tests;

@@ -8,7 +8,7 @@ use serde_json::json;
 use tower::ServiceExt as _;
 
 use crate::resource::fixture::{Fixture, NOW, headers};
-use crate::resource::issuer_double::{IssuerDouble, current, until};
+use crate::resource::issuer_double::{IssuerDouble, Script, current, until};
 use crate::resource::{
     AccessError, Authenticated, Caller, RequestHead, ResourceConfig, ResourceServer, Scoped,
 };
@@ -205,7 +205,7 @@ async fn a_feed_on_another_origin_is_not_asked() {
 #[tokio::test]
 async fn a_silent_issuer_holds_up_the_first_requests_alone() {
     let double = IssuerDouble::start().await;
-    double.script([super::super::issuer_double::Script::Silence]);
+    double.script([Script::Silence]);
     let api = double.api(|config| config);
     let token = double.token(&api, |_| ());
     let both = async { tokio::join!(api.ask_with(&token), api.ask_with(&token)) };
