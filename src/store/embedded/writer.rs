@@ -36,9 +36,15 @@ const STEADY: u64 = 1000;
 #[derive(Clone, Debug)]
 pub(super) enum Verb {
     Open(Box<Session>),
-    Rotate { id: SessionId, generation: u32, holder: Option<Thumbprint> },
+    Rotate {
+        id: SessionId,
+        generation: u32,
+        holder: Option<Thumbprint>,
+    },
     Revoke(Revocation),
     Forget(Over),
+    /// Nothing, but through the disk: whether the file still takes a commit.
+    Probe,
 }
 
 /// What a verb gives: the session, where it is about one.
@@ -200,7 +206,8 @@ impl<O: Fn() -> Result<Database, OpenError>> Writer<O> {
         }
         let sequence = writing.sequence;
         drop(writing);
-        if sequence != self.sequence {
+        let probes = batch.iter().any(|job| matches!(job.verb, Verb::Probe));
+        if sequence != self.sequence || probes {
             schema::write_sequence(&transaction, sequence)?;
         }
         transaction.commit()?;
@@ -268,6 +275,7 @@ fn apply(writing: &mut Writing<'_>, job: &Job) -> Result<Done, Failed> {
         }
         Verb::Revoke(revocation) => writing.revoke(revocation, job.now).map(|()| None),
         Verb::Forget(over) => writing.forget(over, job.now).map(|()| None),
+        Verb::Probe => Ok(None),
     }
 }
 
