@@ -9,7 +9,7 @@ use countersign_sdk::client::{
     ClientError, FileSessionStore, Http, InMemoryWallet, KeptKey, Session, SessionName,
     SessionStore, SignIn, Token, Wallet,
 };
-use countersign_sdk::key::{Curve, SignerError};
+use countersign_sdk::key::{Curve, InMemorySigner, SignerError};
 use countersign_sdk::time::Timestamp;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
@@ -200,4 +200,79 @@ async fn a_kept_session_is_shared_and_taken_up() {
         assert!(tokens.iter().all(|token| *token == kept.access_token), "round {round}");
         assert_ne!(kept.refresh_token, before);
     }
+}
+
+#[tokio::test]
+async fn a_log_out_ends_the_session_at_the_issuer() {
+    let server = Server::with_system_clock().await;
+    let folder = tempfile::tempdir().unwrap();
+    let store: Arc<dyn SessionStore> = Arc::new(FileSessionStore::new(folder.path().join("s")));
+    let sign_in = SignIn::new(&server.issuer).resource(RESOURCE).scope("read");
+    let session = sign_in.keep_in(Arc::clone(&store), "demo").wallet(wallet()).await.unwrap();
+    let copy = later(&server.issuer, RESOURCE, &session);
+    session.log_out().await.unwrap();
+    assert!(store.load(&SessionName::new("demo").unwrap()).await.unwrap().is_none());
+    for ended in [session, copy] {
+        let told = ended.access_token().await.unwrap_err();
+        assert!(matches!(told, ClientError::SignInRequired), "{told}");
+    }
+}
+
+#[tokio::test]
+async fn a_subject_lists_and_ends_its_sessions() {
+    let server = Server::with_system_clock().await;
+    let bytes = key(Curve::Secp256k1).secret_bytes();
+    let sign_in = async |label: &str| {
+        let key = InMemorySigner::from_bytes(Curve::Secp256k1, &bytes).unwrap();
+        let wallet = Arc::new(InMemoryWallet::ethereum(key, 1).unwrap());
+        let sign_in = SignIn::new(&server.issuer).resource(RESOURCE).scope("read").label(label);
+        sign_in.wallet(wallet).await.unwrap()
+    };
+    let (laptop, phone) = (sign_in("laptop").await, sign_in("my phone").await);
+    // Somebody else's is nobody's business.
+    let stranger = SignIn::new(&server.issuer).resource(RESOURCE).wallet(wallet()).await.unwrap();
+    let sessions = laptop.sessions().await.unwrap();
+    let mut labels: Vec<_> =
+        sessions.iter().map(|one| (one.label.as_deref(), one.current)).collect();
+    labels.sort_unstable();
+    assert_eq!(labels, [(Some("laptop"), true), (Some("my phone"), false)]);
+    for one in &sessions {
+        assert_eq!((one.resource.as_str(), one.scope.as_str()), (RESOURCE, "read"));
+        assert!(
+            one.bound && one.expires_at > one.created_at && one.account.starts_with("eip155:1:")
+        );
+    }
+    let strangers = stranger.current().session_id.clone().unwrap();
+    let refused = laptop.end_session(&strangers).await.unwrap_err();
+    assert!(refused.to_string().contains("session_unknown"), "{refused}");
+    let phones = phone.current().session_id.clone().unwrap();
+    laptop.end_session(&phones).await.unwrap();
+    assert_eq!(laptop.sessions().await.unwrap().len(), 1);
+    let ended = later(&server.issuer, RESOURCE, &phone).access_token().await.unwrap_err();
+    assert!(matches!(ended, ClientError::SignInRequired), "{ended}");
+
+    let phone = sign_in("my phone").await;
+    phone.end_all().await.unwrap();
+    for ended in [&laptop, &phone] {
+        let ended = later(&server.issuer, RESOURCE, ended).access_token().await.unwrap_err();
+        assert!(matches!(ended, ClientError::SignInRequired), "{ended}");
+    }
+    assert!(phone.access_token().await.is_err());
+    assert_eq!(stranger.sessions().await.unwrap().len(), 1);
+}
+
+/// An agent has no session of its own, and its token still shows those of its subject.
+#[tokio::test]
+async fn an_agent_gives_up_its_token_and_stays_away() {
+    let server = Server::with_system_clock().await;
+    let sign_in = SignIn::new(&server.issuer).resource(RESOURCE).scope("read");
+    let session = sign_in.agent(Arc::new(key(Curve::Ed25519))).await.unwrap();
+    assert!(session.sessions().await.unwrap().is_empty());
+    let token = (*session.current()).clone();
+    let copy = SignIn::new(&server.issuer).resource(RESOURCE);
+    let copy = copy.resume(token, Arc::clone(session.signer())).unwrap();
+    session.log_out().await.unwrap();
+    assert!(matches!(session.access_token().await, Err(ClientError::SignInRequired)));
+    // The issuer itself takes it no longer.
+    assert!(matches!(copy.sessions().await, Err(ClientError::Refused(_))));
 }

@@ -57,6 +57,31 @@ async fn processes_that_share_a_session_renew_it_in_turns() {
     }
 }
 
+/// Killed at any moment of a renewal, before the request or after the answer.
+#[tokio::test]
+async fn a_process_that_is_killed_leaves_the_session_whole() {
+    let server = Server::with_system_clock().await;
+    let (origin, _) = api(|| plain(200, OK)).await;
+    let desk = wallet_desk(&server, &origin, &["demo"]).await;
+    let session = kept(&desk, "demo")["session_id"].clone();
+    let args = ["call", "--session", "demo", "--sessions", desk.sessions(), "GET", &origin];
+    for moment in 0..40 {
+        age(&file(&desk, "demo"));
+        let mut process = command(&args).spawn().unwrap();
+        let moment = std::time::Duration::from_millis(moment);
+        if tokio::time::timeout(moment, process.wait()).await.is_err() {
+            process.kill().await.unwrap();
+        }
+        assert_eq!(kept(&desk, "demo")["session_id"], session);
+    }
+    age(&file(&desk, "demo"));
+    let done = desk.call(&["GET", &origin]).await;
+    assert_eq!((done.status.code(), done.stdout.as_slice()), (Some(0), OK.as_bytes()), "{done:?}");
+    // What was left half-way is gone.
+    let files = std::fs::read_dir(&desk.sessions).unwrap().map(|entry| entry.unwrap().file_name());
+    assert!(files.into_iter().all(|file| !file.to_str().unwrap().ends_with(".new")));
+}
+
 #[tokio::test]
 async fn a_session_of_the_first_version_goes_on() {
     let server = Server::with_system_clock().await;
@@ -113,4 +138,58 @@ async fn nothing_is_removed_while_the_issuer_is_out_of_reach() {
     assert_eq!(std::fs::read_dir(&desk.sessions).unwrap().count(), 0);
     let again = run(&[&["logout", "--forget"][..], &at].concat()).await;
     assert_eq!(again.status.code(), Some(2));
+}
+
+#[tokio::test]
+async fn sessions_are_listed_ended_and_logged_out() {
+    let server = Server::with_system_clock().await;
+    let (origin, _) = api(|| plain(200, OK)).await;
+    let desk = wallet_desk(&server, &origin, &["laptop", "phone", "tablet"]).await;
+    let ask = async |command: &str, more: &[&str]| {
+        run(&[&[command, "--sessions", desk.sessions()], more].concat()).await
+    };
+    // Which of the three is meant has to be said.
+    assert_eq!(ask("sessions", &[]).await.status.code(), Some(2));
+    let listed = ask("sessions", &["--session", "laptop", "--json"]).await;
+    let listed: Value = serde_json::from_slice(&listed.stdout).unwrap();
+    let sessions = listed["sessions"].as_array().unwrap();
+    assert_eq!(sessions.len(), 3);
+    for one in sessions {
+        assert_eq!(one["current"], one["label"] == "laptop");
+        assert_eq!(one["id"], kept(&desk, one["label"].as_str().unwrap())["session_id"]);
+    }
+    let table = ask("sessions", &["--session", "phone"]).await.stdout;
+    let table = String::from_utf8(table).unwrap();
+    assert!(table.lines().any(|line| line.starts_with("* ") && line.contains("phone")), "{table}");
+    assert_eq!(table.lines().count(), 4);
+
+    // One that another ended asks for its person.
+    let phone = kept(&desk, "phone")["session_id"].as_str().unwrap().to_owned();
+    let end = ["--session", "laptop", "--end", &phone];
+    assert!(ask("sessions", &end).await.status.success());
+    assert_eq!(ask("sessions", &end).await.status.code(), Some(1));
+    age(&file(&desk, "phone"));
+    let call = async |name: &str| ask("call", &["--session", name, "GET", &origin]).await;
+    let ended = call("phone").await;
+    assert_eq!(ended.status.code(), Some(1), "{ended:?}");
+    assert!(String::from_utf8(ended.stderr).unwrap().contains("sign in again"));
+
+    // A copy of a session that was logged out is worth nothing.
+    let copy = std::fs::read(file(&desk, "tablet")).unwrap();
+    assert!(ask("logout", &["--session", "tablet"]).await.status.success());
+    assert!(!file(&desk, "tablet").exists());
+    std::fs::write(file(&desk, "laptop"), copy).unwrap();
+    age(&file(&desk, "laptop"));
+    assert_eq!(call("laptop").await.status.code(), Some(1));
+}
+
+#[tokio::test]
+async fn the_only_session_ends_them_all() {
+    let server = Server::with_system_clock().await;
+    let (origin, _) = api(|| plain(200, OK)).await;
+    let desk = wallet_desk(&server, &origin, &["demo"]).await;
+    let done = run(&["sessions", "--end-all", "--json", "--sessions", desk.sessions()]).await;
+    let told: Value = serde_json::from_slice(&done.stdout).unwrap();
+    assert_eq!(told, json!({"ended": "all"}));
+    assert_eq!(std::fs::read_dir(&desk.sessions).unwrap().count(), 0);
 }

@@ -15,6 +15,7 @@
 //! | `command_line` | that `login`, `call` and `inspect` withstand hostile servers and lost readers |
 //! | `command_sessions` | that kept sessions renew, are shared by processes, listed and ended |
 //! | `client` | the SDK's client against this server and an API behind the SDK's extractors |
+//! | `revoked` | that an API refuses what was revoked here |
 //! | `client_sessions` | that its sessions go on, survive lost answers, and end |
 //! | `vectors` | every published case, answered as it expects |
 //! | `architecture` | that no arrow points up, and that the documents keep up with the code |
@@ -42,6 +43,7 @@ mod races;
 mod refresh;
 mod refusals;
 mod revoke;
+mod revoked;
 mod revoked_calls;
 mod sessions;
 mod signed_in;

@@ -141,3 +141,17 @@ async fn a_half_that_was_left_is_swept_and_in_nobodys_way() {
     assert_eq!((left.exists(), theirs.exists()), (false, true));
     assert_eq!(access_token(&store, &demo).await.as_deref(), Some("token-1"));
 }
+
+/// Between opening the lock's file and locking it, its holder may have removed it.
+#[cfg(unix)]
+#[test]
+fn a_lock_on_a_file_that_was_removed_is_none() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("lock");
+    let file = private_file::open_marker(&path).unwrap();
+    assert!(is_at(&file, &path));
+    fs::remove_file(&path).unwrap();
+    assert!(!is_at(&file, &path));
+    let other = private_file::open_marker(&path).unwrap();
+    assert!(is_at(&other, &path) && !is_at(&file, &path));
+}

@@ -16,7 +16,7 @@ use zeroize::Zeroizing;
 use super::address::{Address, Issuer};
 use super::challenge::{self, ChallengeError};
 use super::discovery::{self, Metadata};
-use super::error::ClientError;
+use super::error::{ClientError, ServerRefusal};
 use super::http::Http;
 use super::token::{RefreshToken, Token, TokenAnswer};
 use super::wallet::Wallet;
@@ -31,6 +31,8 @@ const JWT_BEARER: &str = "urn:ietf:params:oauth:grant-type:jwt-bearer";
 const FORM: &str = "application/x-www-form-urlencoded";
 /// Seconds for which an issuer's metadata is not fetched again.
 const METADATA_AGE: u64 = 3600;
+/// Seconds by which a newly learnt clock must differ for another proof to be worth making.
+const CLOCK_NEWS: u64 = 2;
 
 /// What a sign-in asks for, and where. A session keeps it so as to ask again.
 #[derive(Debug)]
@@ -192,8 +194,8 @@ impl Plan {
         self.http.document(endpoint, request).await.map(drop)
     }
 
-    /// Posts a grant with a proof; a demand for a nonce (RFC 9449 §8) is met once. With the answer
-    /// comes the moment at which it was asked for.
+    /// Posts a grant with a proof, and once more with a better one: a demand for a nonce is met so
+    /// (RFC 9449 §8). With the answer comes the moment at which it was asked for.
     async fn redeem(
         &self,
         endpoint: &Address,
@@ -225,12 +227,25 @@ impl Plan {
                 .body(body.as_str().to_owned());
             match self.http.json(endpoint, request).await {
                 Err(ClientError::Refused(refusal))
-                    if refusal.error == "use_dpop_nonce" && !retried =>
+                    if !retried && self.is_for_its_proof(&refusal, now) =>
                 {
                     retried = true;
                 }
                 answer => return Ok((answer?, now)),
             }
+        }
+    }
+
+    /// Whether a grant was refused for a proof that a second one does better than: with the nonce,
+    /// by the issuer's time, or because the network sent the first one twice. A refused proof has
+    /// used nothing up.
+    fn is_for_its_proof(&self, refusal: &ServerRefusal, made_at: Timestamp) -> bool {
+        let now = self.now();
+        let news = now.since(made_at).max(made_at.since(now)) > CLOCK_NEWS;
+        match refusal.error.as_str() {
+            "use_dpop_nonce" => true,
+            "invalid_dpop_proof" => news || refusal.reason.as_deref() == Some("proof_replayed"),
+            _ => false,
         }
     }
 

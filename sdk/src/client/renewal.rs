@@ -122,7 +122,11 @@ impl Shared {
         let left = self.open()?;
         match next {
             Ok(fresh) => {
-                self.save(keeping, &fresh).await?;
+                let is_new = fresh.session_id.is_some() && fresh.session_id != last.session_id;
+                match is_new {
+                    true => self.save_new(keeping, &fresh).await?,
+                    false => self.save(keeping, &fresh).await?,
+                }
                 Ok(fresh)
             }
             Err(error) if left.refresh_token != last.refresh_token => {

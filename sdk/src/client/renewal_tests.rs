@@ -92,10 +92,10 @@ async fn a_session_that_has_ended_asks_for_its_person_and_for_nothing_else() {
         let session = issuer.session();
         issuer.books(|books| books.fates.push_back(Fate::Refused("invalid_grant", reason)));
         issuer.clock.advance(LIFE);
-        for _ in 0..3 {
+        for pause in [0, 0, MAX_PAUSE, 0] {
+            issuer.clock.advance(pause);
             let ended = text(&session).await.unwrap_err();
             assert!(matches!(ended, ClientError::SignInRequired), "{reason:?}: {ended}");
-            issuer.clock.advance(MAX_PAUSE);
         }
         assert_eq!(issuer.presented(), [0], "{reason:?}");
     }
@@ -123,6 +123,27 @@ async fn another_refusal_ends_nothing() {
         }
         assert_eq!(text(&session).await.unwrap(), "token-1");
         assert_eq!(issuer.presented(), [0; 3]);
+    }
+}
+
+/// The nonce that the issuer wants, its own time, and a request that the network doubled.
+#[tokio::test]
+async fn a_refused_proof_is_made_once_more() {
+    for (error, reason, sent) in [
+        ("use_dpop_nonce", Some("proof_nonce_required"), 2),
+        ("invalid_dpop_proof", Some("proof_replayed"), 2),
+        ("invalid_dpop_proof", Some("proof_invalid"), 1),
+    ] {
+        for times in [1, 2] {
+            let issuer = Issuer::start().await;
+            let session = issuer.session();
+            issuer.books(|books| books.fates.extend(vec![Fate::Refused(error, reason); times]));
+            issuer.clock.advance(LIFE);
+            assert_eq!(text(&session).await.is_ok(), times < sent, "{reason:?}");
+            assert_eq!(issuer.presented(), vec![0; sent]);
+            let proofs = issuer.double.received("POST /token");
+            assert!(sent == 1 || proofs[0].header("dpop") != proofs[1].header("dpop"));
+        }
     }
 }
 

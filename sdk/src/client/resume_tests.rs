@@ -98,6 +98,31 @@ async fn a_token_is_kept_before_it_is_handed_out() {
 }
 
 #[tokio::test]
+async fn a_session_that_cannot_be_kept_is_not_left_at_the_issuer() {
+    let issuer = Issuer::start().await;
+    let shelf = Arc::new(Shelf::default());
+    let store: Arc<dyn SessionStore> = Arc::clone(&shelf) as _;
+    let wallet = Arc::new(InMemoryWallet::raw(key()).unwrap());
+    let sign_in = || issuer.sign_in().keep_in(Arc::clone(&store), "demo");
+    shelf.fill(true);
+    assert!(sign_in().wallet(Arc::clone(&wallet) as _).await.is_err());
+    assert_eq!(issuer.books(|books| std::mem::take(&mut books.revoked)), ["refresh-10"]);
+    // Nor one that a wallet opened by itself after another; a mere renewal is not given up.
+    shelf.fill(false);
+    let session = sign_in().wallet(wallet).await.unwrap();
+    shelf.fill(true);
+    let ended = Fate::Refused("invalid_grant", Some("session_ended"));
+    issuer.books(|books| books.fates.extend([Fate::Whole, ended]));
+    issuer.clock.advance(LIFE);
+    assert!(matches!(text(&session).await, Err(ClientError::Store(_))));
+    assert!(issuer.books(|books| books.revoked.is_empty()));
+    issuer.clock.advance(30);
+    assert!(matches!(text(&session).await, Err(ClientError::Store(_))));
+    assert_eq!(issuer.books(|books| books.revoked.clone()), ["refresh-31"]);
+    assert_eq!(shelf.token().refresh_token.unwrap().expose(), "refresh-20");
+}
+
+#[tokio::test]
 async fn a_place_that_fails_is_told_of_before_anybody_signs() {
     #[derive(Debug)]
     struct Locked;

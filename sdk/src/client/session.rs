@@ -129,7 +129,7 @@ impl Session {
         let session = Self::with(plan, signer, prover, token, keeping);
         if let Some(keeping) = &session.0.keeping {
             let _held = keeping.store.lock(&keeping.name).await?;
-            session.0.save(keeping, &session.current()).await?;
+            session.0.save_new(keeping, &session.current()).await?;
         }
         Ok(session)
     }
@@ -151,6 +151,10 @@ impl Session {
     /// # Errors
     /// [`ClientError::SignInRequired`] when a person has to sign first, or after a log-out.
     pub async fn access_token(&self) -> Result<Arc<Token>, ClientError> {
+        self.access_token_within(PATIENCE).await
+    }
+
+    async fn access_token_within(&self, patience: Duration) -> Result<Arc<Token>, ClientError> {
         let token = self.0.open()?;
         let now = self.0.plan.now();
         if !token.is_due(now) {
@@ -165,7 +169,7 @@ impl Session {
             return self.0.renew(&token).await;
         };
         if is_good() {
-            let done = tokio::time::timeout(PATIENCE, &mut renewal).await;
+            let done = tokio::time::timeout(patience, &mut renewal).await;
             match done {
                 Ok(Ok(Ok(fresh))) => return Ok(fresh),
                 // Whatever kept it from being renewed, it is good up to its last second.
@@ -303,6 +307,21 @@ impl Shared {
     pub(super) async fn save(&self, keeping: &Keeping, token: &Token) -> Result<(), ClientError> {
         let record = self.record(keeping, token);
         Ok(keeping.store.save(&keeping.name, &record).await?)
+    }
+
+    /// The same for a session that was just opened. One that cannot be kept is ended again, so that
+    /// failed attempts do not pile up at the issuer.
+    pub(super) async fn save_new(
+        &self,
+        keeping: &Keeping,
+        token: &Token,
+    ) -> Result<(), ClientError> {
+        let saved = self.save(keeping, token).await;
+        if saved.is_err() && token.refresh_token.is_some() {
+            // Why it was not kept is what the caller has to know.
+            let _ = self.plan.give_up(token).await;
+        }
+        saved
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

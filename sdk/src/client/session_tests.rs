@@ -70,6 +70,20 @@ async fn of_many_callers_at_the_end_one_renews() {
 }
 
 #[tokio::test]
+async fn close_to_its_end_a_token_is_waited_for_and_not_for_long() {
+    let issuer = Issuer::start().await;
+    let session = issuer.session();
+    issuer.clock.advance(LIFE - 1);
+    let held = issuer.double.gate.clone().write_owned().await;
+    let token = session.access_token_within(Duration::ZERO).await.unwrap();
+    assert_eq!(token.access_token.expose(), "token-0");
+    drop(held);
+    session.settle().await.unwrap();
+    assert_eq!(text(&session).await, "token-1");
+    assert_eq!(issuer.presented(), [0]);
+}
+
+#[tokio::test]
 async fn a_caller_that_leaves_does_not_stop_the_renewal() {
     let issuer = Issuer::start().await;
     let session = issuer.session();

@@ -7,12 +7,13 @@ use std::sync::Arc;
 
 use super::config::{Choice, MetadataUrl, ResourceConfig};
 use super::introspection::Introspection;
+use super::issuer::Issuer;
 use super::jwks_cache::JwksCache;
 use super::jwks_source::{IssuerEndpoint, KeySource};
 use super::metadata::default_metadata_url;
 use super::nonce::Nonces;
 use super::policy::{ConfigErrors, Policy, faults, is_safe_url};
-use super::revocation::{Follower, FollowerParts, IssuerFeed, Revocations};
+use super::revocation::{Follower, FollowerParts, IssuerFeed, RevocationSource, Revocations};
 use super::server::{Parts, ResourceServer};
 use super::used_proofs::UsedProofs;
 use crate::proof::target_uri::TargetUri;
@@ -28,34 +29,26 @@ impl ResourceConfig {
         let mut faults = faults(&self);
         let public_base = noted(&mut faults, self.public_base());
         let metadata_url = noted(&mut faults, self.own_metadata_url());
-        let source = noted(&mut faults, self.own_key_source());
+        let issuer = noted(&mut faults, self.asked_issuer()).flatten();
+        let introspection = noted(&mut faults, self.own_introspection(issuer.as_ref())).flatten();
         let nonces = Nonces::generate(self.nonce_required_before(), &*self.entropy);
         let nonces = noted(&mut faults, nonces.map_err(|error| error.to_string()));
+        let source = self.own_key_source(issuer.as_ref());
         let keys =
             source.map(|source| JwksCache::new(source, Arc::clone(&self.clock), self.key_cache));
-        let revocations = match &keys {
-            Some(keys) => noted(&mut faults, self.own_revocations(keys)),
-            None => None,
-        };
-        let introspection = noted(&mut faults, self.own_introspection());
+        let revocations =
+            keys.as_ref().and_then(|keys| self.own_revocations(issuer.as_ref(), keys));
+        let parts = (public_base, metadata_url, keys, nonces, revocations, faults.is_empty());
         let (
             Some(public_base),
             Some(metadata_url),
             Some(keys),
             Some(nonces),
             Some(revocations),
-            Some(introspection),
             true,
-        ) = (
-            public_base,
-            metadata_url,
-            keys,
-            nonces,
-            revocations,
-            introspection,
-            faults.is_empty(),
-        )
+        ) = parts
         else {
+            // Whatever is missing is missing for one of these.
             return Err(ConfigErrors::of(faults));
         };
         let used_proofs = match self.replay_store.take() {
@@ -127,16 +120,32 @@ impl ResourceConfig {
         }
     }
 
-    fn own_revocations(&self, keys: &JwksCache) -> Result<Revocations, String> {
-        let source = match &self.revocations {
-            Choice::Without => return Ok(Revocations::Ignored),
-            Choice::Source(source) => Arc::clone(source),
-            Choice::IssuerFeed => match IssuerFeed::new(&self.issuer) {
-                Ok(feed) => Arc::new(feed),
-                Err(fault) => return Err(format!("issuer: {fault}")),
-            },
+    /// The issuer as the default sources and introspection ask it; one connection pool for all.
+    /// `None` where nobody asks.
+    fn asked_issuer(&self) -> Result<Option<Issuer>, String> {
+        let is_asked = self.key_source.is_none()
+            || matches!(self.revocations, Choice::IssuerFeed)
+            || self.introspect_as.is_some();
+        let issuer = is_asked.then(|| Issuer::new(&self.issuer)).transpose();
+        issuer.map_err(|fault| format!("issuer: {fault}"))
+    }
+
+    fn own_key_source(&self, issuer: Option<&Issuer>) -> Option<Arc<dyn KeySource>> {
+        match (&self.key_source, issuer) {
+            (Some(source), _) => Some(Arc::clone(source)),
+            (None, Some(issuer)) => Some(Arc::new(IssuerEndpoint(issuer.clone()))),
+            (None, None) => None,
+        }
+    }
+
+    fn own_revocations(&self, issuer: Option<&Issuer>, keys: &JwksCache) -> Option<Revocations> {
+        let source: Arc<dyn RevocationSource> = match (&self.revocations, issuer) {
+            (Choice::Without, _) => return Some(Revocations::Ignored),
+            (Choice::Source(source), _) => Arc::clone(source),
+            (Choice::IssuerFeed, Some(issuer)) => Arc::new(IssuerFeed::of(issuer.clone())),
+            (Choice::IssuerFeed, None) => return None,
         };
-        Ok(Revocations::Followed(Follower::new(FollowerParts {
+        Some(Revocations::Followed(Follower::new(FollowerParts {
             source,
             keys: keys.clone(),
             issuer: self.issuer.clone(),
@@ -150,18 +159,17 @@ impl ResourceConfig {
         })))
     }
 
-    fn own_introspection(&mut self) -> Result<Option<Introspection>, String> {
-        let new = |caller| Introspection::new(&self.issuer, &self.audience, caller);
-        self.introspect_as.take().map(new).transpose()
-    }
-
-    fn own_key_source(&self) -> Result<Arc<dyn KeySource>, String> {
-        match &self.key_source {
-            Some(source) => Ok(Arc::clone(source)),
-            None => match IssuerEndpoint::new(&self.issuer) {
-                Ok(endpoint) => Ok(Arc::new(endpoint)),
-                Err(fault) => Err(format!("issuer: {fault}")),
-            },
+    fn own_introspection(
+        &mut self,
+        issuer: Option<&Issuer>,
+    ) -> Result<Option<Introspection>, String> {
+        match (self.introspect_as.take(), issuer) {
+            (Some(caller), Some(issuer)) => {
+                let introspection =
+                    Introspection::new(issuer.clone(), &self.issuer, &self.audience, caller);
+                introspection.map(Some)
+            }
+            (_, _) => Ok(None),
         }
     }
 }

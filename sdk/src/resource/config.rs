@@ -164,7 +164,7 @@ impl ResourceConfig {
     }
 
     /// Names the resource's metadata in every challenge, at the URL where
-    /// [`ResourceServer::metadata_router`] serves it (RFC 9728 §3.1).
+    /// [`metadata_router`](super::ResourceServer::metadata_router) serves it (RFC 9728 §3.1).
     #[must_use]
     pub fn advertise_metadata(mut self) -> Self {
         self.metadata_url = MetadataUrl::Default;
@@ -260,7 +260,7 @@ impl ResourceConfig {
     /// Seconds for which the view of the issuer's revocations may age before requests are refused
     /// with 503, but for the scopes of [`open_when_stale`](Self::open_when_stale). 30 by default, 3600
     /// at most. A revoked token is refused after this time at the latest, whatever becomes of the
-    /// issuer and of the way to it.
+    /// issuer and of the way to it. The clocks of issuer and server must agree as far.
     #[must_use]
     pub const fn max_staleness(mut self, seconds: u64) -> Self {
         self.max_staleness = seconds;

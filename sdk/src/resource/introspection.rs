@@ -97,11 +97,16 @@ impl Received {
 }
 
 impl Introspection {
-    /// Asks `issuer` about tokens for `resource`.
+    /// Asks `issuer`, whose identifier is `identifier`, about tokens for `resource`.
     ///
     /// # Errors
     /// A sentence that names the setting.
-    pub(super) fn new(issuer: &str, resource: &str, caller: IntrospectAs) -> Result<Self, String> {
+    pub(super) fn new(
+        issuer: Issuer,
+        identifier: &str,
+        resource: &str,
+        caller: IntrospectAs,
+    ) -> Result<Self, String> {
         let fault = match &caller {
             IntrospectAs::Key(signer) if signer.public_key().to_did_key().is_none() => {
                 Some("introspect_as: an Ed25519 or secp256k1 key is needed; P-256 has no did:key")
@@ -114,8 +119,8 @@ impl Introspection {
         match fault {
             Some(fault) => Err(fault.to_owned()),
             None => Ok(Self {
-                issuer: Issuer::new(issuer).map_err(|fault| format!("issuer: {fault}"))?,
-                identifier: issuer.to_owned(),
+                issuer,
+                identifier: identifier.to_owned(),
                 resource: resource.to_owned(),
                 caller,
                 found: Mutex::default(),

@@ -75,7 +75,7 @@ impl KeySource for FixedKeys {
 
 /// The issuer's own endpoints, over HTTP.
 #[derive(Clone, Debug)]
-pub struct IssuerEndpoint(Issuer);
+pub struct IssuerEndpoint(pub(super) Issuer);
 
 impl IssuerEndpoint {
     /// The endpoints of `issuer`.

@@ -155,8 +155,9 @@ struct Running(Arc<Shared>);
 
 impl Drop for Running {
     fn drop(&mut self) {
-        self.0.running.store(false, Ordering::Release);
         self.0.progress.send_modify(|progress| progress.settled = true);
+        // Last, so that the next start finds everything as it leaves it.
+        self.0.running.store(false, Ordering::Release);
     }
 }
 

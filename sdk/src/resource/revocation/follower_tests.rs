@@ -200,7 +200,7 @@ async fn a_new_key_of_the_issuer_is_looked_up() {
 async fn a_source_that_takes_too_long_is_given_up() {
     let double = IssuerDouble::start().await;
     double.script([Script::Silence]);
-    let soon = Duration::from_millis(50);
+    let soon = Duration::from_secs(1);
     let feed = IssuerFeed::new(&double.issuer).unwrap().answer_time(soon);
     let api = double.api(|config| config.revocation_source(Arc::new(feed)));
     let status = api.server.follow_revocations().await;

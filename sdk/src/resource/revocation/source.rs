@@ -45,8 +45,11 @@ impl IssuerFeed {
     /// # Errors
     /// A sentence: the identifier is no URL to fetch from, or there is no TLS to be had.
     pub fn new(issuer: &str) -> Result<Self, String> {
-        let issuer = Issuer::new(issuer)?;
-        Ok(Self { issuer, found: Mutex::default(), answer_time: ANSWER_TIME })
+        Issuer::new(issuer).map(Self::of)
+    }
+
+    pub(in super::super) fn of(issuer: Issuer) -> Self {
+        Self { issuer, found: Mutex::default(), answer_time: ANSWER_TIME }
     }
 
     #[cfg(test)]
