@@ -115,3 +115,20 @@ async fn an_api_that_starts_later_knows_what_was_revoked_before() {
     let status = api.checks.revocation_status();
     assert_eq!((status.entries, status.age, status.stale), (1, Some(0), false));
 }
+
+/// Connections of a runtime that has ended are gone, and a server is used in the next one all the same.
+#[test]
+fn a_runtime_that_ended_leaves_nothing_behind() {
+    let of_issuer = tokio::runtime::Runtime::new().unwrap();
+    let server = of_issuer.block_on(Server::development());
+    let config = ResourceConfig::new(&server.issuer, RESOURCE);
+    let checks = config.clock(Arc::clone(&server.clock) as Arc<_>).build().unwrap();
+    for round in 0..3 {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let status = runtime.block_on(checks.follow_revocations());
+        assert_eq!((status.age, status.stale), (Some(0), false), "round {round}: {status:?}");
+        drop(runtime);
+        server.clock.advance(100);
+    }
+    of_issuer.block_on(server.shut_down());
+}
