@@ -20,7 +20,9 @@ use countersign_sdk::time::{Clock, SystemClock, Timestamp};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
-use crate::config::{self, DomainPolicy, ResourcePolicy, ScopeRule, Settings, SigningAlgorithm};
+use crate::config::{
+    self, DomainPolicy, ResourcePolicy, ScopeRule, Settings, SigningAlgorithm, StoreSettings,
+};
 use crate::http::extract::BodyLimits;
 use crate::http::health::Health;
 use crate::http::layers::Gate;
@@ -36,6 +38,7 @@ use crate::model::resource::{Binding, KnownScopes, Resource, ResourceRules, Reso
 use crate::model::scope::ScopeSet;
 use crate::service::context::{Chains, Context, Issuer, Rules};
 use crate::service::feed::Feed;
+use crate::store::embedded::{Bounds, EmbeddedStore, Folder, OpenError};
 use crate::store::memory::MemoryStore;
 use crate::store::{SessionBounds, Store};
 use crate::token::nonce::Nonces;
@@ -66,6 +69,9 @@ pub enum StartError {
     /// The issuer is no URL under which requests can arrive.
     #[error("the issuer: {0}")]
     Issuer(#[from] TargetUriError),
+    /// The store was not opened.
+    #[error("the store: {0}")]
+    Store(#[from] OpenError),
     /// The issuer's own tokens could not be verified.
     #[error(transparent)]
     Tokens(#[from] KeysError),
@@ -112,7 +118,8 @@ impl App {
         };
         let address = public.local_addr().map_err(|e| StartError::Bind(settings.listen, e))?;
         let settings = settings.with_bound_address(address);
-        let state = state(&settings, surroundings)?;
+        let store = open_store(&settings, Arc::clone(&surroundings.entropy)).await?;
+        let state = state(&settings, surroundings, store)?;
         Ok(Self { settings, public, operations, state })
     }
 
@@ -141,7 +148,7 @@ impl App {
             write_timeout: Duration::from_secs(limits.body_timeout),
             grace: Duration::from_secs(limits.shutdown_grace),
         };
-        let health = Arc::new(Health::default());
+        let health = Arc::new(Health::new(Arc::clone(&self.state.context.store)));
         let sweeper = tokio::spawn(sweep(self.state.clone()));
         // The operations listener outlives the public one, so that draining can be watched.
         let (drained, wait_for_drain) = watch::channel(false);
@@ -204,16 +211,44 @@ async fn sweep(state: AppState) {
     }
 }
 
-fn state(settings: &Settings, surroundings: Surroundings) -> Result<AppState, StartError> {
+/// Opens the store off the workers: it reads the whole file.
+async fn open_store(
+    settings: &Settings,
+    entropy: Arc<dyn Entropy>,
+) -> Result<Arc<dyn Store>, StartError> {
+    let limits = &settings.limits;
+    let sessions =
+        SessionBounds { total: limits.sessions, per_subject: limits.sessions_per_subject };
+    let bounds = Bounds { nonces: limits.spent_nonces, proofs: limits.proofs, sessions };
+    match settings.store.clone() {
+        StoreSettings::Memory => {
+            let store = MemoryStore::new(bounds.nonces, bounds.proofs, sessions, &*entropy)?;
+            Ok(Arc::new(store))
+        }
+        StoreSettings::Embedded { directory } => {
+            let began = tokio::time::Instant::now();
+            let opened = tokio::task::spawn_blocking(move || {
+                EmbeddedStore::open(Folder::take(&directory)?, bounds, &*entropy)
+            });
+            let store = opened.await.map_err(|error| OpenError::Failed(error.to_string()))??;
+            let milliseconds = began.elapsed().as_millis();
+            tracing::info!(milliseconds, "the store was read and is ready");
+            Ok(Arc::new(store))
+        }
+    }
+}
+
+fn state(
+    settings: &Settings,
+    surroundings: Surroundings,
+    store: Arc<dyn Store>,
+) -> Result<AppState, StartError> {
     let Surroundings { clock, entropy } = surroundings;
     let limits = &settings.limits;
     let algorithm = match settings.signing_algorithm {
         SigningAlgorithm::EdDsa => Algorithm::EdDsa,
         SigningAlgorithm::Es256 => Algorithm::Es256,
     };
-    let bounds = SessionBounds { total: limits.sessions, per_subject: limits.sessions_per_subject };
-    let store: Arc<dyn Store> =
-        Arc::new(MemoryStore::new(limits.spent_nonces, limits.proofs, bounds, &*entropy)?);
     let now = clock.now();
     let issuer = issuer(&settings.issuer)?;
     let keyring = Keyring::of(SigningKey::generate(algorithm, &*entropy)?);

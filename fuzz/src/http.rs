@@ -58,6 +58,8 @@ fn server() -> &'static Server {
 const CONFIG: &str = r#"
 issuer = "https://auth.example/tenant"
 domains = ["app.example"]
+[store]
+engine = "memory"
 [limits]
 requests_per_minute = "off"
 [[resources]]

@@ -72,4 +72,4 @@ fn memory() -> std::path::PathBuf {
     if shared.is_dir() { shared.to_owned() } else { std::env::temp_dir() }
 }
 
-const BASE: &str = "issuer = \"https://auth.example\"\n[[resources]]\nuri = \"https://escrow.example\"\nscopes = [\"escrow:read\"]\n";
+const BASE: &str = "issuer = \"https://auth.example\"\nstore.engine = \"memory\"\n[[resources]]\nuri = \"https://escrow.example\"\nscopes = [\"escrow:read\"]\n";

@@ -3,6 +3,7 @@
 //! The composition root hands them on; every default and every bound stands in `keys/`, once.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
 use ipnet::IpNet;
 
@@ -11,7 +12,7 @@ use crate::model::introspection::SecretHash;
 /// What kind of server this is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
-    /// Without a configuration file: loopback alone, state in memory, nothing to write first.
+    /// Without a configuration file: loopback alone, nothing to write first.
     Development,
     /// With one: nothing is allowed that it does not name.
     Configured,
@@ -175,6 +176,18 @@ pub struct Limits {
     pub trusted_proxies: Vec<IpNet>,
 }
 
+/// Where sessions and revocations are kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum StoreSettings {
+    /// In memory: all of them end with the process.
+    Memory,
+    /// In a file.
+    Embedded {
+        /// The folder that it lies in.
+        directory: PathBuf,
+    },
+}
+
 /// How the log is written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LogSettings {
@@ -218,6 +231,8 @@ pub struct Settings {
     pub signing_algorithm: SigningAlgorithm,
     /// How DPoP proofs are judged.
     pub dpop: DpopSettings,
+    /// Where sessions and revocations are kept.
+    pub store: StoreSettings,
     /// The bounds that keep the server standing.
     pub limits: Limits,
     /// How the log is written.

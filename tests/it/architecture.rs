@@ -35,6 +35,7 @@ const PLACES: &[(&str, &[&str])] = &[
     ("toml", &["src/config/"]),
     ("clap", &["src/cli/", "src/main.rs"]),
     ("governor", &["src/limit.rs"]),
+    ("redb", &["src/store/embedded/"]),
 ];
 
 fn root() -> PathBuf {

@@ -4,6 +4,9 @@
 //! |---|---|
 //! | `support` | a server, a wallet and an agent, made of other libraries than the server's own verifiers |
 //! | `flows` | each grant and format, from challenge to token |
+//! | `signed_in` | somebody with a session, and what they ask for |
+//! | `refresh`, `sessions` | how a session goes on, is shown and ends |
+//! | `revoke`, `feed`, `introspect` | what ends a token, and how resource servers learn of it |
 //! | `refusals` | each refusal with its own reason, and that a refusal burns nothing |
 //! | `races` | of many at once exactly one |
 //! | `lost_answers` | that lost, late and doubled answers log nobody out, and that reuse is found; `lossy` loses them |
@@ -31,12 +34,18 @@ mod command_line;
 mod command_sessions;
 mod conformance;
 mod edges;
+mod feed;
 mod flows;
+mod introspect;
 mod introspected_calls;
 mod lossy;
 mod lost_answers;
 mod races;
+mod refresh;
 mod refusals;
+mod revoke;
 mod revoked_calls;
+mod sessions;
+mod signed_in;
 mod support;
 mod vectors;

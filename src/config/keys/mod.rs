@@ -7,10 +7,12 @@
 mod limits;
 mod resource;
 mod server;
+mod store;
 
 pub(crate) use limits::*;
 pub(crate) use resource::*;
 pub(crate) use server::*;
+pub(crate) use store::*;
 
 use super::shape::Shape;
 
@@ -97,6 +99,8 @@ pub(crate) const KEYS: &[&dyn AnyKey] = &[
     &DPOP_REQUIRE_NONCE,
     &DPOP_MAX_AGE,
     &DPOP_MAX_FUTURE_SKEW,
+    &STORE_ENGINE,
+    &STORE_DIRECTORY,
     &LIMITS_MAX_BODY_BYTES,
     &LIMITS_REQUESTS_PER_MINUTE,
     &LIMITS_BURST,
@@ -132,7 +136,7 @@ pub(crate) const RESOURCE_KEYS: &[&dyn AnyKey] = &[
 
 /// The keys that development mode takes, all others needing a file.
 pub(crate) const DEVELOPMENT_KEYS: &[&dyn AnyKey] =
-    &[&LISTEN, &OPERATIONS_LISTEN, &LOG_FORMAT, &LOG_LEVEL];
+    &[&LISTEN, &OPERATIONS_LISTEN, &STORE_DIRECTORY, &LOG_FORMAT, &LOG_LEVEL];
 
 /// The unit of every lifetime.
 const SECOND: &str = "seconds";
