@@ -326,7 +326,9 @@ fn rules(settings: &Settings) -> Result<Rules, StartError> {
         DomainPolicy::Listed(list) => Domains::Listed(list.clone()),
     };
     let resources = match &settings.resources {
-        ResourcePolicy::AnyLoopback(rules) => Resources::AnyLoopback(resource_rules(rules)?),
+        ResourcePolicy::AnyLoopback(rules) => {
+            Resources::AnyLoopback(Box::new(resource_rules(rules)?))
+        }
         ResourcePolicy::Listed(list) => Resources::Listed(
             list.iter()
                 .map(|entry| {

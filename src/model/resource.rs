@@ -146,7 +146,7 @@ pub struct Resource {
 #[derive(Clone, Debug)]
 pub enum Resources {
     /// Any on this machine, all under the same rules: development.
-    AnyLoopback(ResourceRules),
+    AnyLoopback(Box<ResourceRules>),
     /// These.
     Listed(Vec<Resource>),
 }

@@ -193,11 +193,14 @@ fn reasons_table() -> String {
         let (status, error) = wire(*reason, Refused::Request);
         let (_, at_token) = wire(*reason, Refused::Grant);
         let (code, meaning) = (reason.code(), reason.meaning().trim());
-        let errors = if error == at_token {
-            format!("`{error}`")
-        } else {
-            format!("`{error}`; at `/token` `{at_token}`")
-        };
+        let (held, to_holder) = wire(*reason, Refused::Holder);
+        let mut errors = format!("`{error}`");
+        if at_token != error {
+            errors += &format!("; at `/token` `{at_token}`");
+        }
+        if (held, to_holder) != (status, error) {
+            errors += &format!("; with an access token {} `{to_holder}`", held.as_u16());
+        }
         table += &format!("| `{code}` | {} | {errors} | {meaning} |\n", status.as_u16());
     }
     table

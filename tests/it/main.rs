@@ -17,7 +17,7 @@
 //! | `command_line` | that `login`, `call` and `inspect` withstand hostile servers and lost readers |
 //! | `command_sessions` | that kept sessions renew, are shared by processes, listed and ended |
 //! | `client` | the SDK's client against this server and an API behind the SDK's extractors |
-//! | `revoked` | that an API refuses what was revoked here |
+//! | `introspected_calls` | that an API that asks at every call knows at once, and one that starts late knows too |
 //! | `client_sessions` | that its sessions go on, survive lost answers, and end |
 //! | `vectors` | every published case, answered as it expects |
 //! | `architecture` | that no arrow points up, and that the documents keep up with the code |
@@ -41,6 +41,7 @@ mod edges;
 mod feed;
 mod flows;
 mod introspect;
+mod introspected_calls;
 mod lossy;
 mod lost_answers;
 mod process;

@@ -4,6 +4,7 @@ use countersign_sdk::key::{Curve, InMemorySigner};
 use serde_json::json;
 
 use crate::feed::{Reader, kinds};
+use crate::flows::CONFIGURED;
 use crate::signed_in::{SignedIn, agent_token, ask, post, proof_for, refresh, revoke};
 use crate::support::{Answer, EvmWallet, RESOURCE, Server, dpop, jkt, key};
 
@@ -175,4 +176,30 @@ async fn a_used_proof_ends_nothing_again() {
     let answer = everything(&server, "subject", token, Some(again)).await;
     answer.refused(401, "invalid_dpop_proof", "proof_replayed");
     assert_eq!(ask(&server, "GET", "/sessions", token, &agent).await.status, 200);
+}
+
+#[tokio::test]
+async fn what_cannot_be_kept_is_not_confirmed() {
+    let toml = CONFIGURED.to_owned() + "\n[limits]\nsessions = 10\n";
+    let server = Server::configured(&toml).await;
+    let agent = key(Curve::Ed25519);
+    let mut tokens = Vec::new();
+    for _ in 0..11 {
+        let token = agent_token(&server, &agent, "https://api.example").await;
+        tokens.push(token.text("access_token").to_owned());
+    }
+    let last = tokens.pop().unwrap();
+    for token in &tokens {
+        done(&revoke(&server, token).await);
+    }
+    let full = |answer: Answer| {
+        answer.refused(503, "temporarily_unavailable", "store_unavailable");
+        assert_eq!(answer.header("retry-after"), Some("2"));
+    };
+    full(revoke(&server, &last).await);
+    full(everything(&server, "key", &last, proof(&server, &agent, &last)).await);
+    full(ask(&server, "DELETE", "/sessions", &last, &agent).await);
+    // It is as it was, and what is revoked already may be revoked again.
+    assert_eq!(ask(&server, "GET", "/sessions", &last, &agent).await.status, 200);
+    done(&revoke(&server, &tokens[0]).await);
 }
