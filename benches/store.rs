@@ -20,7 +20,7 @@ use clap::Parser;
 use countersign::model::session::{Session, SessionId};
 use countersign::store::embedded::{Bounds, EmbeddedStore, FILE, Folder};
 use countersign::store::memory::MemoryStore;
-use countersign::store::{SessionBounds, Store};
+use countersign::store::{SessionBounds, SessionError, Store};
 use countersign_sdk::entropy::{Entropy as _, OsEntropy};
 use countersign_sdk::key::Thumbprint;
 use countersign_sdk::time::Timestamp;
@@ -139,10 +139,12 @@ async fn verbs(
             async move {
                 let session = pick(&known)?;
                 let now = session.created_at.plus(60);
-                let kept = store.session(session.id, now).await?;
-                // Of two who pick the same, the second repeats: both are what a server does.
-                let _ = store.rotate(session.id, kept.generation, session.bound_to, now).await?;
-                Ok(())
+                let Ok(kept) = store.session(session.id, now).await else { return Ok(()) };
+                match store.rotate(session.id, kept.generation, session.bound_to, now).await {
+                    // Whoever has picked the same may have been quicker, by one or by two.
+                    Ok(_) | Err(SessionError::Reused | SessionError::Ended) => Ok(()),
+                    Err(error) => Err(error.into()),
+                }
             }
         };
         let (rotations, slow_rotation) = rate(at_once, time, rotate).await?;
@@ -151,8 +153,10 @@ async fn verbs(
             let (store, known) = (Arc::clone(&reading), Arc::clone(&among));
             async move {
                 let session = pick(&known)?;
-                store.session(session.id, session.created_at).await?;
-                Ok(())
+                match store.session(session.id, session.created_at).await {
+                    Ok(_) | Err(SessionError::Ended) => Ok(()),
+                    Err(error) => Err(error.into()),
+                }
             }
         };
         let (reads, slow_read) = rate(at_once, time, read).await?;
