@@ -61,17 +61,13 @@ pub(super) fn backup(database: &Database, out: &Path) -> Result<(), OpenError> {
     let removed = fs::remove_file(&unfinished);
     made?;
     removed.map_err(reach)?;
-    file::sync_folder(folder_of(out))
+    file::sync_folder(file::folder_of(out))
 }
 
 fn beside(path: &Path, what: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(format!(".{what}"));
     PathBuf::from(name)
-}
-
-fn folder_of(path: &Path) -> &Path {
-    path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 fn copy_all(snapshot: &ReadTransaction, copy: &Database) -> Result<(), Failed> {
