@@ -58,6 +58,9 @@ pub enum OpenError {
         /// What was found.
         problem: String,
     },
+    /// A file is there, and nothing is overwritten.
+    #[error("{} exists already; nothing is overwritten", .0.display())]
+    Exists(PathBuf),
     /// A store is there, and nobody said that it may be put aside.
     #[error("{} exists; --replace puts it aside and keeps it", .0.display())]
     Occupied(PathBuf),

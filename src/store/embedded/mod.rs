@@ -162,6 +162,20 @@ impl EmbeddedStore {
         Reader { shared: Arc::clone(&self.shared), life: self.identity.life }
     }
 
+    /// Has the writer look when a read has failed: a file that only gives errors to readers is as
+    /// broken as one that takes no commit, and is opened anew.
+    fn noticed<T>(&self, read: Result<T, SessionError>, now: Timestamp) -> Result<T, SessionError> {
+        if matches!(read, Err(SessionError::Unavailable))
+            && self.is_available()
+            && let Some(jobs) = &self.jobs
+        {
+            let (answer, _nobody_waits) = oneshot::channel();
+            // A queue that is full has verbs in it that find out as well.
+            let _ = jobs.try_send(Job { verb: Verb::Probe, now, answer });
+        }
+        read
+    }
+
     /// Has the writer do it, and waits until it is kept.
     async fn write(&self, verb: Verb, now: Timestamp) -> Result<Done, SessionError> {
         let (answer, answered) = oneshot::channel();
@@ -232,7 +246,7 @@ impl Store for EmbeddedStore {
     }
 
     async fn session(&self, id: SessionId, now: Timestamp) -> Result<Session, SessionError> {
-        self.reader().session(id, now)
+        self.noticed(self.reader().session(id, now), now)
     }
 
     async fn sessions_of(
@@ -241,7 +255,8 @@ impl Store for EmbeddedStore {
         now: Timestamp,
     ) -> Result<Vec<Session>, SessionError> {
         let (reader, subject) = (self.reader(), subject.to_owned());
-        off_the_workers(move || reader.sessions_of(&subject, now)).await
+        let read = off_the_workers(move || reader.sessions_of(&subject, now)).await;
+        self.noticed(read, now)
     }
 
     async fn revoke(&self, revocation: &Revocation, now: Timestamp) -> Result<(), SessionError> {
@@ -252,9 +267,9 @@ impl Store for EmbeddedStore {
     async fn is_revoked(
         &self,
         token: &TokenNames<'_>,
-        _now: Timestamp,
+        now: Timestamp,
     ) -> Result<bool, SessionError> {
-        self.reader().touches(&token.targets(), token.issued_at)
+        self.noticed(self.reader().touches(&token.targets(), token.issued_at), now)
     }
 
     async fn revocations(
@@ -264,7 +279,8 @@ impl Store for EmbeddedStore {
         now: Timestamp,
     ) -> Result<Page, SessionError> {
         let reader = self.reader();
-        off_the_workers(move || reader.revocations(after, limit, now)).await
+        let read = off_the_workers(move || reader.revocations(after, limit, now)).await;
+        self.noticed(read, now)
     }
 
     fn latest(&self) -> watch::Receiver<u64> {

@@ -2,7 +2,7 @@
 //!
 //! Short, since a million of them lie beside each other, and strict: whatever is not exactly one
 //! record of a known version is unreadable, and nothing is guessed. Numbers are LEB128, texts have
-//! their length before them. The name of a session is its key in the table and not in the record.
+//! their length before them, and there is one record for each value. The name of a session is its key in the table and not in the record.
 
 use countersign_sdk::key::Thumbprint;
 use countersign_sdk::time::Timestamp;
@@ -30,7 +30,7 @@ const PKH: &str = "did:pkh:";
 pub struct Unreadable;
 
 /// The record of a session.
-pub(super) fn of_session(session: &Session) -> Vec<u8> {
+pub fn of_session(session: &Session) -> Vec<u8> {
     let in_subject = session.subject.strip_prefix(PKH) == Some(&session.account);
     let flag = |on: bool, bit: u8| if on { bit } else { 0 };
     let mut out = Vec::with_capacity(256);
@@ -77,10 +77,14 @@ pub fn session(id: SessionId, record: &[u8]) -> Result<Session, Unreadable> {
     let mut key = |bit: u8| (flags & bit != 0).then(|| rest.thumbprint()).transpose();
     let (proven, bound_to) = (key(PROVEN)?, key(BOUND)?);
     let subject = rest.text()?;
+    let in_subject = subject.strip_prefix(PKH);
     let account = match flags & ACCOUNT_IN_SUBJECT {
         0 => rest.text()?,
-        _ => subject.strip_prefix(PKH).ok_or(Unreadable)?.to_owned(),
+        _ => in_subject.ok_or(Unreadable)?.to_owned(),
     };
+    if flags & ACCOUNT_IN_SUBJECT == 0 && in_subject == Some(&account) {
+        return Err(Unreadable);
+    }
     let (client_id, method) = (rest.text()?, rest.text()?);
     let (resource, scope) = (rest.text()?, rest.text()?);
     let mut optional = |bit: u8| (flags & bit != 0).then(|| rest.text()).transpose();
@@ -113,7 +117,7 @@ const SUBJECT: u8 = 4;
 const EVERYTHING: u8 = 5;
 
 /// The record of a revocation.
-pub(super) fn of_entry(entry: &Entry) -> Vec<u8> {
+pub fn of_entry(entry: &Entry) -> Vec<u8> {
     let mut out = Vec::with_capacity(64);
     out.push(VERSION);
     match &entry.target {

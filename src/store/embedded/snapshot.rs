@@ -51,7 +51,7 @@ pub struct Terms {
 pub(super) fn backup(database: &Database, out: &Path) -> Result<(), OpenError> {
     let reach = |error| OpenError::Reach { path: out.to_owned(), error };
     if fs::symlink_metadata(out).is_ok() {
-        return Err(reach(io::ErrorKind::AlreadyExists.into()));
+        return Err(OpenError::Exists(out.to_owned()));
     }
     let snapshot = database.begin_read().map_err(Failed::from)?;
     let unfinished = beside(out, "unfinished");
@@ -145,15 +145,28 @@ pub fn restore(
             return Err(error.about(&unfinished, from));
         }
     };
-    let kept_beside = there.then(|| beside(&folder.file(), &format!("replaced-{}", now.as_unix())));
     let reach = |error| OpenError::Reach { path: folder.file(), error };
-    if let Some(aside) = &kept_beside {
-        // By a second name first: at no moment is there no store, in whose place a new one would be made.
-        fs::hard_link(folder.file(), aside).map_err(reach)?;
-    }
+    let kept_beside = there.then(|| put_aside(&folder.file(), now)).transpose().map_err(reach)?;
     fs::rename(&unfinished, folder.file()).map_err(reach)?;
     file::sync_folder(folder.path())?;
     Ok(Restored { report, kept_beside })
+}
+
+/// Gives a file a second name: at no moment is there no store, in whose place a new one would be made.
+fn put_aside(file: &Path, now: Timestamp) -> io::Result<PathBuf> {
+    let mut number = 0;
+    loop {
+        let name = match number {
+            0 => format!("replaced-{}", now.as_unix()),
+            again => format!("replaced-{}-{again}", now.as_unix()),
+        };
+        let aside = beside(file, &name);
+        match fs::hard_link(file, &aside) {
+            Ok(()) => return Ok(aside),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => number += 1,
+            Err(error) => return Err(error),
+        }
+    }
 }
 
 fn copy_file(from: &Path, to: &Path) -> Result<(), OpenError> {

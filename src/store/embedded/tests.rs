@@ -294,7 +294,12 @@ async fn a_check_finds_what_does_not_hold_together() {
     let store = opened(&folder);
     let report = store.check(NOW).unwrap();
     let told = report.first_faults.join("\n");
-    for part in ["cannot be read", "is not among those", "2 entries find sessions, and 3 should", "must be published"] {
+    for part in [
+        "cannot be read",
+        "is not among those",
+        "2 entries find sessions, and 3 should",
+        "must be published",
+    ] {
         assert!(told.contains(part), "{told}");
     }
     assert_eq!(report.faults, 4);
@@ -315,7 +320,9 @@ async fn a_backup_is_one_moment_while_sessions_are_opened() {
         let store = Arc::clone(&store);
         async move {
             for n in 0..200 {
-                assert!(store.open(session(&format!("did:key:{n}"), true, NOW), NOW, NOW).await.is_ok());
+                assert!(
+                    store.open(session(&format!("did:key:{n}"), true, NOW), NOW, NOW).await.is_ok()
+                );
             }
         }
     });

@@ -34,10 +34,19 @@ const STEADY: u64 = 1000;
 /// A verb that writes.
 #[derive(Clone, Debug)]
 pub(super) enum Verb {
-    Open { session: Box<Session>, signed_from: Timestamp },
-    Rotate { id: SessionId, generation: u32, holder: Option<ProvenKey> },
+    Open {
+        session: Box<Session>,
+        signed_from: Timestamp,
+    },
+    Rotate {
+        id: SessionId,
+        generation: u32,
+        holder: Option<ProvenKey>,
+    },
     Revoke(Revocation),
     Forget(Over),
+    /// Nothing, but through the disk: whether the file still takes a commit.
+    Probe,
 }
 
 /// What a verb gives: the session, where it is about one.
@@ -199,7 +208,8 @@ impl<O: Fn() -> Result<Database, OpenError>> Writer<O> {
         }
         let sequence = writing.sequence;
         drop(writing);
-        if sequence != self.sequence {
+        let probes = batch.iter().any(|job| matches!(job.verb, Verb::Probe));
+        if sequence != self.sequence || probes {
             schema::write_sequence(&transaction, sequence)?;
         }
         transaction.commit()?;
@@ -269,6 +279,7 @@ fn apply(writing: &mut Writing<'_>, job: &Job) -> Result<Done, Failed> {
         }
         Verb::Revoke(revocation) => writing.revoke(revocation, job.now).map(|()| None),
         Verb::Forget(over) => writing.forget(over, job.now).map(|()| None),
+        Verb::Probe => Ok(None),
     }
 }
 
