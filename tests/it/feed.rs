@@ -224,6 +224,23 @@ async fn a_cursor_of_another_life_gets_everything_and_garbage_is_refused() {
 }
 
 #[tokio::test]
+async fn a_reader_goes_on_after_a_restart() {
+    let server = Server::configured(&waiters(1)).await;
+    let agent = key(Curve::Ed25519);
+    let token = agent_token(&server, &agent, "https://api.example").await;
+    let mut reader = Reader::new(&server);
+    reader.read(&server).await;
+    let mut up_to_date = Reader::new(&server);
+    assert_eq!(revoke(&server, token.text("access_token")).await.status, 200);
+    let told = up_to_date.read(&server).await;
+    let server = server.restart(&waiters(1)).await;
+    // Who had not heard hears it now, and who had hears it no more.
+    assert_eq!(reader.read(&server).await, told);
+    assert!(up_to_date.read(&server).await.is_empty());
+    assert_eq!(Reader::new(&server).read(&server).await, told);
+}
+
+#[tokio::test]
 async fn who_waits_is_told_as_soon_as_there_is_something() {
     let server = Arc::new(Server::development().await);
     let owner = SignedIn::new(&server).await;
