@@ -23,6 +23,7 @@ use tokio::sync::watch;
 use crate::config::{
     self, DomainPolicy, ResourcePolicy, ScopeRule, Settings, SigningAlgorithm, StoreSettings,
 };
+use crate::control::Control;
 use crate::http::extract::BodyLimits;
 use crate::http::health::Health;
 use crate::http::layers::Gate;
@@ -102,6 +103,7 @@ pub struct App {
     settings: Settings,
     public: TcpListener,
     operations: Option<TcpListener>,
+    control: Option<Control>,
     state: AppState,
 }
 
@@ -118,9 +120,10 @@ impl App {
         };
         let address = public.local_addr().map_err(|e| StartError::Bind(settings.listen, e))?;
         let settings = settings.with_bound_address(address);
-        let store = open_store(&settings, Arc::clone(&surroundings.entropy)).await?;
+        let (store, embedded) = open_store(&settings, Arc::clone(&surroundings.entropy)).await?;
+        let control = embedded.and_then(|store| control(store, &surroundings));
         let state = state(&settings, surroundings, store)?;
-        Ok(Self { settings, public, operations, state })
+        Ok(Self { settings, public, operations, control, state })
     }
 
     /// The settings, with the address that was bound.
@@ -150,6 +153,7 @@ impl App {
         };
         let health = Arc::new(Health::new(Arc::clone(&self.state.context.store)));
         let sweeper = tokio::spawn(sweep(self.state.clone()));
+        let control = self.control.map(|control| tokio::spawn(control.run()));
         // The operations listener outlives the public one, so that draining can be watched.
         let (drained, wait_for_drain) = watch::channel(false);
         let operations = self.operations.map(|listener| {
@@ -170,10 +174,24 @@ impl App {
         let ((), ()) = tokio::join!(serve(self.public, routes, bounds, gate, stop), draining);
         drained.send_replace(true);
         sweeper.abort();
+        if let Some(control) = control {
+            control.abort();
+        }
         if let Some(operations) = operations
             && let Err(error) = operations.await
         {
             tracing::error!(%error, "the operations listener ended badly");
+        }
+    }
+}
+
+/// The control socket. A server without it serves all the same: its path can be too long for one.
+fn control(store: Arc<EmbeddedStore>, surroundings: &Surroundings) -> Option<Control> {
+    match Control::bind(store, Arc::clone(&surroundings.clock)) {
+        Ok(control) => Some(control),
+        Err(error) => {
+            tracing::error!(%error, "no control socket: `countersign store` works on a stopped server alone");
+            None
         }
     }
 }
@@ -215,7 +233,7 @@ async fn sweep(state: AppState) {
 async fn open_store(
     settings: &Settings,
     entropy: Arc<dyn Entropy>,
-) -> Result<Arc<dyn Store>, StartError> {
+) -> Result<(Arc<dyn Store>, Option<Arc<EmbeddedStore>>), StartError> {
     let limits = &settings.limits;
     let sessions =
         SessionBounds { total: limits.sessions, per_subject: limits.sessions_per_subject };
@@ -223,7 +241,7 @@ async fn open_store(
     match settings.store.clone() {
         StoreSettings::Memory => {
             let store = MemoryStore::new(bounds.nonces, bounds.proofs, sessions, &*entropy)?;
-            Ok(Arc::new(store))
+            Ok((Arc::new(store), None))
         }
         StoreSettings::Embedded { directory } => {
             let began = tokio::time::Instant::now();
@@ -233,7 +251,8 @@ async fn open_store(
             let store = opened.await.map_err(|error| OpenError::Failed(error.to_string()))??;
             let milliseconds = began.elapsed().as_millis();
             tracing::info!(milliseconds, "the store was read and is ready");
-            Ok(Arc::new(store))
+            let store = Arc::new(store);
+            Ok((Arc::<EmbeddedStore>::clone(&store), Some(store)))
         }
     }
 }
@@ -266,8 +285,12 @@ fn state(
             true => now.plus(settings.dpop.max_future_skew).plus(1),
             false => Timestamp::default(),
         },
+        // Whole seconds: what was used in this very one may be forgotten too.
+        remembers_since: match store.has_forgotten_proofs() {
+            true => now.plus(1),
+            false => now,
+        },
         store,
-        remembers_since: now,
         clock,
         entropy,
     };

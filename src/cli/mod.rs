@@ -8,6 +8,7 @@
 //! | [`login`] | how a key file becomes a token |
 //! | [`call`] | a protected call in the manner of curl |
 //! | [`logout`], [`sessions`] | how a kept session is ended, and which others there are |
+//! | [`store`] | how the embedded store is looked after: checked, backed up, restored, revoked from |
 //! | [`inspect`] | why a token or a proof would be refused |
 //! | `signing` | which key signs in, by which format, and which key signs requests |
 //! | `key_file`, `kept` | where keys and sessions lie on disk, and who may read them |
@@ -35,6 +36,7 @@ pub mod secret;
 pub mod serve;
 pub mod sessions;
 mod signing;
+pub mod store;
 
 use failure::Failure;
 use output::Output;
@@ -92,6 +94,8 @@ pub enum Command {
     Logout(logout::Args),
     /// List the sessions of a kept session's account, or end them.
     Sessions(sessions::Args),
+    /// Look after the store: check, backup, restore, revoke.
+    Store(store::Args),
     /// Explain a token or a proof, check by check.
     Inspect(inspect::Args),
 }
@@ -108,6 +112,7 @@ pub fn run(cli: Cli) -> ExitCode {
         Command::Call(args) => block_on(call::run(args, &output)),
         Command::Logout(args) => block_on(logout::run(args, &output)),
         Command::Sessions(args) => block_on(sessions::run(args, &output)),
+        Command::Store(args) => block_on(store::run(args, &output)),
         Command::Inspect(args) => block_on(inspect::run(args, &output)),
     };
     match done {
@@ -145,7 +150,8 @@ mod tests {
         let mut command = Cli::command();
         command.build();
         command.clone().debug_assert();
-        for name in ["keygen", "secret", "login", "call", "logout", "sessions", "inspect"] {
+        for name in ["keygen", "secret", "login", "call", "logout", "sessions", "inspect", "store"]
+        {
             let sub = command.find_subcommand_mut(name).unwrap();
             let help = sub.render_long_help().to_string();
             assert!(help.contains("Example"), "{name}");

@@ -14,7 +14,7 @@ const SERVER_FLOORS: &[&[&str]] = &[
     &["limit", "store"],
     &["token"],
     &["service"],
-    &["http", "vectors", "config"],
+    &["http", "vectors", "config", "control"],
     &["app"],
     &["cli"],
 ];

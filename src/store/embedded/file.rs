@@ -58,6 +58,9 @@ pub enum OpenError {
         /// What was found.
         problem: String,
     },
+    /// A store is there, and nobody said that it may be put aside.
+    #[error("{} exists; --replace puts it aside and keeps it", .0.display())]
+    Occupied(PathBuf),
     /// There is no store.
     #[error("{} does not exist: there is no store", .0.display())]
     Missing(PathBuf),
@@ -83,6 +86,18 @@ pub enum OpenError {
     Entropy(#[from] EntropyError),
 }
 
+impl OpenError {
+    /// The same about `to` where it is about `from`: a copy that was looked at in its place.
+    pub(super) fn about(self, from: &Path, to: &Path) -> Self {
+        match self {
+            Self::Damaged { path, problem } if path == from => {
+                Self::Damaged { path: to.to_owned(), problem }
+            }
+            other => other,
+        }
+    }
+}
+
 impl From<Failed> for OpenError {
     fn from(failed: Failed) -> Self {
         Self::Failed(failed.to_string())
@@ -104,6 +119,15 @@ impl Folder {
     pub fn take(path: &Path) -> Result<Self, OpenError> {
         let reach = |error| OpenError::Reach { path: path.to_owned(), error };
         DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(reach)?;
+        Self::take_existing(path)
+    }
+
+    /// Takes the folder, which must be there.
+    ///
+    /// # Errors
+    /// [`OpenError::Reach`], [`OpenError::Shared`], [`OpenError::InUse`].
+    pub fn take_existing(path: &Path) -> Result<Self, OpenError> {
+        let reach = |error| OpenError::Reach { path: path.to_owned(), error };
         private(path, &fs::metadata(path).map_err(reach)?)?;
         let lock_path = path.join(LOCK);
         let mut options = OpenOptions::new();
@@ -141,18 +165,26 @@ impl Folder {
         }
     }
 
+    /// Where a store is made before it gets its name; what a process of before left there is gone.
+    ///
+    /// # Errors
+    /// [`OpenError::Reach`].
+    pub(super) fn unfinished(&self) -> Result<PathBuf, OpenError> {
+        let path = self.path.join(UNFINISHED);
+        match fs::remove_file(&path) {
+            Ok(()) => Ok(path),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(path),
+            Err(error) => Err(OpenError::Reach { path, error }),
+        }
+    }
+
     /// Makes a new store, whole or not at all.
     ///
     /// # Errors
     /// [`OpenError`].
     pub(super) fn found(&self, entropy: &dyn Entropy) -> Result<(), OpenError> {
-        let unfinished = self.path.join(UNFINISHED);
+        let unfinished = self.unfinished()?;
         let reach = |error| OpenError::Reach { path: unfinished.clone(), error };
-        match fs::remove_file(&unfinished) {
-            Ok(()) => {}
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(error) => return Err(reach(error)),
-        }
         make(&unfinished, |database| schema::found(database, entropy))?;
         fs::rename(&unfinished, self.file()).map_err(reach)?;
         sync_folder(&self.path)

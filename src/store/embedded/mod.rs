@@ -27,19 +27,23 @@ use crate::model::revocation::{Revocation, TokenNames};
 use crate::model::session::{Session, SessionId};
 use crate::wallet::policy::OpenedNonce;
 
+mod check;
 mod failed;
 mod file;
 mod reads;
 pub mod record;
 mod schema;
+mod snapshot;
 mod sweep;
 mod tables;
 mod verbs;
 mod writer;
 
+pub use check::Report;
 pub use file::{FILE, Folder, OpenError};
 use reads::Reader;
 use schema::Identity;
+pub use snapshot::{Restored, Terms, restore};
 use sweep::Walk;
 use writer::{Done, Job, Shared, Verb, Writer};
 
@@ -132,6 +136,27 @@ impl EmbeddedStore {
     /// How many transactions were flushed since it was opened.
     pub fn commits(&self) -> u64 {
         self.shared.commits.load(Ordering::Relaxed)
+    }
+
+    /// Reads every record and compares what finds it; takes a while and blocks.
+    ///
+    /// # Errors
+    /// [`OpenError`].
+    pub fn check(&self, now: Timestamp) -> Result<Report, OpenError> {
+        snapshot::report(&*self.believed()?, &self.folder.file(), now)
+    }
+
+    /// Writes a backup of the present state to the new file `out`; takes a while and blocks.
+    ///
+    /// # Errors
+    /// [`OpenError`]; nothing of that name was written then.
+    pub fn backup(&self, out: &Path) -> Result<(), OpenError> {
+        snapshot::backup(&*self.believed()?, out)
+    }
+
+    fn believed(&self) -> Result<Arc<redb::Database>, OpenError> {
+        let unavailable = || OpenError::Failed("the store's file has failed".to_owned());
+        self.shared.database().ok_or_else(unavailable)
     }
 
     fn reader(&self) -> Reader {

@@ -4,7 +4,10 @@
 //! the next is a function in [`MIGRATIONS`], and all steps that a file needs are one transaction.
 
 use countersign_sdk::entropy::Entropy;
-use redb::{Database, ReadableDatabase as _, ReadableTable, TableError, WriteTransaction};
+use redb::{
+    Database, ReadOnlyTable, ReadTransaction, ReadableDatabase as _, ReadableTable, TableError,
+    WriteTransaction,
+};
 use subtle::ConstantTimeEq as _;
 use zeroize::Zeroizing;
 
@@ -21,8 +24,11 @@ use crate::store::SessionSecret;
 /// The layout that is written.
 const PRESENT: u32 = 1;
 
-/// What leads from a layout to the next: the first from 0 to 1, and so on.
-const MIGRATIONS: &[fn(&WriteTransaction) -> Result<(), Failed>] = &[index_subjects];
+/// Leads from a layout to the next.
+type Step = fn(&WriteTransaction) -> Result<(), Failed>;
+
+/// The first from 0 to 1, and so on.
+const MIGRATIONS: &[Step] = &[index_subjects];
 
 /// What a store is, beside what lies in it.
 #[derive(Clone, Debug)]
@@ -78,15 +84,29 @@ pub(super) fn write_sequence(transaction: &WriteTransaction, sequence: u64) -> R
 /// [`OpenError::Foreign`] when it is none of ours.
 pub(super) fn identity(database: &Database) -> Result<(Identity, u64), OpenError> {
     let snapshot = database.begin_read().map_err(Failed::from)?;
-    let meta = match snapshot.open_table(META) {
-        Ok(meta) => meta,
-        Err(TableError::Storage(error)) => return Err(Failed::from(error).into()),
-        Err(_) => return Err(OpenError::Foreign),
-    };
+    let meta = meta(&snapshot)?;
     let secret = Zeroizing::new(value(&meta, SECRET)?);
     let identity =
         Identity { life: value(&meta, LIFE)?, secret: SessionSecret::from_bytes(secret) };
     Ok((identity, u64::from_be_bytes(value(&meta, SEQUENCE)?)))
+}
+
+/// How far the revocations of a snapshot have come.
+///
+/// # Errors
+/// [`OpenError::Foreign`] when it is none of ours.
+pub(super) fn sequence(snapshot: &ReadTransaction) -> Result<u64, OpenError> {
+    Ok(u64::from_be_bytes(value(&meta(snapshot)?, SEQUENCE)?))
+}
+
+fn meta(
+    snapshot: &ReadTransaction,
+) -> Result<ReadOnlyTable<&'static str, &'static [u8]>, OpenError> {
+    match snapshot.open_table(META) {
+        Ok(meta) => Ok(meta),
+        Err(TableError::Storage(error)) => Err(Failed::from(error).into()),
+        Err(_) => Err(OpenError::Foreign),
+    }
 }
 
 fn value<const N: usize>(
@@ -103,11 +123,7 @@ fn value<const N: usize>(
 /// [`OpenError::Newer`] for one that a later program wrote, [`OpenError::Foreign`] for what is no store.
 pub(super) fn migrate(database: &Database) -> Result<u32, OpenError> {
     let snapshot = database.begin_read().map_err(Failed::from)?;
-    let meta = match snapshot.open_table(META) {
-        Ok(meta) => meta,
-        Err(TableError::Storage(error)) => return Err(Failed::from(error).into()),
-        Err(_) => return Err(OpenError::Foreign),
-    };
+    let meta = meta(&snapshot)?;
     let version = u32::from_be_bytes(value(&meta, SCHEMA)?);
     drop((meta, snapshot));
     if version > PRESENT {

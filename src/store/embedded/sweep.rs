@@ -44,7 +44,7 @@ pub(super) async fn sweep(store: &EmbeddedStore, walk: &mut Walk, now: Timestamp
         let (step, from) = (look(store, walk, now), (walk.sessions, walk.revoked.clone()));
         let Ok(step) = step else { return };
         let found = [step.over.sessions.len(), step.over.revoked.len(), step.over.feed.len()];
-        let plenty = found.iter().any(|found| *found == REMOVED);
+        let plenty = found.contains(&REMOVED);
         let at_end = step.sessions.is_none() && step.revoked.is_none();
         if found.iter().any(|found| *found > 0)
             && store.write(Verb::Forget(step.over), now).await.is_err()
