@@ -49,7 +49,6 @@ mod races;
 mod refresh;
 mod refusals;
 mod revoke;
-mod revoked;
 mod revoked_calls;
 mod sessions;
 mod signed_in;
