@@ -297,6 +297,28 @@ async fn a_server_that_stops_lets_its_readers_go() {
     server.shut_down().await;
 }
 
+#[tokio::test]
+async fn a_reader_that_went_away_leaves_its_place() {
+    let server = Server::configured(&waiters(1)).await;
+    let mut reader = Reader::new(&server);
+    reader.page(&server, 0).await;
+    let url = server.at(&format!("/revocations?wait=30&after={}", reader.cursor.unwrap()));
+    let ask = || Box::pin(server.http.get(&url).send());
+    let (_, waiting) = first_of(ask(), ask()).await;
+    drop(waiting);
+    // Of two who come now one is answered at once and the other waits, as soon as the server has
+    // seen that nobody is there any more. If it never did, both would be answered at once, for ever.
+    let seen = async {
+        loop {
+            let (_, other) = first_of(ask(), ask()).await;
+            if tokio::time::timeout(Duration::from_millis(500), other).await.is_err() {
+                break;
+            }
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), seen).await.unwrap();
+}
+
 /// The first of two, and what is left of the other.
 async fn first_of<F: Future + Unpin>(mut one: F, mut other: F) -> (F::Output, F) {
     tokio::select! {
