@@ -221,3 +221,7 @@ impl OwnAccessToken {
         self.0.auth_time
     }
 }
+
+#[cfg(test)]
+#[path = "verify_tests.rs"]
+mod tests;
