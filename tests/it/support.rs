@@ -317,6 +317,12 @@ impl EvmWallet {
         (signature.to_bytes().into(), id.to_byte())
     }
 
+    /// Its key, as that of an agent that signs its own requests.
+    pub(crate) fn raw_key(&self) -> InMemorySigner {
+        let bytes = self.0.to_bytes();
+        InMemorySigner::from_bytes(Curve::Secp256k1, bytes.as_slice().try_into().unwrap()).unwrap()
+    }
+
     pub(crate) fn account(&self) -> String {
         format!("eip155:1:{}", self.address())
     }

@@ -91,7 +91,7 @@ pub(crate) static LIMITS_SESSIONS_PER_SUBJECT: Key<Whole<usize>> = Key {
 
 pub(crate) static LIMITS_REVOCATIONS: Key<Whole<usize>> = Key {
     name: "limits.revocations",
-    shape: Whole { min: 1000, max: 100_000_000, unit: "revocations" },
+    shape: Whole { min: 10, max: 100_000_000, unit: "revocations" },
     absent: Absent::Default("800000"),
     meaning: "How many revocations are remembered, each for 17 minutes at most. At the bound, further ones end their \
               sessions and are answered 503. APIs must hold as many and a fifth more; the SDK's layer does so by default.",
