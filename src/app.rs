@@ -235,8 +235,11 @@ async fn open_store(
     entropy: Arc<dyn Entropy>,
 ) -> Result<(Arc<dyn Store>, Option<Arc<EmbeddedStore>>), StartError> {
     let limits = &settings.limits;
-    let sessions =
-        SessionBounds { total: limits.sessions, per_subject: limits.sessions_per_subject };
+    let sessions = SessionBounds {
+        total: limits.sessions,
+        per_subject: limits.sessions_per_subject,
+        revocations: limits.revocations,
+    };
     let bounds = Bounds { nonces: limits.spent_nonces, proofs: limits.proofs, sessions };
     match settings.store.clone() {
         StoreSettings::Memory => {

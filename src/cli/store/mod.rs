@@ -164,7 +164,8 @@ async fn done_by(folder: &Path, request: Request) -> Result<Answer, Failure> {
         return Err(failed(OpenError::Missing(folder.file())));
     }
     // Bounds are for requests; here nobody is kept out.
-    let sessions = SessionBounds { total: usize::MAX, per_subject: usize::MAX };
+    let sessions =
+        SessionBounds { total: usize::MAX, per_subject: usize::MAX, revocations: usize::MAX };
     let bounds = Bounds { nonces: 1, proofs: 1, sessions };
     let store = EmbeddedStore::open(folder, bounds, &OsEntropy).map_err(failed)?;
     Ok(control::answer(&Arc::new(store), request, SystemClock.now()).await)

@@ -13,15 +13,14 @@ use std::{fmt, io};
 
 use async_trait::async_trait;
 use countersign_sdk::entropy::Entropy;
-use countersign_sdk::key::Thumbprint;
 use countersign_sdk::proof::replay::{ClaimError, Claimed, ReplayKey, ReplayStore};
 use countersign_sdk::time::Timestamp;
 use tokio::sync::{Mutex, oneshot, watch};
 
 use super::nonces::UsedOnce;
 use super::{
-    LiveSession, Page, Place, SessionBounds, SessionError, SessionSecret, SpentNonce, Store,
-    StoreError,
+    LiveSession, Page, Place, ProvenKey, SessionBounds, SessionError, SessionSecret, SpentNonce,
+    Store, StoreError,
 };
 use crate::model::revocation::{Revocation, TokenNames};
 use crate::model::session::{Session, SessionId};
@@ -227,15 +226,20 @@ impl Store for EmbeddedStore {
         self.used.spend(nonce, now)
     }
 
-    async fn open(&self, session: Session, now: Timestamp) -> Result<LiveSession, SessionError> {
-        self.write_session(Verb::Open(Box::new(session)), now).await
+    async fn open(
+        &self,
+        session: Session,
+        signed_from: Timestamp,
+        now: Timestamp,
+    ) -> Result<LiveSession, SessionError> {
+        self.write_session(Verb::Open { session: Box::new(session), signed_from }, now).await
     }
 
     async fn rotate(
         &self,
         id: SessionId,
         generation: u32,
-        holder: Option<Thumbprint>,
+        holder: Option<ProvenKey>,
         now: Timestamp,
     ) -> Result<LiveSession, SessionError> {
         self.write_session(Verb::Rotate { id, generation, holder }, now).await
@@ -256,6 +260,7 @@ impl Store for EmbeddedStore {
     }
 
     async fn revoke(&self, revocation: &Revocation, now: Timestamp) -> Result<(), SessionError> {
+        let now = self.used.not_before_any(now);
         self.write(Verb::Revoke(revocation.clone()), now).await.map(|_| ())
     }
 

@@ -20,6 +20,8 @@ const BOUND: u8 = 2;
 const LABEL: u8 = 4;
 /// The account is not written: the subject is `did:pkh:` and the account.
 const ACCOUNT_IN_SUBJECT: u8 = 8;
+/// The proven key's `did:key` is written.
+const DID: u8 = 16;
 const PKH: &str = "did:pkh:";
 
 /// The bytes are no record of a version that this program knows.
@@ -37,7 +39,8 @@ pub fn of_session(session: &Session) -> Vec<u8> {
         flag(session.proven.is_some(), PROVEN)
             | flag(session.bound_to.is_some(), BOUND)
             | flag(session.label.is_some(), LABEL)
-            | flag(in_subject, ACCOUNT_IN_SUBJECT),
+            | flag(in_subject, ACCOUNT_IN_SUBJECT)
+            | flag(session.proven_did.is_some(), DID),
     );
     let moments = [session.created_at, session.ends_at, session.last_used_at, session.rotated_at];
     for moment in moments {
@@ -52,7 +55,7 @@ pub fn of_session(session: &Session) -> Vec<u8> {
         text(&mut out, &session.account);
     }
     let texts = [&session.client_id, &session.method, &session.resource, &session.scope];
-    for field in texts.into_iter().chain(&session.label) {
+    for field in texts.into_iter().chain(&session.label).chain(&session.proven_did) {
         text(&mut out, field);
     }
     out
@@ -65,7 +68,7 @@ pub fn of_session(session: &Session) -> Vec<u8> {
 pub fn session(id: SessionId, record: &[u8]) -> Result<Session, Unreadable> {
     let mut rest = Rest::of(record)?;
     let flags = rest.byte()?;
-    if flags & !(PROVEN | BOUND | LABEL | ACCOUNT_IN_SUBJECT) != 0 {
+    if flags & !(PROVEN | BOUND | LABEL | ACCOUNT_IN_SUBJECT | DID) != 0 {
         return Err(Unreadable);
     }
     let (created_at, ends_at) = (rest.moment()?, rest.moment()?);
@@ -84,7 +87,8 @@ pub fn session(id: SessionId, record: &[u8]) -> Result<Session, Unreadable> {
     }
     let (client_id, method) = (rest.text()?, rest.text()?);
     let (resource, scope) = (rest.text()?, rest.text()?);
-    let label = (flags & LABEL != 0).then(|| rest.text()).transpose()?;
+    let mut optional = |bit: u8| (flags & bit != 0).then(|| rest.text()).transpose();
+    let (label, proven_did) = (optional(LABEL)?, optional(DID)?);
     rest.end()?;
     Ok(Session {
         id,
@@ -93,6 +97,7 @@ pub fn session(id: SessionId, record: &[u8]) -> Result<Session, Unreadable> {
         client_id,
         method,
         proven,
+        proven_did,
         bound_to,
         resource,
         scope,
@@ -125,7 +130,6 @@ pub fn of_entry(entry: &Entry) -> Vec<u8> {
     // 0 is no moment: an entry that names one was made after it.
     number(&mut out, entry.not_before.map_or(0, Timestamp::as_unix));
     number(&mut out, entry.until.as_unix());
-    number(&mut out, entry.kept_until.as_unix());
     out
 }
 
@@ -144,7 +148,7 @@ pub fn entry(record: &[u8]) -> Result<Entry, Unreadable> {
         _ => return Err(Unreadable),
     };
     let not_before = Some(rest.moment()?).filter(|moment| moment.as_unix() != 0);
-    let entry = Entry { target, not_before, until: rest.moment()?, kept_until: rest.moment()? };
+    let entry = Entry { target, not_before, until: rest.moment()? };
     rest.end()?;
     Ok(entry)
 }

@@ -17,7 +17,7 @@ use super::check::{self, Report};
 use super::failed::Failed;
 use super::file::{self, Folder, OpenError};
 use super::schema::{self, Identity};
-use super::tables::{BY_SUBJECT, FEED, META, REVOKED, ReadTables, SESSIONS, WriteTables};
+use super::tables::{BY_OWNER, FEED, META, REVOKED, ReadTables, SESSIONS, WriteTables};
 use super::verbs::Writing;
 use super::writer::begin;
 use crate::model::revocation::Revocation;
@@ -72,7 +72,7 @@ fn beside(path: &Path, what: &str) -> PathBuf {
 
 fn copy_all(snapshot: &ReadTransaction, copy: &Database) -> Result<(), Failed> {
     copy_table(snapshot, copy, SESSIONS)?;
-    copy_table(snapshot, copy, BY_SUBJECT)?;
+    copy_table(snapshot, copy, BY_OWNER)?;
     copy_table(snapshot, copy, REVOKED)?;
     copy_table(snapshot, copy, FEED)?;
     // Last: a copy that ends early is no store.
@@ -200,7 +200,8 @@ fn prepare(
     if !terms.keep_sessions {
         let tables = WriteTables::of(&transaction)?;
         // The bound is for requests; this one entry comes from whoever runs the server.
-        let bounds = SessionBounds { total: usize::MAX, per_subject: usize::MAX };
+        let bounds =
+            SessionBounds { total: usize::MAX, per_subject: usize::MAX, revocations: usize::MAX };
         let mut writing = Writing { tables, sequence, bounds };
         writing.revoke(&Revocation::Everything, now)?;
         let sequence = writing.sequence;
