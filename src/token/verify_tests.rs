@@ -22,7 +22,7 @@ struct Issuer {
 impl Issuer {
     fn new(algorithm: Algorithm) -> Self {
         let keyring = Keyring::of(SigningKey::generate(algorithm, &OsEntropy).unwrap());
-        let bounds = SessionBounds { total: 10, per_subject: 10 };
+        let bounds = SessionBounds { total: 10, per_subject: 10, revocations: 10 };
         Self {
             tokens: AccessTokens::new(ISSUER, &keyring).unwrap(),
             keyring,

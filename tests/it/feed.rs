@@ -42,6 +42,7 @@ impl Reader {
         let answer = send(server, "GET", &format!("/revocations?wait={wait}{after}"), &[]).await;
         let payload = verified(server, &answer).await;
         assert_eq!(payload["iss"], json!(self.issuer));
+        assert_eq!(payload.get("after").and_then(Value::as_str), self.cursor.as_deref());
         self.cursor = Some(payload["cursor"].as_str().unwrap().to_owned());
         let sequence = sequence(self.cursor.as_ref().unwrap());
         self.first.get_or_insert(sequence);
@@ -104,11 +105,11 @@ async fn each_kind_is_told_with_its_times() {
     server.clock.advance(5);
     assert_eq!(two.ask(&server, "DELETE", "/sessions").await.status, 204);
     let entries = reader.read(&server).await;
-    let longest = 900 + 60;
+    let longest = 900 + 120;
     assert_eq!(
         entries,
         [
-            json!({ "jti": one.answer.claims()["jti"], "until": START + 300 + 60 }),
+            json!({ "jti": one.answer.claims()["jti"], "until": START + 300 + 120 }),
             json!({ "sid": one.session(), "until": START + 1 + longest }),
             json!({ "jkt": jkt(&agent), "not_before": START + 1, "until": START + 1 + longest }),
             json!({
@@ -119,7 +120,7 @@ async fn each_kind_is_told_with_its_times() {
     assert!(reader.read(&server).await.is_empty());
     // Whoever is new gets them all, and each is gone once it has nothing left to touch.
     assert_eq!(Reader::new(&server).read(&server).await, entries);
-    server.clock.advance(300 + 60 - 4);
+    server.clock.advance(300 + 120 - 4);
     assert_eq!(kinds(&Reader::new(&server).read(&server).await), ["sid", "jkt", "sub"]);
     server.clock.advance(longest);
     assert!(Reader::new(&server).read(&server).await.is_empty());

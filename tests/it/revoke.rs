@@ -1,5 +1,7 @@
 //! What a token alone may burn, what takes its key, and that nothing is written for strangers.
 
+use std::sync::Arc;
+
 use countersign_sdk::key::{Curve, InMemorySigner};
 use serde_json::json;
 
@@ -178,28 +180,40 @@ async fn a_used_proof_ends_nothing_again() {
     assert_eq!(ask(&server, "GET", "/sessions", token, &agent).await.status, 200);
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn what_cannot_be_kept_is_not_confirmed() {
-    let toml = CONFIGURED.to_owned() + "\n[limits]\nsessions = 10\n";
-    let server = Server::configured(&toml).await;
-    let agent = key(Curve::Ed25519);
-    let mut tokens = Vec::new();
-    for _ in 0..11 {
-        let token = agent_token(&server, &agent, "https://api.example").await;
-        tokens.push(token.text("access_token").to_owned());
-    }
-    let last = tokens.pop().unwrap();
-    for token in &tokens {
-        done(&revoke(&server, token).await);
+    let toml =
+        CONFIGURED.to_owned() + "\n[limits]\nrevocations = 1000\nrequests_per_minute = \"off\"\n";
+    let (server, agent) =
+        (Arc::new(Server::configured(&toml).await), Arc::new(key(Curve::Ed25519)));
+    let last = agent_token(&server, &agent, "https://api.example").await;
+    let last = last.text("access_token");
+    let many: Vec<_> = (0..8)
+        .map(|_| {
+            let (server, agent) = (Arc::clone(&server), Arc::clone(&agent));
+            tokio::spawn(async move {
+                let mut token = String::new();
+                for _ in 0..125 {
+                    let answer = agent_token(&server, &agent, "https://api.example").await;
+                    token = answer.text("access_token").to_owned();
+                    done(&revoke(&server, &token).await);
+                }
+                token
+            })
+        })
+        .collect();
+    let mut revoked = String::new();
+    for one in many {
+        revoked = one.await.unwrap();
     }
     let full = |answer: Answer| {
         answer.refused(503, "temporarily_unavailable", "store_unavailable");
         assert_eq!(answer.header("retry-after"), Some("2"));
     };
-    full(revoke(&server, &last).await);
-    full(everything(&server, "key", &last, proof(&server, &agent, &last)).await);
-    full(ask(&server, "DELETE", "/sessions", &last, &agent).await);
+    full(revoke(&server, last).await);
+    full(everything(&server, "key", last, proof(&server, &agent, last)).await);
+    full(ask(&server, "DELETE", "/sessions", last, &agent).await);
     // It is as it was, and what is revoked already may be revoked again.
-    assert_eq!(ask(&server, "GET", "/sessions", &last, &agent).await.status, 200);
-    done(&revoke(&server, &tokens[0]).await);
+    assert_eq!(ask(&server, "GET", "/sessions", last, &agent).await.status, 200);
+    done(&revoke(&server, &revoked).await);
 }

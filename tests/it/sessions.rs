@@ -5,7 +5,7 @@ use serde_json::json;
 
 use crate::flows::CONFIGURED;
 use crate::signed_in::{SignedIn, agent_token, ask, ath, proof_for, redeem, refresh, send};
-use crate::support::{Answer, EvmWallet, RESOURCE, START, Server, did, dpop, jws, key};
+use crate::support::{Answer, EvmWallet, RESOURCE, START, Server, did, dpop, jkt, jws, key};
 
 #[tokio::test]
 async fn a_subject_sees_its_sessions_for_every_resource() {
@@ -97,7 +97,12 @@ async fn everything_of_a_subject_ends_and_the_next_second_is_free() {
     assert_eq!(stranger.list(&server).await.len(), 1);
     let still = ask(&server, "GET", "/sessions", bystander.text("access_token"), &agent).await;
     assert_eq!(still.body, json!({ "sessions": [] }));
-    // Within the very second, by the same wallet: what it opens begins with the next, and lives.
+    // A message of the very second could have been signed before it, and opens nothing; one of the next
+    // does.
+    let body = json!({ "account": phone.wallet.account(), "resource": RESOURCE, "dpop_jkt": jkt(&laptop) });
+    let early = redeem(&server, &phone.wallet, &body, &[], Some(&laptop)).await;
+    early.refused(400, "invalid_grant", "session_ended");
+    server.clock.advance(1);
     let again = SignedIn::of(&server, phone.wallet, json!({}), &[]).await;
     assert_eq!(again.answer.claims()["iat"], json!(START + 1));
     let list = again.list(&server).await;
