@@ -33,6 +33,8 @@ pub enum Revocation {
     Subject(String),
     /// Every session and token there is.
     Everything,
+    /// Every token that was made before a moment, and no session: nobody here can verify them any more.
+    TokensBefore(Timestamp),
 }
 
 /// What an entry names; two revocations with one target are one entry.
@@ -78,6 +80,9 @@ impl Revocation {
             Self::Key(jkt) => since(Target::Key(*jkt)),
             Self::Subject(subject) => since(Target::Subject(subject.clone())),
             Self::Everything => since(Target::Everything),
+            Self::TokensBefore(moment) => {
+                Entry { not_before: Some(*moment), ..since(Target::Everything) }
+            }
         }
     }
 }

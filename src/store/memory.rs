@@ -183,12 +183,12 @@ impl State {
         now: Timestamp,
     ) -> Result<(), SessionError> {
         let entry = revocation.entry(now);
-        let touched: Vec<SessionId> = match &entry.target {
-            Target::Token(_) => Vec::new(),
-            Target::Session(id) => vec![*id],
-            Target::Everything => self.sessions.keys().copied().collect(),
-            owner @ (Target::Key(_) | Target::Subject(_)) => {
-                self.of_owner.get(owner).into_iter().flatten().copied().collect()
+        let touched: Vec<SessionId> = match revocation {
+            Revocation::Token { .. } | Revocation::TokensBefore(_) => Vec::new(),
+            Revocation::Session(id) => vec![*id],
+            Revocation::Everything => self.sessions.keys().copied().collect(),
+            Revocation::Key(_) | Revocation::Subject(_) => {
+                self.of_owner.get(&entry.target).into_iter().flatten().copied().collect()
             }
         };
         for id in touched {

@@ -102,6 +102,11 @@ async fn everything_of_a_subject_ends_and_the_next_second_is_free() {
     assert_eq!(stranger.list(&server).await.len(), 1);
     let still = ask(&server, "GET", "/sessions", bystander.text("access_token"), &agent).await;
     assert_eq!(still.body, json!({ "sessions": [] }));
+    // A message of the very second could have been signed before it, and opens nothing; one of the next
+    // does.
+    let body = json!({ "account": phone.wallet.account(), "resource": RESOURCE, "dpop_jkt": jkt(&laptop) });
+    let early = redeem(&server, &phone.wallet, &body, &[], Some(&laptop)).await;
+    early.refused(400, "invalid_grant", "session_ended");
     server.clock.advance(1);
     let again = SignedIn::of(&server, phone.wallet, json!({}), &[]).await;
     assert_eq!(again.list(&server).await.len(), 1);

@@ -103,17 +103,17 @@ impl Writing<'_> {
     /// Ends what is touched first, whether there is room for the entry or not.
     pub(super) fn revoke(&mut self, revocation: &Revocation, now: Timestamp) -> Result<(), Failed> {
         let entry = revocation.entry(now);
-        match &entry.target {
-            Target::Token(_) => {}
-            Target::Session(id) => {
+        match revocation {
+            Revocation::Token { .. } | Revocation::TokensBefore(_) => {}
+            Revocation::Session(id) => {
                 self.remove(*id)?;
             }
-            Target::Everything => {
+            Revocation::Everything => {
                 self.tables.sessions.retain(|_, _| false)?;
                 self.tables.by_owner.retain(|_, ()| false)?;
             }
-            owner @ (Target::Key(_) | Target::Subject(_)) => {
-                for id in self.tables.names_of(owner)? {
+            Revocation::Key(_) | Revocation::Subject(_) => {
+                for id in self.tables.names_of(&entry.target)? {
                     self.remove(id)?;
                 }
             }
