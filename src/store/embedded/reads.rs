@@ -4,10 +4,11 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use countersign_sdk::time::Timestamp;
-use redb::{Database, ReadableDatabase as _};
+use redb::{Database, ReadTransaction, ReadableDatabase as _};
 
 use super::failed::Failed;
-use super::tables::ReadTables;
+use super::record;
+use super::tables::{REVOKED, ReadTables, SESSIONS, key_of};
 use super::writer::Shared;
 use crate::model::revocation::Target;
 use crate::model::session::{Session, SessionId};
@@ -22,7 +23,13 @@ pub(super) struct Reader {
 
 impl Reader {
     pub(super) fn session(&self, id: SessionId, now: Timestamp) -> Result<Session, SessionError> {
-        self.read(|tables| tables.live(id, now))
+        // The one table alone: each that is opened is looked up first.
+        self.read_from(|snapshot| {
+            let sessions = snapshot.open_table(SESSIONS)?;
+            let record = sessions.get(id.as_bytes())?.ok_or(SessionError::Ended)?;
+            let session = record::session(id, record.value())?;
+            if session.is_over(now) { Err(SessionError::Ended.into()) } else { Ok(session) }
+        })
     }
 
     pub(super) fn sessions_of(
@@ -39,7 +46,17 @@ impl Reader {
         targets: &[Target],
         beginning: Timestamp,
     ) -> Result<bool, SessionError> {
-        self.read(|tables| tables.touches(targets, beginning))
+        self.read_from(|snapshot| {
+            let revoked = snapshot.open_table(REVOKED)?;
+            for target in targets {
+                if let Some(placed) = revoked.get(&key_of(target)[..])?
+                    && record::entry(placed.value().1)?.touches(beginning)
+                {
+                    return Ok(true);
+                }
+            }
+            Ok(false)
+        })
     }
 
     pub(super) fn revocations(
@@ -78,6 +95,13 @@ impl Reader {
         &self,
         look: impl FnOnce(&ReadTables) -> Result<T, Failed>,
     ) -> Result<T, SessionError> {
+        self.read_from(|snapshot| look(&ReadTables::of(snapshot)?))
+    }
+
+    fn read_from<T>(
+        &self,
+        look: impl FnOnce(&ReadTransaction) -> Result<T, Failed>,
+    ) -> Result<T, SessionError> {
         let database = self.shared.database().ok_or(SessionError::Unavailable)?;
         // As for the writer: a page that nobody wrote makes the library panic at worst.
         let read = catch_unwind(AssertUnwindSafe(|| snapshot(&database, look)));
@@ -94,7 +118,7 @@ impl Reader {
 
 fn snapshot<T>(
     database: &Database,
-    look: impl FnOnce(&ReadTables) -> Result<T, Failed>,
+    look: impl FnOnce(&ReadTransaction) -> Result<T, Failed>,
 ) -> Result<T, Failed> {
-    look(&ReadTables::of(&database.begin_read()?)?)
+    look(&database.begin_read()?)
 }
