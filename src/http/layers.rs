@@ -102,6 +102,11 @@ fn count(limit: &RequestLimit, request: &Request<Body>) -> Result<(), OverLimit>
     if !limit.is_on() {
         return Ok(());
     }
+    limit.count(client_of(limit, request))
+}
+
+/// The address of the client, by the word of proxies that are trusted.
+pub(super) fn client_of(limit: &RequestLimit, request: &Request<Body>) -> IpAddr {
     // Without a peer – which `serve` always gives – everyone shares one bucket: too strict, not open.
     let peer = request.extensions().get::<Peer>();
     let peer = peer.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.0.ip());
@@ -111,7 +116,7 @@ fn count(limit: &RequestLimit, request: &Request<Body>) -> Result<(), OverLimit>
         .iter()
         .filter_map(|value| value.to_str().ok())
         .collect();
-    limit.count(limit.client_of(peer, &forwarded))
+    limit.client_of(peer, &forwarded)
 }
 
 fn too_many(over: OverLimit) -> Response {

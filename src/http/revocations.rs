@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
+use axum::body::Body;
 use axum::extract::State;
-use axum::http::{HeaderValue, Uri, header};
+use axum::http::{HeaderValue, Request, header};
 use axum::response::{IntoResponse, Response};
 
 use super::error::ErrorAnswer;
 use super::extract::Form;
-use super::layers::no_store;
+use super::layers::{client_of, no_store};
 use super::router::AppState;
 use crate::model::reason::{Reason, Refusal};
 use crate::service::feed::{self, Cursor};
@@ -17,9 +18,13 @@ use crate::service::feed::{self, Cursor};
 const MAX_WAIT: u64 = 30;
 
 /// Handles the endpoint.
-pub(crate) async fn get(State(state): State<AppState>, uri: Uri) -> Result<Response, ErrorAnswer> {
-    let (after, wait) = place(uri.query().unwrap_or_default())?;
-    let answer = feed::read(&state.context, after, wait).await?;
+pub(crate) async fn get(
+    State(state): State<AppState>,
+    request: Request<Body>,
+) -> Result<Response, ErrorAnswer> {
+    let (after, wait) = place(request.uri().query().unwrap_or_default())?;
+    let reader = client_of(&state.gate.requests, &request);
+    let answer = feed::read(&state.context, after, wait, reader).await?;
     let media_type = [(header::CONTENT_TYPE, HeaderValue::from_static("application/jwt"))];
     Ok(no_store((media_type, answer)).into_response())
 }

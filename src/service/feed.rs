@@ -4,8 +4,12 @@
 //! the store is. Readers only add what they are told and forget it after `until`, so a page that is
 //! read twice does no harm (protocol.md §7).
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::fmt;
+use std::net::IpAddr;
 use std::str::FromStr;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -13,11 +17,12 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use countersign_sdk::key::Thumbprint;
 use countersign_sdk::time::Timestamp;
 use serde::{Serialize, Serializer};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{Semaphore, SemaphorePermit, watch};
 
 use super::context::{Context, session_refusal};
+use crate::limit::network_of;
 use crate::model::reason::Refusal;
-use crate::model::revocation::{Entry, Target};
+use crate::model::revocation::{self, Target};
 use crate::model::session::SessionId;
 use crate::store::{Page, Place};
 use crate::token::jws;
@@ -27,18 +32,65 @@ pub const TYPE: &str = "revocations+jwt";
 /// The most entries of an answer.
 const PAGE: usize = 1000;
 
+/// The part of all places that one network, an IPv4 address or an IPv6 /64, may take.
+const ONE_NETWORKS_PART: usize = 8;
+
 /// How many readers wait, and whether they still may.
 #[derive(Debug)]
 pub struct Feed {
     waiting: Semaphore,
+    /// How many wait of each network, and how many may: nobody holds all places.
+    by_network: Mutex<HashMap<IpAddr, usize>>,
+    share: usize,
     closed: watch::Sender<bool>,
+}
+
+/// A reader's permission to wait, until it is dropped.
+struct Waiting<'a> {
+    feed: &'a Feed,
+    network: IpAddr,
+    _place: SemaphorePermit<'a>,
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        let mut by_network = self.feed.networks();
+        if let Entry::Occupied(mut entry) = by_network.entry(self.network) {
+            *entry.get_mut() -= 1;
+            if *entry.get() == 0 {
+                entry.remove();
+            }
+        }
+    }
 }
 
 impl Feed {
     /// A feed on which at most `waiters` requests wait at the same time.
     pub fn new(waiters: usize) -> Self {
         let waiting = Semaphore::new(waiters.min(Semaphore::MAX_PERMITS));
-        Self { waiting, closed: watch::Sender::new(false) }
+        Self {
+            waiting,
+            by_network: Mutex::default(),
+            share: (waiters / ONE_NETWORKS_PART).max(1),
+            closed: watch::Sender::new(false),
+        }
+    }
+
+    /// A place to wait at, if there is one left for this reader.
+    fn place(&self, reader: IpAddr) -> Option<Waiting<'_>> {
+        let place = self.waiting.try_acquire().ok()?;
+        let network = network_of(reader);
+        let mut by_network = self.networks();
+        let waiting = by_network.entry(network).or_default();
+        if *waiting >= self.share {
+            return None;
+        }
+        *waiting += 1;
+        Some(Waiting { feed: self, network, _place: place })
+    }
+
+    fn networks(&self) -> MutexGuard<'_, HashMap<IpAddr, usize>> {
+        self.by_network.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Answers everyone who waits, and lets nobody wait any more: the server is about to stop.
@@ -115,8 +167,8 @@ struct Published<'a> {
     until: Timestamp,
 }
 
-impl<'a> From<&'a Entry> for Published<'a> {
-    fn from(entry: &'a Entry) -> Self {
+impl<'a> From<&'a revocation::Entry> for Published<'a> {
+    fn from(entry: &'a revocation::Entry) -> Self {
         let plain =
             Self { not_before: entry.not_before, until: entry.until, ..Published::default() };
         match &entry.target {
@@ -139,6 +191,7 @@ pub async fn read(
     context: &Context,
     after: Option<Cursor>,
     wait: Duration,
+    reader: IpAddr,
 ) -> Result<String, Refusal> {
     let mut latest = context.store.latest();
     // From here on a change is seen, so that none falls between looking and waiting.
@@ -148,7 +201,7 @@ pub async fn read(
     if !nothing_new || wait.is_zero() {
         return answer(context, after, at, &page);
     }
-    let Ok(_place) = context.feed.waiting.try_acquire() else {
+    let Some(_place) = context.feed.place(reader) else {
         return answer(context, after, at, &page);
     };
     let mut closed = context.feed.closed.subscribe();
@@ -191,6 +244,22 @@ fn answer(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn one_network_does_not_take_all_places() {
+        let feed = Feed::new(16);
+        let address = |text: &str| text.parse::<IpAddr>().unwrap();
+        let one = feed.place(address("2001:db8::1"));
+        let two = feed.place(address("2001:db8::2"));
+        assert!(one.is_some() && two.is_some());
+        assert!(feed.place(address("2001:db8::3")).is_none(), "the same network");
+        assert!(feed.place(address("192.0.2.1")).is_some());
+        drop(one);
+        assert!(feed.place(address("2001:db8::3")).is_some());
+        drop(two);
+        assert!(feed.networks().is_empty());
+        assert!(Feed::new(0).place(address("192.0.2.1")).is_none());
+    }
 
     #[test]
     fn cursors_are_written_and_read_back() {

@@ -101,8 +101,8 @@ pub(crate) static LIMITS_FEED_WAITERS: Key<Whole<usize>> = Key {
     name: "limits.feed_waiters",
     shape: Whole { min: 0, max: 1_000_000, unit: "requests" },
     absent: Absent::Default("1000"),
-    meaning: "How many readers of `/revocations` may wait for news at the same time. Whoever comes beyond that is \
-              answered at once with what there is.",
+    meaning: "How many readers of `/revocations` may wait for news at the same time, an eighth of them of one address. \
+              Whoever comes beyond that is answered at once with what there is.",
 };
 
 pub(crate) static LIMITS_SHUTDOWN_GRACE: Key<Whole<u64>> = Key {
