@@ -25,6 +25,10 @@ use crate::store::{ProvenKey, SessionBounds, SessionError};
 
 /// How many verbs share a transaction at most; beyond, the first would wait for the last.
 const LARGEST_BATCH: usize = 512;
+/// From so many verbs in a transaction on, the next one waits a moment for more.
+const CROWD: usize = 8;
+/// That moment; a flush takes longer.
+const GATHER: Duration = Duration::from_millis(1);
 /// How long after a fault the file is opened again, and how long at most.
 pub(super) const FIRST_RETRY: Duration = Duration::from_millis(100);
 const LAST_RETRY: Duration = Duration::from_secs(5);
@@ -111,13 +115,19 @@ pub(super) struct Writer<O> {
 impl<O: Fn() -> Result<Database, OpenError>> Writer<O> {
     /// Writes until nobody is left to ask.
     pub(super) fn run(mut self) {
+        let mut last = 0;
         while let Ok(first) = self.jobs.recv() {
             let mut batch = vec![first];
+            if last >= CROWD {
+                // Whoever comes within this moment shares the flush in place of paying for the next.
+                std::thread::park_timeout(GATHER);
+            }
             while batch.len() < LARGEST_BATCH
                 && let Ok(job) = self.jobs.try_recv()
             {
                 batch.push(job);
             }
+            last = batch.len();
             self.write(batch);
         }
         self.shared.set(None);
