@@ -5,8 +5,9 @@
 //! | [`caip122`] | whether bytes are a sign-in text, and what it says |
 //! | [`recap`] | what a text grants, and whether the person could read it |
 //! | [`format`](mod@format) | what a message format has to answer; the proof that a key signed |
-//! | [`siwe`], [`siws`], [`key`] | one format each: accounts, hashes, signatures |
+//! | [`siwe`], [`siws`], [`key`], [`sui`] | one format each: accounts, hashes, signatures |
 //! | [`envelope`] | the off-chain envelopes that Solana hardware wallets sign |
+//! | `network` | which chains a namespace has, and how its accounts are named |
 //! | [`registry`] | which formats there are |
 //! | [`policy`] | whether a text is one that this issuer expects, now |
 //!
@@ -16,8 +17,10 @@ pub mod caip122;
 pub mod envelope;
 pub mod format;
 pub mod key;
+mod network;
 pub mod policy;
 pub mod recap;
 pub mod registry;
 pub mod siwe;
 pub mod siws;
+pub mod sui;

@@ -12,9 +12,10 @@ use super::format::WalletFormat;
 use super::key::RawKey;
 use super::siwe::Siwe;
 use super::siws::Siws;
+use super::sui::Sui;
 
 /// Every format; of several for one namespace the first is the default.
-pub static FORMATS: &[&dyn WalletFormat] = &[&Siwe, &Siws, &RawKey];
+pub static FORMATS: &[&dyn WalletFormat] = &[&Siwe, &Siws, &RawKey, &Sui];
 
 /// The format of that name.
 pub fn by_name(name: &str) -> Option<&'static dyn WalletFormat> {

@@ -126,6 +126,38 @@ pub struct Profile {
     pub nonce_min: usize,
 }
 
+impl Profile {
+    /// The frame of CAIP-122 itself, for namespaces that have no bend of their own: `Chain ID` after
+    /// `Request ID`, fields in the order in which the standard lists them.
+    pub const fn caip122(header: &'static str) -> Self {
+        Self {
+            header,
+            scheme: false,
+            layout: Layout::Framed,
+            fields: &[
+                Field::Uri,
+                Field::Version,
+                Field::Nonce,
+                Field::IssuedAt,
+                Field::ExpirationTime,
+                Field::NotBefore,
+                Field::RequestId,
+                Field::ChainId,
+                Field::Resources,
+            ],
+            order: Order::Listed,
+            required: &[
+                Field::Uri,
+                Field::Version,
+                Field::Nonce,
+                Field::IssuedAt,
+                Field::ChainId,
+            ],
+            nonce_min: 8,
+        }
+    }
+}
+
 /// EIP-4361, Sign in with Ethereum.
 pub static SIWE: Profile = Profile {
     header: " wants you to sign in with your Ethereum account:",
