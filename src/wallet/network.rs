@@ -32,6 +32,9 @@ pub(in crate::wallet) struct Network {
     pub(in crate::wallet) chains: &'static [Chain],
     /// An address in its one spelling, from any that is asked for; `None` for one that is none.
     pub(in crate::wallet) canonical: fn(&str) -> Option<String>,
+    /// Whether a canonical address can have a key, which is asked before a challenge is written:
+    /// a signature is refused by the key itself.
+    pub(in crate::wallet) can_sign: fn(&str) -> bool,
     /// What an address is, to be said where one is not.
     pub(in crate::wallet) an_address: &'static str,
     /// Which chains there are, to be said where one is not.
@@ -46,7 +49,9 @@ impl Network {
     ) -> Result<Account, Refusal> {
         let asked = self.own(account)?;
         let chain = self.chain(asked.chain().reference()).ok_or_else(|| self.unknown_chain())?;
-        let address = (self.canonical)(asked.address()).ok_or_else(|| self.invalid_address())?;
+        let address = (self.canonical)(asked.address())
+            .filter(|address| (self.can_sign)(address))
+            .ok_or_else(|| self.invalid_address())?;
         self.named(chain, &address)
     }
 
@@ -154,6 +159,7 @@ mod tests {
         namespaces: &["net", "alias"],
         chains: &[Chain { reference: "1", name: "main" }, Chain { reference: "2", name: "test" }],
         canonical: hex_address,
+        can_sign: |address| !address.ends_with("00"),
         an_address: "no address",
         a_chain: "no chain",
     };
@@ -179,6 +185,8 @@ mod tests {
         for broken in ["0x", "0x00", &address[2..], &format!("{address}0")] {
             assert_eq!(canonical(&format!("net:1:{broken}")), Err(Reason::AccountInvalid));
         }
+        let silent = format!("net:1:0x{}00", "a".repeat(62));
+        assert_eq!(canonical(&silent), Err(Reason::AccountInvalid));
         let other: Account = format!("net:2:{}", address.to_lowercase()).parse().unwrap();
         let subject = format!("did:pkh:net:1:{}", address.to_lowercase());
         assert_eq!(NETWORK.subject_of(&other).ok(), Some(subject));

@@ -1,0 +1,133 @@
+//! Whether an armoured SSH signature holds an Ed25519 signature, and over which bytes.
+//!
+//! `ssh-keygen -Y sign` does not sign a file but a structure with the file's hash and a namespace, so
+//! that a signature for one purpose does not serve another. The structure is rebuilt from the
+//! bytes that were received; of the blob only the key, the hash's name and the signature are used,
+//! and every other field must be what this format writes.
+//!
+//! Specs: PROTOCOL.sshsig of OpenSSH, RFC 4253 §6.6, RFC 8709 (ssh-ed25519).
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use sha2::{Digest as _, Sha256, Sha512};
+
+const MAGIC: &[u8] = b"SSHSIG";
+const BEGIN: &str = "-----BEGIN SSH SIGNATURE-----\n";
+const END: &str = "\n-----END SSH SIGNATURE-----";
+const KEY_TYPE: &[u8] = b"ssh-ed25519";
+
+/// The namespace that a sign-in is signed in.
+pub(in crate::wallet) const NAMESPACE: &str = "countersign";
+
+/// The longest armoured signature that is read, in bytes; one by an Ed25519 key has 294.
+const MAX_ARMOURED: usize = 1024;
+
+/// An Ed25519 signature in the right namespace.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::wallet) struct SshSignature {
+    pub(in crate::wallet) key: [u8; 32],
+    pub(in crate::wallet) signature: [u8; 64],
+    hash: Hash,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Hash {
+    Sha256,
+    Sha512,
+}
+
+impl Hash {
+    const fn name(self) -> &'static [u8] {
+        match self {
+            Self::Sha256 => b"sha256",
+            Self::Sha512 => b"sha512",
+        }
+    }
+}
+
+impl SshSignature {
+    /// Reads the armour and the blob within.
+    ///
+    /// # Errors
+    /// One sentence that says what is not right.
+    pub(in crate::wallet) fn parse(armoured: &str) -> Result<Self, &'static str> {
+        let broken = "a signature is what ssh-keygen -Y sign wrote, from BEGIN SSH SIGNATURE to END";
+        let text = armoured.strip_suffix('\n').unwrap_or(armoured);
+        let body = (text.len() <= MAX_ARMOURED)
+            .then(|| text.strip_prefix(BEGIN)?.strip_suffix(END))
+            .flatten()
+            .ok_or(broken)?;
+        let blob = STANDARD.decode(body.replace('\n', "")).map_err(|_| broken)?;
+        let mut rest = blob.strip_prefix(MAGIC).ok_or(broken)?;
+        if take::<4>(&mut rest) != Some([0, 0, 0, 1]) {
+            return Err("the version of an SSH signature is 1");
+        }
+        let key = key_of(string(&mut rest).ok_or(broken)?)?;
+        if string(&mut rest).ok_or(broken)? != NAMESPACE.as_bytes() {
+            return Err("the namespace of the signature must be countersign (ssh-keygen -n countersign)");
+        }
+        if !string(&mut rest).ok_or(broken)?.is_empty() {
+            return Err("the reserved field of an SSH signature is empty");
+        }
+        let name = string(&mut rest).ok_or(broken)?;
+        let hash = [Hash::Sha512, Hash::Sha256].into_iter().find(|hash| hash.name() == name);
+        let mut inner = string(&mut rest).ok_or(broken)?;
+        let (kind, signature) = (string(&mut inner), string(&mut inner));
+        if kind != Some(KEY_TYPE) || !inner.is_empty() || !rest.is_empty() {
+            return Err(broken);
+        }
+        Ok(Self {
+            key,
+            signature: signature.and_then(|bytes| bytes.try_into().ok()).ok_or(broken)?,
+            hash: hash.ok_or("the hash of an SSH signature is sha512 or sha256")?,
+        })
+    }
+
+    /// The bytes that were signed, if the message was this one.
+    pub(in crate::wallet) fn signed_bytes(&self, message: &[u8]) -> Vec<u8> {
+        let mut bytes = MAGIC.to_vec();
+        let digest = match self.hash {
+            Hash::Sha256 => Sha256::digest(message).to_vec(),
+            Hash::Sha512 => Sha512::digest(message).to_vec(),
+        };
+        for part in [NAMESPACE.as_bytes(), b"", self.hash.name(), &digest] {
+            // Every part is shorter than 256 bytes.
+            bytes.extend(u32::try_from(part.len()).unwrap_or_default().to_be_bytes());
+            bytes.extend(part);
+        }
+        bytes
+    }
+}
+
+/// The key of an `ssh-ed25519` blob; keys of other kinds are refused by name.
+fn key_of(mut blob: &[u8]) -> Result<[u8; 32], &'static str> {
+    let broken = "the public key in the signature is not a right one";
+    let kind = string(&mut blob).ok_or(broken)?;
+    match kind {
+        KEY_TYPE => {}
+        b"ssh-rsa" => return Err("SSH keys of the kind RSA are not taken; use an Ed25519 key"),
+        b"sk-ssh-ed25519@openssh.com" | b"sk-ecdsa-sha2-nistp256@openssh.com" => {
+            return Err("SSH keys on a security token (sk-) are not taken; use an Ed25519 key");
+        }
+        b"ecdsa-sha2-nistp256" | b"ecdsa-sha2-nistp384" | b"ecdsa-sha2-nistp521" => {
+            return Err("SSH keys of the kind ECDSA are not taken; use an Ed25519 key");
+        }
+        _ => return Err("SSH keys of this kind are not taken; use an Ed25519 key"),
+    }
+    let key = string(&mut blob).and_then(|bytes| bytes.try_into().ok());
+    key.filter(|_| blob.is_empty()).ok_or(broken)
+}
+
+/// The next string: a length of four bytes, big-endian, and so many bytes.
+fn string<'a>(rest: &mut &'a [u8]) -> Option<&'a [u8]> {
+    let length = usize::try_from(u32::from_be_bytes(take(rest)?)).ok()?;
+    let (bytes, behind) = rest.split_at_checked(length)?;
+    *rest = behind;
+    Some(bytes)
+}
+
+fn take<const N: usize>(rest: &mut &[u8]) -> Option<[u8; N]> {
+    let (bytes, behind) = rest.split_first_chunk::<N>()?;
+    *rest = behind;
+    Some(*bytes)
+}
