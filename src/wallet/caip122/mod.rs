@@ -15,7 +15,9 @@ mod render;
 pub use lexical::{MAX_NONCE, is_uri, origin_of};
 pub use moment::Moment;
 pub use parse::{Fault, MAX_MESSAGE, MAX_RESOURCES, ParseError, parse};
-pub use profile::{Field, KEY, Layout, Order, Profile, SIWE, SIWS};
+pub use profile::{
+    BITCOIN, COSMOS, Field, KEY, Layout, NOSTR, Order, PROFILES, Profile, SIWE, SIWS, TRON,
+};
 pub use render::render;
 
 /// What a sign-in text says, value by value, as it is written.

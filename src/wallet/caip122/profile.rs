@@ -148,22 +148,58 @@ pub static SIWS: Profile = Profile {
     nonce_min: 1,
 };
 
-/// A raw key that is its own account: the frame of CAIP-122 without a chain.
-pub static KEY: Profile = Profile {
-    header: " wants you to sign in with your key:",
-    scheme: false,
-    layout: Layout::Framed,
-    fields: &[
-        Field::Uri,
-        Field::Version,
-        Field::Nonce,
-        Field::IssuedAt,
-        Field::ExpirationTime,
-        Field::NotBefore,
-        Field::RequestId,
-        Field::Resources,
-    ],
-    order: Order::Listed,
-    required: &[Field::Uri, Field::Version, Field::Nonce, Field::IssuedAt],
-    nonce_min: 8,
-};
+/// The text of a chain whose namespace has no profile of its own: the frame of CAIP-122.
+///
+/// Libraries write `Chain ID` where EIP-4361 has it or where CAIP-122 has it, so any order is read;
+/// ours is the former.
+const fn chain_text(header: &'static str) -> Profile {
+    Profile {
+        header,
+        scheme: false,
+        layout: Layout::Framed,
+        fields: &Field::ALL,
+        order: Order::Any,
+        required: &[Field::Uri, Field::Version, Field::ChainId, Field::Nonce, Field::IssuedAt],
+        nonce_min: 8,
+    }
+}
+
+/// The text of a key that is its own account: the frame of CAIP-122 without a chain.
+const fn key_text(header: &'static str) -> Profile {
+    Profile {
+        header,
+        scheme: false,
+        layout: Layout::Framed,
+        fields: &[
+            Field::Uri,
+            Field::Version,
+            Field::Nonce,
+            Field::IssuedAt,
+            Field::ExpirationTime,
+            Field::NotBefore,
+            Field::RequestId,
+            Field::Resources,
+        ],
+        order: Order::Listed,
+        required: &[Field::Uri, Field::Version, Field::Nonce, Field::IssuedAt],
+        nonce_min: 8,
+    }
+}
+
+/// A raw key.
+pub static KEY: Profile = key_text(" wants you to sign in with your key:");
+
+/// Bitcoin.
+pub static BITCOIN: Profile = chain_text(" wants you to sign in with your Bitcoin account:");
+
+/// Tron.
+pub static TRON: Profile = chain_text(" wants you to sign in with your Tron account:");
+
+/// Chains of the Cosmos SDK.
+pub static COSMOS: Profile = chain_text(" wants you to sign in with your Cosmos account:");
+
+/// Nostr, whose accounts are keys.
+pub static NOSTR: Profile = key_text(" wants you to sign in with your Nostr account:");
+
+/// Every profile.
+pub static PROFILES: &[&Profile] = &[&SIWE, &SIWS, &KEY, &BITCOIN, &TRON, &COSMOS, &NOSTR];
