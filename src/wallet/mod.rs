@@ -5,22 +5,30 @@
 //! | [`caip122`] | whether bytes are a sign-in text, and what it says |
 //! | [`recap`] | what a text grants, and whether the person could read it |
 //! | [`format`](mod@format) | what a message format has to answer; the proof that a key signed |
-//! | [`siwe`], [`siws`], [`key`], [`sui`] | one format each: accounts, hashes, signatures |
+//! | [`siwe`], [`siws`], [`key`], [`sui`], [`aptos`], [`nep413`], [`sep53`], [`ssh`] | one format each: accounts, hashes, signatures |
 //! | [`envelope`] | the off-chain envelopes that Solana hardware wallets sign |
+//! | `sshsig` | what an armoured SSH signature holds, and over which bytes |
+//! | `strkey` | whether a text is a Stellar account |
 //! | `network` | which chains a namespace has, and how its accounts are named |
 //! | [`registry`] | which formats there are |
 //! | [`policy`] | whether a text is one that this issuer expects, now |
 //!
 //! To add a format, write one file with a `WalletFormat` and add a line to [`registry::FORMATS`].
 
+pub mod aptos;
 pub mod caip122;
 pub mod envelope;
 pub mod format;
 pub mod key;
+pub mod nep413;
 mod network;
 pub mod policy;
 pub mod recap;
 pub mod registry;
+pub mod sep53;
 pub mod siwe;
 pub mod siws;
+pub mod ssh;
+mod sshsig;
+mod strkey;
 pub mod sui;

@@ -115,7 +115,11 @@ impl Network {
     }
 
     /// An account by its chain and its canonical address.
-    pub(in crate::wallet) fn named(&self, chain: &Chain, address: &str) -> Result<Account, Refusal> {
+    pub(in crate::wallet) fn named(
+        &self,
+        chain: &Chain,
+        address: &str,
+    ) -> Result<Account, Refusal> {
         let namespace = self.namespaces.first().copied().unwrap_or_default();
         ChainId::new(namespace, chain.reference)
             .and_then(|chain| ChainAccount::new(chain, address))

@@ -79,12 +79,13 @@ impl WalletFormat for Siws {
         ChainId::new(NAMESPACE, cluster.reference()).ok()
     }
 
-    fn subject_of_key(&self, key: &PublicKey) -> Option<String> {
+    fn subjects_of_key(&self, key: &PublicKey) -> Vec<String> {
         if key.curve() != Curve::Ed25519 {
-            return None;
+            return Vec::new();
         }
         let address = bs58::encode(key.as_bytes()).into_string();
-        Some(named(canonical_cluster().ok()?, &address).ok()?.to_did())
+        let account = canonical_cluster().and_then(|cluster| named(cluster, &address));
+        account.iter().map(Account::to_did).collect()
     }
 
     fn subject_of(&self, account: &Account) -> Result<String, Refusal> {

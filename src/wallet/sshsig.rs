@@ -51,7 +51,8 @@ impl SshSignature {
     /// # Errors
     /// One sentence that says what is not right.
     pub(in crate::wallet) fn parse(armoured: &str) -> Result<Self, &'static str> {
-        let broken = "a signature is what ssh-keygen -Y sign wrote, from BEGIN SSH SIGNATURE to END";
+        let broken =
+            "a signature is what ssh-keygen -Y sign wrote, from BEGIN SSH SIGNATURE to END";
         let text = armoured.strip_suffix('\n').unwrap_or(armoured);
         let body = (text.len() <= MAX_ARMOURED)
             .then(|| text.strip_prefix(BEGIN)?.strip_suffix(END))
@@ -64,7 +65,9 @@ impl SshSignature {
         }
         let key = key_of(string(&mut rest).ok_or(broken)?)?;
         if string(&mut rest).ok_or(broken)? != NAMESPACE.as_bytes() {
-            return Err("the namespace of the signature must be countersign (ssh-keygen -n countersign)");
+            return Err(
+                "the namespace of the signature must be countersign (ssh-keygen -n countersign)",
+            );
         }
         if !string(&mut rest).ok_or(broken)?.is_empty() {
             return Err("the reserved field of an SSH signature is empty");

@@ -15,9 +15,10 @@ use blake2::{Blake2b, Digest as _};
 use countersign_sdk::account::{Account, ChainId};
 use countersign_sdk::key::{Curve, PublicKey};
 
-use super::caip122::{Profile, UnverifiedMessage};
+use super::caip122::{self, Profile, UnverifiedMessage};
 use super::format::{
-    Evidence, Spelling, VerifiedSigner, WalletFormat, malformed_signature, refused_signature,
+    Evidence, Spelling, VerifiedSigner, WalletFormat, malformed_signature, mismatch,
+    refused_signature,
 };
 use super::network::{Chain, Network, hex_address};
 use crate::model::reason::{Reason, Refusal};
@@ -26,8 +27,6 @@ type Blake2b256 = Blake2b<U32>;
 
 /// The intent of a personal message: scope 3, version 0, application Sui.
 const INTENT: [u8; 3] = [3, 0, 0];
-
-static PROFILE: Profile = Profile::caip122(" wants you to sign in with your Sui account:");
 
 static NETWORK: Network = Network {
     format: "sui",
@@ -61,7 +60,7 @@ impl WalletFormat for Sui {
     }
 
     fn profile(&self) -> &'static Profile {
-        &PROFILE
+        &caip122::SUI
     }
 
     fn canonical_account(&self, account: &Account) -> Result<Account, Refusal> {
@@ -72,9 +71,10 @@ impl WalletFormat for Sui {
         NETWORK.canonical_chain(chain)
     }
 
-    fn subject_of_key(&self, key: &PublicKey) -> Option<String> {
-        let scheme = Scheme::ALL.into_iter().find(|scheme| scheme.curve() == key.curve())?;
-        NETWORK.subject_at(&scheme.address(&scheme.encode(key)))
+    fn subjects_of_key(&self, key: &PublicKey) -> Vec<String> {
+        let schemes = Scheme::ALL.into_iter().filter(|scheme| scheme.curve() == key.curve());
+        let addresses = schemes.map(|scheme| scheme.address(&scheme.encode(key)));
+        addresses.filter_map(|address| NETWORK.subject_at(&address)).collect()
     }
 
     fn subject_of(&self, account: &Account) -> Result<String, Refusal> {
@@ -119,10 +119,7 @@ pub(crate) fn check(address: &str, message: &[u8], signature: &str) -> Result<Pu
         .filter(|(_, key)| key.len() == scheme.key_length())
         .ok_or_else(|| malformed_signature(expected))?;
     if scheme.address(encoded) != address {
-        return Err(Refusal::new(
-            Reason::SignatureMismatch,
-            "the public key in the signature is not the one of the message's account",
-        ));
+        return Err(mismatch());
     }
     let key = scheme.decode(encoded)?;
     key.verify_wallet(&digest(message), signature).map_err(refused_signature)?;

@@ -44,7 +44,7 @@ fn both_schemes_prove_their_address() {
         let subject = format!("did:pkh:sui:35834a8a:{address}");
         assert_eq!(verify(&text, &bytes), Ok(subject.clone()));
         let key = InMemorySigner::from_bytes(curve, &[7; 32]).unwrap();
-        assert_eq!(Sui.subject_of_key(key.public_key()), Some(subject));
+        assert_eq!(Sui.subjects_of_key(key.public_key()), [subject]);
         let testnet = text.replace("mainnet", "testnet");
         assert_eq!(verify(&testnet, &bytes), Err(Reason::SignatureMismatch));
         let other = text.replace("app.example", "evil.example");
@@ -75,7 +75,8 @@ fn no_other_bytes_are_a_signature() {
 #[test]
 fn what_has_no_key_of_its_own_is_refused_by_name() {
     let (text, bytes) = signed(Curve::Ed25519);
-    for (flag, name) in [(2, "secp256r1"), (3, "multisig"), (5, "zkLogin"), (6, "passkey"), (9, "")] {
+    for (flag, name) in [(2, "secp256r1"), (3, "multisig"), (5, "zkLogin"), (6, "passkey"), (9, "")]
+    {
         let mut other = bytes.clone();
         other[0] = flag;
         let refusal = check("", text.as_bytes(), &STANDARD.encode(other)).unwrap_err();

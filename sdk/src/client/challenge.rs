@@ -40,6 +40,8 @@ const LABELS: [&str; 7] = [
 ];
 /// The longest name of a network, in characters.
 const MAX_NAME: usize = 32;
+/// How the first line ends in the formats whose accounts are keys.
+const KEY_ENDS: [&str; 2] = ["key:", "Nostr account:"];
 /// Solana's networks: the CAIP-2 reference and the name that wallets show.
 const SOLANA_NETWORKS: [(&str, &str); 3] = [
     ("5eykt4UsFv8P8NJdTREpY1vzqKqZKvdp", "mainnet"),
@@ -236,7 +238,9 @@ fn check_account(
 ) -> Result<(), ChallengeError> {
     let chain_id = message.chain_id;
     let Account::Chain(account) = account else {
-        same("first line's end", "key:", Some(network))?;
+        if !KEY_ENDS.contains(&network) {
+            return Err(differs("first line's end", "key:", network));
+        }
         same("account", &account.to_string(), Some(message.address))?;
         return match chain_id {
             Some(_) => Err(ChallengeError::Shape("a key has no chain")),

@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use http::header::CONTENT_TYPE;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use url::form_urlencoded::Serializer;
 
 use super::address::{Address, Issuer};
@@ -19,7 +20,7 @@ use super::error::ClientError;
 use super::http::Http;
 use super::session::Session;
 use super::token::{Token, TokenAnswer};
-use super::wallet::Wallet;
+use super::wallet::{ToSign, Wallet};
 use crate::key::{Curve, InMemorySigner, Signer};
 use crate::proof::dpop::NewProof;
 use crate::proof::jwt_assertion::NewAssertion;
@@ -189,6 +190,7 @@ struct ChallengeRequest<'a> {
 struct ChallengeAnswer {
     format: String,
     message: String,
+    payload: Option<Value>,
     nonce: String,
 }
 
@@ -247,7 +249,8 @@ impl Plan {
             now: self.now(),
         };
         challenge::check(&answer.message, &expected)?;
-        let signature = wallet.sign_message(&answer.message).await?;
+        let to_sign = ToSign { message: &answer.message, payload: answer.payload.as_ref() };
+        let signature = wallet.sign_challenge(&to_sign).await?;
         let mut form = vec![
             ("grant_type", SIGNED_MESSAGE),
             ("message", &answer.message),

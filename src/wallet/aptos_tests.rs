@@ -1,0 +1,1 @@
+//! What the format `aptos` takes and refuses.

@@ -1,0 +1,1 @@
+//! What the format `nep413` takes and refuses.

@@ -1,0 +1,1 @@
+//! What the format `sep53` takes and refuses.

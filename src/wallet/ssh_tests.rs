@@ -1,0 +1,1 @@
+//! What the format `ssh` takes and refuses.
