@@ -29,7 +29,11 @@ const SEPARATOR: &str = "SIGN_IN_WITH_APTOS::";
 static NETWORK: Network = Network {
     format: "aptos",
     namespaces: &["aptos"],
-    chains: &[Chain { reference: "1", name: "mainnet" }, Chain { reference: "2", name: "testnet" }],
+    // As the wallets name them, and the library that writes their texts.
+    chains: &[
+        Chain { reference: "1", name: "aptos:mainnet" },
+        Chain { reference: "2", name: "aptos:testnet" },
+    ],
     canonical: hex_address,
     can_sign: |_| true,
     an_address: "an Aptos address is 0x and 64 hex digits",

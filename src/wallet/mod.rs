@@ -25,6 +25,8 @@ mod network;
 pub mod policy;
 pub mod recap;
 pub mod registry;
+#[cfg(test)]
+mod samples;
 pub mod sep53;
 pub mod siwe;
 pub mod siws;

@@ -106,12 +106,17 @@ impl Network {
 
     /// The chain of any spelling: its name or its reference, each with or without the namespace.
     pub(in crate::wallet) fn chain(&self, written: &str) -> Option<&'static Chain> {
-        let plain = match written.split_once(':') {
-            Some((namespace, rest)) if self.namespaces.contains(&namespace) => rest,
-            Some(_) => return None,
-            None => written,
-        };
-        self.chains.iter().find(|chain| [chain.name, chain.reference].contains(&plain))
+        let written = self.without_namespace(written)?;
+        self.chains.iter().find(|chain| {
+            chain.reference == written || self.without_namespace(chain.name) == Some(written)
+        })
+    }
+
+    fn without_namespace<'a>(&self, chain: &'a str) -> Option<&'a str> {
+        match chain.split_once(':') {
+            Some((namespace, rest)) => self.namespaces.contains(&namespace).then_some(rest),
+            None => Some(chain),
+        }
     }
 
     /// An account by its chain and its canonical address.

@@ -19,8 +19,8 @@ const KEY_TYPE: &[u8] = b"ssh-ed25519";
 /// The namespace that a sign-in is signed in.
 pub(in crate::wallet) const NAMESPACE: &str = "countersign";
 
-/// The longest armoured signature that is read, in bytes; one by an Ed25519 key has 294.
-const MAX_ARMOURED: usize = 1024;
+/// The longest armoured signature that is read, in bytes: enough to tell an RSA key by its name.
+const MAX_ARMOURED: usize = 4096;
 
 /// An Ed25519 signature in the right namespace.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
