@@ -7,6 +7,7 @@
 //! | file | judges |
 //! |---|---|
 //! | `texts` | sign-in texts with their signatures and what the server expected of them |
+//! | `bare` | signatures of single chains' wallets, over any message |
 //! | `spelling` | sign-in texts alone: read, refused, written again |
 //! | `keys` | `did:key`, thumbprints, Ed25519 signatures |
 //! | `jose` | DPoP proofs, access tokens, JWS |
@@ -14,6 +15,7 @@
 //!
 //! Specs: protocol.md §10.
 
+mod bare;
 mod case;
 mod jose;
 mod keys;
@@ -188,6 +190,6 @@ fn cases_of(document: &Value) -> Option<Vec<Case>> {
     } else if has("secret_key") && has("public_key") {
         Some(keys::judge_ed25519(cases))
     } else {
-        texts::judge(document, cases)
+        bare::judge(document, cases).or_else(|| texts::judge(document, cases))
     }
 }

@@ -111,12 +111,13 @@ fn check_signature_alone(case: &Value, message: &str) -> Result<(), Why> {
     if address == Some(siwe::address_of(&key)) { Ok(()) } else { Err("signature_mismatch".into()) }
 }
 
-fn check_sign_in(
+pub(super) fn check_sign_in(
     case: &Value,
     text_of_case: &str,
     format: &'static dyn WalletFormat,
 ) -> Result<(), Why> {
-    let signature = text(case, "signature").or_else(|| text(case, "signature_b64"));
+    let signature = ["signature", "signature_b64", "signature_hex"];
+    let signature = signature.iter().find_map(|member| text(case, member));
     let evidence =
         Evidence { signature: signature.unwrap_or_default(), public_key: text(case, "public_key") };
     if format.name() == "siwe" && !is_declared_encoding(case, evidence.signature) {

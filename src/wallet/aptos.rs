@@ -220,27 +220,47 @@ pub(crate) fn sign_in_bytes(text: &str) -> Vec<u8> {
     [&Sha3_256::digest(SEPARATOR)[..], text.as_bytes()].concat()
 }
 
-/// Every full message that `signMessage` can make of a text with the text's own nonce: the likeliest
+/// What `signMessage` signs: a first line, lines that may be left out, the message and a nonce.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct FullMessage<'a> {
+    pub(crate) address: Option<&'a str>,
+    pub(crate) application: Option<&'a str>,
+    pub(crate) chain: Option<&'a str>,
+    pub(crate) message: &'a str,
+    pub(crate) nonce: &'a str,
+}
+
+impl FullMessage<'_> {
+    pub(crate) fn render(&self) -> String {
+        let mut full = "APTOS\n".to_owned();
+        let optional =
+            [("address", self.address), ("application", self.application), ("chainId", self.chain)];
+        for (label, value) in optional {
+            if let Some(value) = value {
+                full.extend([label, ": ", value, "\n"]);
+            }
+        }
+        full.extend(["message: ", self.message, "\nnonce: ", self.nonce]);
+        full
+    }
+}
+
+/// Every full message that a wallet can make of a text with the text's own nonce: the likeliest
 /// first, then those with a line less. Eight, so that a wrong signature costs a bounded number of
 /// verifications.
 fn wrappings(message: &UnverifiedMessage<'_>, address: &str, chain: &str) -> Vec<String> {
     let fields = message.fields();
     let scheme = if is_loopback_authority(fields.domain) { "http" } else { "https" };
-    let lines = [
-        format!("address: {address}\n"),
-        format!("application: {scheme}://{}\n", fields.domain),
-        format!("chainId: {chain}\n"),
-    ];
+    let application = format!("{scheme}://{}", fields.domain);
     let wrapped = (0..8_u8).map(|without| {
-        let mut full = "APTOS\n".to_owned();
-        for (place, line) in lines.iter().enumerate() {
-            if without >> place & 1 == 0 {
-                full.push_str(line);
-            }
-        }
-        let nonce = fields.nonce.unwrap_or_default();
-        full.push_str(&format!("message: {}\nnonce: {nonce}", message.text()));
-        full
+        let full = FullMessage {
+            address: (without & 1 == 0).then_some(address),
+            application: (without & 2 == 0).then_some(&application),
+            chain: (without & 4 == 0).then_some(chain),
+            message: message.text(),
+            nonce: fields.nonce.unwrap_or_default(),
+        };
+        full.render()
     });
     wrapped.collect()
 }

@@ -1,0 +1,145 @@
+//! Signatures of single chains' wallets over any message at all, with what its site expected of it.
+//!
+//! These tables were made to show what a wallet signs, and most of their messages are no sign-in
+//! texts. So what the server puts around a text is put around the case's message, by the server's
+//! own functions, and the members that the server would have chosen must be the expected ones.
+//!
+//! Specs: docs/VECTORS.md, protocol.md §10.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::Value;
+
+use super::case::{Case, Verdict, Why, bytes, text};
+use super::texts;
+use crate::wallet::{aptos, nep413, sep53, sui};
+
+/// What judges the cases of a format.
+type Judge = fn(&Value) -> Result<(), Why>;
+
+/// What a `format` speaks of, by a word in it.
+const JUDGES: [(&str, Judge); 4] = [
+    ("Sui personal message", check_sui),
+    ("Aptos", check_aptos),
+    ("NEP-413", check_nep413),
+    ("SEP-53", check_sep53),
+];
+
+/// Judges a table of signatures; `None` when it is of no format that is here.
+pub(super) fn judge(document: &Value, cases: &[Value]) -> Option<Vec<Case>> {
+    let of_file = text(document, "format").or_else(|| text(document, "source"));
+    let judge_of = |case: &Value| of_format(text(case, "format").or(of_file)?);
+    cases.iter().find_map(judge_of)?;
+    let judged = cases.iter().enumerate().map(|(place, case)| {
+        let got = judge_of(case).map_or(Verdict::Skip, |judge| judge(case).into());
+        Case::of(case, place, got)
+    });
+    Some(judged.collect())
+}
+
+fn of_format(declared: &str) -> Option<Judge> {
+    // A published document is known by its file's name.
+    let declared = if declared.contains("sep-0053") { "SEP-53" } else { declared };
+    JUDGES.iter().find(|(word, _)| declared.contains(word)).map(|(_, judge)| *judge)
+}
+
+fn check_sui(case: &Value) -> Result<(), Why> {
+    let message = message_of(case)?;
+    sui::check(required(case, "address")?, &message, required(case, "signature_b64")?)?;
+    Ok(())
+}
+
+fn check_sep53(case: &Value) -> Result<(), Why> {
+    let message = message_of(case)?;
+    sep53::check(required(case, "address")?, &message, required(case, "signature_b64")?)?;
+    Ok(())
+}
+
+/// A text of `signIn`, or the full message of `signMessage` with its parts.
+fn check_aptos(case: &Value) -> Result<(), Why> {
+    if text(case, "profile") == Some("signIn") {
+        return texts::check_sign_in(case, required(case, "message")?, &aptos::Aptos);
+    }
+    let none = Value::Null;
+    let parts = case.get("parts").unwrap_or(&none);
+    let context = case.get("context").unwrap_or(&none);
+    let chain = parts.get("chainId").map(Value::to_string);
+    let full = aptos::FullMessage {
+        address: text(parts, "address"),
+        application: text(parts, "application"),
+        chain: chain.as_deref(),
+        message: text(parts, "message").unwrap_or_default(),
+        nonce: text(parts, "nonce").unwrap_or_default(),
+    };
+    let address = required(case, "address")?;
+    let application_required = context.get("require_application") != Some(&Value::Bool(false));
+    if full.address.is_some_and(|named| named != address)
+        || (full.application.is_some() || application_required)
+            && full.application != text(context, "application")
+    {
+        return Err("domain_not_allowed".into());
+    }
+    if text(context, "nonce") != Some(full.nonce) {
+        return Err("nonce_unknown".into());
+    }
+    if full.render() != required(case, "full_message")? {
+        return Err("message_mismatch".into());
+    }
+    let key = text(case, "public_key");
+    let signer = aptos::Signer::read(address, key, required(case, "signature_hex")?)?;
+    signer.check(full.render().as_bytes()).map_err(super::case::said)
+}
+
+fn check_nep413(case: &Value) -> Result<(), Why> {
+    let none = Value::Null;
+    let context = case.get("context").unwrap_or(&none);
+    let nonce = nonce_of(case)?;
+    let recipient = required(case, "recipient")?;
+    if text(context, "recipient").is_some_and(|expected| expected != recipient) {
+        return Err("domain_not_allowed".into());
+    }
+    if text(context, "nonce_b64").is_some() && nonce_of(context)? != nonce {
+        return Err("nonce_unknown".into());
+    }
+    let signature = match bytes(case, "signature_hex") {
+        Some(bytes) => STANDARD.encode(bytes),
+        None => required(case, "signature_b64")?.to_owned(),
+    };
+    let answer = nep413::Answer {
+        account_id: text(case, "account_id").map(str::to_owned),
+        public_key: text(case, "public_key").map(str::to_owned),
+        signature,
+        callback_url: text(case, "callback_url").map(str::to_owned),
+    };
+    let message = message_of(case)?;
+    let signed = nep413::Signed {
+        message: &message,
+        nonce: &nonce,
+        recipient,
+        callback_url: answer.callback_url.as_deref(),
+    };
+    // An implicit account is its key; a case without an account gives the key alone.
+    let account = text(case, "account_id").or_else(|| text(case, "public_key_hex"));
+    nep413::check(account.ok_or("account_invalid")?, &signed, &answer)?;
+    Ok(())
+}
+
+/// 32 bytes in base64 or hex.
+fn nonce_of(case: &Value) -> Result<[u8; 32], Why> {
+    let decoded = match text(case, "nonce_b64") {
+        Some(text) => STANDARD.decode(text).ok(),
+        None => bytes(case, "nonce_hex"),
+    };
+    decoded.and_then(|bytes| bytes.try_into().ok()).ok_or_else(|| "malformed_message".into())
+}
+
+fn message_of(case: &Value) -> Result<Vec<u8>, Why> {
+    match text(case, "message_b64") {
+        Some(encoded) => STANDARD.decode(encoded).map_err(super::case::said),
+        None => Ok(required(case, "message")?.as_bytes().to_vec()),
+    }
+}
+
+fn required<'a>(case: &'a Value, member: &str) -> Result<&'a str, Why> {
+    text(case, member).ok_or_else(|| Why(format!("{member}_missing")))
+}
