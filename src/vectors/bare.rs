@@ -8,6 +8,8 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use countersign_sdk::chain::aptos::FullMessage;
+use countersign_sdk::chain::near::Signed;
 use serde_json::Value;
 
 use super::case::{Case, Verdict, Why, bytes, text};
@@ -64,7 +66,7 @@ fn check_aptos(case: &Value) -> Result<(), Why> {
     let parts = case.get("parts").unwrap_or(&none);
     let context = case.get("context").unwrap_or(&none);
     let chain = parts.get("chainId").map(Value::to_string);
-    let full = aptos::FullMessage {
+    let full = FullMessage {
         address: text(parts, "address"),
         application: text(parts, "application"),
         chain: chain.as_deref(),
@@ -112,7 +114,7 @@ fn check_nep413(case: &Value) -> Result<(), Why> {
         callback_url: text(case, "callback_url").map(str::to_owned),
     };
     let message = message_of(case)?;
-    let signed = nep413::Signed {
+    let signed = Signed {
         message: &message,
         nonce: &nonce,
         recipient,

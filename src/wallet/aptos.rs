@@ -9,10 +9,10 @@
 //! Specs: sign-in-with-aptos (AIP-116), AIP-62 `signMessage`, AIP-55 (SingleKey), FIPS 202.
 
 use countersign_sdk::account::{Account, ChainId};
+use countersign_sdk::chain::aptos::{FullMessage, addresses, digest, sign_in_bytes};
 use countersign_sdk::key::{Curve, PublicKey, SignatureError, secp256k1};
 use serde::Deserialize;
 use serde_json::{Value, json};
-use sha3::{Digest as _, Sha3_256};
 
 use super::caip122::{self, Profile, UnverifiedMessage};
 use super::format::{
@@ -22,9 +22,6 @@ use super::format::{
 use super::network::{Chain, Network, hex_address};
 use crate::model::domain::is_loopback_authority;
 use crate::model::reason::Refusal;
-
-/// What a sign-in is told from other signatures by; its SHA3-256 stands before the text.
-const SEPARATOR: &str = "SIGN_IN_WITH_APTOS::";
 
 static NETWORK: Network = Network {
     format: "aptos",
@@ -207,41 +204,11 @@ impl Signer {
         match self.key.curve() {
             Curve::Ed25519 => self.key.verify_wallet(message, &self.signature),
             Curve::Secp256k1 | Curve::P256 => {
-                let digest = Sha3_256::digest(message).into();
+                let digest = digest(message);
                 let low = secp256k1::LowS::Required;
                 secp256k1::verify_digest(&self.key, &digest, &self.signature, low)
             }
         }
-    }
-}
-
-/// What `signIn` signs.
-pub(crate) fn sign_in_bytes(text: &str) -> Vec<u8> {
-    [&Sha3_256::digest(SEPARATOR)[..], text.as_bytes()].concat()
-}
-
-/// What `signMessage` signs: a first line, lines that may be left out, the message and a nonce.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct FullMessage<'a> {
-    pub(crate) address: Option<&'a str>,
-    pub(crate) application: Option<&'a str>,
-    pub(crate) chain: Option<&'a str>,
-    pub(crate) message: &'a str,
-    pub(crate) nonce: &'a str,
-}
-
-impl FullMessage<'_> {
-    pub(crate) fn render(&self) -> String {
-        let mut full = "APTOS\n".to_owned();
-        let optional =
-            [("address", self.address), ("application", self.application), ("chainId", self.chain)];
-        for (label, value) in optional {
-            if let Some(value) = value {
-                full.extend([label, ": ", value, "\n"]);
-            }
-        }
-        full.extend(["message: ", self.message, "\nnonce: ", self.nonce]);
-        full
     }
 }
 
@@ -263,17 +230,6 @@ fn wrappings(message: &UnverifiedMessage<'_>, address: &str, chain: &str) -> Vec
         full.render()
     });
     wrapped.collect()
-}
-
-/// Every address whose account a key controls alone: its own authentication key, which is how
-/// Ed25519 accounts began, and that of a SingleKey account.
-fn addresses(curve: Curve, key: &[u8]) -> Vec<String> {
-    let hashed = |parts: &[&[u8]]| format!("0x{}", hex::encode(Sha3_256::digest(parts.concat())));
-    match curve {
-        Curve::Ed25519 => vec![hashed(&[key, &[0]]), hashed(&[&[0, 32], key, &[2]])],
-        Curve::Secp256k1 => vec![hashed(&[&[1, 65], key, &[2]])],
-        Curve::P256 => Vec::new(),
-    }
 }
 
 /// A raw key, or an `AnyPublicKey` in BCS: its variant, its length, its bytes.

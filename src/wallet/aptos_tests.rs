@@ -34,7 +34,7 @@ impl Wallet {
         match self.signer.public_key().curve() {
             Curve::Ed25519 => self.signer.sign_now(bytes).unwrap(),
             Curve::Secp256k1 | Curve::P256 => {
-                let digest = Sha3_256::digest(bytes).into();
+                let digest = digest(bytes);
                 self.signer.sign_digest_recoverable(&digest).unwrap().0.to_vec()
             }
         }

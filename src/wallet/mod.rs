@@ -7,8 +7,6 @@
 //! | [`format`](mod@format) | what a message format has to answer; the proof that a key signed |
 //! | [`siwe`], [`siws`], [`key`], [`sui`], [`aptos`], [`nep413`], [`sep53`], [`ssh`] | one format each: accounts, hashes, signatures |
 //! | [`envelope`] | the off-chain envelopes that Solana hardware wallets sign |
-//! | `sshsig` | what an armoured SSH signature holds, and over which bytes |
-//! | `strkey` | whether a text is a Stellar account |
 //! | `network` | which chains a namespace has, and how its accounts are named |
 //! | [`registry`] | which formats there are |
 //! | [`policy`] | whether a text is one that this issuer expects, now |
@@ -31,6 +29,4 @@ pub mod sep53;
 pub mod siwe;
 pub mod siws;
 pub mod ssh;
-mod sshsig;
-mod strkey;
 pub mod sui;

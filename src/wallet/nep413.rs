@@ -11,10 +11,10 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use countersign_sdk::account::{Account, ChainId};
+use countersign_sdk::chain::near::{Signed, implicit_key, nonce_of};
 use countersign_sdk::key::{Curve, PublicKey};
 use serde::Deserialize;
 use serde_json::{Value, json};
-use sha2::{Digest as _, Sha256};
 
 use super::caip122::{self, Profile, UnverifiedMessage};
 use super::format::{
@@ -24,9 +24,6 @@ use super::format::{
 use super::network::{Chain, Network};
 use crate::model::domain::is_loopback_authority;
 use crate::model::reason::Refusal;
-
-/// 2^31 + 413, little-endian: no transaction of the chain begins so.
-const TAG: [u8; 4] = 2_147_484_061_u32.to_le_bytes();
 
 /// The longest call-back URL that is read, in bytes.
 const MAX_CALLBACK: usize = 2048;
@@ -162,36 +159,6 @@ impl Answer {
     }
 }
 
-/// The structure that is signed.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Signed<'a> {
-    pub(crate) message: &'a [u8],
-    pub(crate) nonce: &'a [u8; 32],
-    pub(crate) recipient: &'a str,
-    pub(crate) callback_url: Option<&'a str>,
-}
-
-impl Signed<'_> {
-    /// SHA-256 of the tag and the structure in Borsh.
-    fn digest(&self) -> Option<[u8; 32]> {
-        let mut hash = Sha256::new();
-        let mut string = |tag: &[u8], bytes: &[u8]| {
-            let length = u32::try_from(bytes.len()).ok()?;
-            hash.update(tag);
-            hash.update(length.to_le_bytes());
-            hash.update(bytes);
-            Some(())
-        };
-        string(&TAG, self.message)?;
-        string(self.nonce, self.recipient.as_bytes())?;
-        match self.callback_url {
-            Some(url) => string(&[1], url.as_bytes())?,
-            None => hash.update([0]),
-        }
-        Some(hash.finalize().into())
-    }
-}
-
 /// Verifies a wallet's answer over a structure by the implicit account; the key that signed.
 ///
 /// # Errors
@@ -216,20 +183,6 @@ pub(crate) fn check(
     let digest = signed.digest().ok_or_else(|| malformed_signature(expected))?;
     key.verify_wallet(&digest, &signature).map_err(refused_signature)?;
     Ok(key)
-}
-
-/// The nonce that is signed beside the text. The text has a nonce of its own, so this one need not
-/// be random; that it is the text's hash lets the server know it without a second secret.
-fn nonce_of(text: &str) -> [u8; 32] {
-    Sha256::digest(text).into()
-}
-
-/// The 32 bytes that an implicit account's name is the lower-case hex of.
-fn implicit_key(account_id: &str) -> Option<[u8; 32]> {
-    let mut bytes = [0; 32];
-    let lower = account_id.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
-    hex::decode_to_slice(account_id, &mut bytes).ok().filter(|()| lower)?;
-    Some(bytes)
 }
 
 fn key_of(account_id: &str) -> Option<PublicKey> {

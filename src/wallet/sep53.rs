@@ -9,18 +9,15 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use countersign_sdk::account::{Account, ChainId};
+use countersign_sdk::chain::stellar::{decode_account, digest, encode_account};
 use countersign_sdk::key::{Curve, PublicKey};
-use sha2::{Digest as _, Sha256};
 
 use super::caip122::{self, Profile, UnverifiedMessage};
 use super::format::{
     Evidence, Spelling, VerifiedSigner, WalletFormat, malformed_signature, refused_signature,
 };
 use super::network::{Chain, Network};
-use super::strkey::{decode_account, encode_account};
 use crate::model::reason::Refusal;
-
-const PREFIX: &[u8] = b"Stellar Signed Message:\n";
 
 pub(in crate::wallet) static NETWORK: Network = Network {
     format: "sep53",
@@ -110,10 +107,7 @@ pub(crate) fn check(address: &str, message: &[u8], signature: &str) -> Result<Pu
     let signature = decode_signature(signature)
         .ok_or_else(|| malformed_signature("a signature is 64 bytes in base64 or in hex"))?;
     let key = key_of(address).ok_or_else(|| NETWORK.invalid_address())?;
-    let mut hash = Sha256::new();
-    hash.update(PREFIX);
-    hash.update(message);
-    key.verify_wallet(&hash.finalize(), &signature).map_err(refused_signature)?;
+    key.verify_wallet(&digest(message), &signature).map_err(refused_signature)?;
     Ok(key)
 }
 

@@ -1,10 +1,13 @@
 //! What the format `sep53` takes and refuses.
 
 use countersign_sdk::key::{InMemorySigner, Signer as _};
+use sha2::{Digest as _, Sha256};
 
 use super::*;
 use crate::model::reason::Reason;
 use crate::wallet::samples::{self, SMALL_KEY, SMALL_SIGNATURE, disturbed, plus_order};
+
+const PREFIX: &[u8] = b"Stellar Signed Message:\n";
 
 fn signer(seed: u8) -> (InMemorySigner, String) {
     let signer = InMemorySigner::from_bytes(Curve::Ed25519, &[seed; 32]).unwrap();

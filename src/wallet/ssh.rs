@@ -2,11 +2,12 @@
 //!
 //! The key is the account, as in the format `key`, and has the same `did:key`; the text says "your
 //! SSH key", so that no client need say which of the two it is. What is signed stands in
-//! [`super::sshsig`].
+//! [`countersign_sdk::chain::sshsig`].
 //!
 //! Specs: PROTOCOL.sshsig of OpenSSH, the did:key method, RFC 8032 (strict).
 
 use countersign_sdk::account::{Account, ChainId};
+use countersign_sdk::chain::sshsig::{SshSignature, signed_bytes};
 use countersign_sdk::key::{Curve, PublicKey};
 
 use super::caip122::{self, Profile, UnverifiedMessage};
@@ -15,7 +16,6 @@ use super::format::{
     other_namespace, refused_signature,
 };
 use super::key::RawKey;
-use super::sshsig::SshSignature;
 use crate::model::reason::{Reason, Refusal};
 
 /// The format `ssh`.
@@ -77,7 +77,7 @@ impl WalletFormat for Ssh {
         if key.as_bytes() != given.key {
             return Err(mismatch());
         }
-        let signed = given.signed_bytes(message.text().as_bytes());
+        let signed = signed_bytes(given.hash, message.text().as_bytes());
         key.verify_wallet(&signed, &given.signature).map_err(refused_signature)?;
         let subject = signer.did().to_owned();
         Ok(VerifiedSigner::proven(key.clone(), self.name(), account.clone(), subject))

@@ -139,6 +139,8 @@ fn every_field_of_the_blob_is_the_one_expected() {
     let text = text_for(&did);
     let right = Blob::of(&key, &text);
     assert_eq!(judge(&text, &right.armoured()), Ok(did));
+    let read = SshSignature::parse(&right.armoured()).unwrap();
+    assert_eq!(read.armoured(), right.armoured(), "written as it was read");
     let malformed = Err(Reason::SignatureMalformed);
     let digest = {
         use sha2::{Digest as _, Sha512};

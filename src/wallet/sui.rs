@@ -10,9 +10,8 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use blake2::digest::consts::U32;
-use blake2::{Blake2b, Digest as _};
 use countersign_sdk::account::{Account, ChainId};
+use countersign_sdk::chain::sui;
 use countersign_sdk::key::{Curve, PublicKey};
 
 use super::caip122::{self, Profile, UnverifiedMessage};
@@ -21,19 +20,14 @@ use super::format::{
     refused_signature,
 };
 use super::network::{Chain, Network, hex_address};
-use crate::model::reason::{Reason, Refusal};
-
-type Blake2b256 = Blake2b<U32>;
-
-/// The intent of a personal message: scope 3, version 0, application Sui.
-const INTENT: [u8; 3] = [3, 0, 0];
+use crate::model::reason::Refusal;
 
 static NETWORK: Network = Network {
     format: "sui",
     namespaces: &["sui"],
     // The first four bytes of each genesis checkpoint's digest, as the namespace has it.
     chains: &[
-        Chain { reference: "35834a8a", name: "mainnet" },
+        Chain { reference: sui::MAINNET, name: "mainnet" },
         Chain { reference: "4c78adac", name: "testnet" },
     ],
     canonical: hex_address,
@@ -72,9 +66,8 @@ impl WalletFormat for Sui {
     }
 
     fn subjects_of_key(&self, key: &PublicKey) -> Vec<String> {
-        let schemes = Scheme::ALL.into_iter().filter(|scheme| scheme.curve() == key.curve());
-        let addresses = schemes.map(|scheme| scheme.address(&scheme.encode(key)));
-        addresses.filter_map(|address| NETWORK.subject_at(&address)).collect()
+        let address = sui::scheme_of(key).map(|(flag, encoded)| sui::address(flag, &encoded));
+        address.and_then(|address| NETWORK.subject_at(&address)).into_iter().collect()
     }
 
     fn subject_of(&self, account: &Account) -> Result<String, Refusal> {
@@ -113,110 +106,36 @@ pub(crate) fn check(address: &str, message: &[u8], signature: &str) -> Result<Pu
     }
     let bytes = STANDARD.decode(signature).map_err(|_| malformed_signature(expected))?;
     let (flag, rest) = bytes.split_first().ok_or_else(|| malformed_signature(expected))?;
-    let scheme = Scheme::of_flag(*flag)?;
+    let (curve, length) = scheme_of_flag(*flag)?;
     let (signature, encoded) = rest
         .split_first_chunk::<64>()
-        .filter(|(_, key)| key.len() == scheme.key_length())
+        .filter(|(_, key)| key.len() == length)
         .ok_or_else(|| malformed_signature(expected))?;
-    if scheme.address(encoded) != address {
+    if sui::address(*flag, encoded) != address {
         return Err(mismatch());
     }
-    let key = scheme.decode(encoded)?;
-    key.verify_wallet(&digest(message), signature).map_err(refused_signature)?;
+    let key = match curve {
+        Curve::Ed25519 => PublicKey::from_ed25519_bytes(encoded),
+        Curve::Secp256k1 | Curve::P256 => PublicKey::from_sec1(curve, encoded),
+    };
+    let key =
+        key.map_err(|_| malformed_signature("the public key in the signature is not a right one"))?;
+    key.verify_wallet(&sui::digest(message), signature).map_err(refused_signature)?;
     Ok(key)
 }
 
-/// What a personal message is signed as, before the curve's own hash.
-fn digest(message: &[u8]) -> [u8; 32] {
-    let mut hash = Blake2b256::new();
-    hash.update(INTENT);
-    let mut length = message.len();
-    // ULEB128: seven bits a byte, the lowest first, the top bit set on all but the last.
-    loop {
-        let low = u8::try_from(length & 0x7f).unwrap_or_default();
-        length >>= 7;
-        if length == 0 {
-            hash.update([low]);
-            break;
-        }
-        hash.update([low | 0x80]);
-    }
-    hash.update(message);
-    hash.finalize().into()
-}
-
-/// A signature scheme with a key that proves itself.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Scheme {
-    Ed25519,
-    Secp256k1,
-}
-
-impl Scheme {
-    const ALL: [Self; 2] = [Self::Ed25519, Self::Secp256k1];
-
-    fn of_flag(flag: u8) -> Result<Self, Refusal> {
-        let refused = match flag {
-            0 => return Ok(Self::Ed25519),
-            1 => return Ok(Self::Secp256k1),
-            2 => "signatures of the scheme secp256r1 (flag 2) are not taken",
-            3 => "multisig signatures (flag 3) are not taken",
-            5 => "zkLogin signatures (flag 5) are not taken",
-            6 => "passkey signatures (flag 6) are not taken",
-            _ => "the flag of the signature is none of a Sui scheme",
-        };
-        Err(malformed_signature(refused))
-    }
-
-    const fn flag(self) -> u8 {
-        match self {
-            Self::Ed25519 => 0,
-            Self::Secp256k1 => 1,
-        }
-    }
-
-    const fn curve(self) -> Curve {
-        match self {
-            Self::Ed25519 => Curve::Ed25519,
-            Self::Secp256k1 => Curve::Secp256k1,
-        }
-    }
-
-    const fn key_length(self) -> usize {
-        match self {
-            Self::Ed25519 => 32,
-            Self::Secp256k1 => 33,
-        }
-    }
-
-    fn decode(self, bytes: &[u8]) -> Result<PublicKey, Refusal> {
-        let key = match self {
-            Self::Ed25519 => PublicKey::from_ed25519_bytes(bytes),
-            Self::Secp256k1 => PublicKey::from_sec1(Curve::Secp256k1, bytes),
-        };
-        key.map_err(|error| Refusal::new(Reason::SignatureMalformed, error.to_string()))
-    }
-
-    fn encode(self, key: &PublicKey) -> Vec<u8> {
-        match self {
-            Self::Ed25519 => key.as_bytes().to_vec(),
-            Self::Secp256k1 => compressed(key.as_bytes()),
-        }
-    }
-
-    fn address(self, encoded: &[u8]) -> String {
-        let mut hash = Blake2b256::new();
-        hash.update([self.flag()]);
-        hash.update(encoded);
-        format!("0x{}", hex::encode(hash.finalize()))
-    }
-}
-
-/// SEC 1 compressed, from uncompressed.
-fn compressed(point: &[u8]) -> Vec<u8> {
-    let parity = point.last().map_or(0, |last| last & 1);
-    let x = point.get(1..33).unwrap_or_default();
-    [&[2 | parity], x].concat()
+/// The curve of a scheme whose key proves itself, and the length of that key.
+fn scheme_of_flag(flag: u8) -> Result<(Curve, usize), Refusal> {
+    let refused = match flag {
+        0 => return Ok((Curve::Ed25519, 32)),
+        1 => return Ok((Curve::Secp256k1, 33)),
+        2 => "signatures of the scheme secp256r1 (flag 2) are not taken",
+        3 => "multisig signatures (flag 3) are not taken",
+        5 => "zkLogin signatures (flag 5) are not taken",
+        6 => "passkey signatures (flag 6) are not taken",
+        _ => "the flag of the signature is none of a Sui scheme",
+    };
+    Err(malformed_signature(refused))
 }
 
 #[cfg(test)]

@@ -101,6 +101,14 @@ impl PublicKey {
         }
     }
 
+    /// SEC 1 compressed, of a secp256k1 key: what most addresses are hashes of.
+    pub fn compressed_secp256k1(&self) -> Option<[u8; 33]> {
+        match &self.0 {
+            Repr::Secp256k1(key) => Some(key.compressed()),
+            Repr::Ed25519(_) | Repr::P256(_) => None,
+        }
+    }
+
     /// The algorithm name this key's own signatures are labelled with (`EdDSA` for Ed25519).
     pub const fn algorithm(&self) -> Algorithm {
         match self.0 {

@@ -1,9 +1,14 @@
-//! Whether a text is a Stellar account: base32 of a version byte, an Ed25519 key and a checksum.
+//! Stellar: how an account's key is spelled, and what its wallets sign for a message.
 //!
-//! 35 bytes are exactly 56 characters of five bits, so that no bit is left over and each key has one
+//! An account is the base32 of a version byte, an Ed25519 key and a checksum. 35 bytes are exactly 56 characters of five bits, so that no bit is left over and each key has one
 //! spelling. Muxed accounts (`M…`) and contracts (`C…`) have other version bytes and are refused.
 //!
-//! Specs: SEP-23 (strkeys), RFC 4648 §6 (base32), CRC-16/XMODEM.
+//! Specs: SEP-23 (strkeys), SEP-53 (messages), RFC 4648 §6 (base32), CRC-16/XMODEM.
+
+use sha2::{Digest as _, Sha256};
+
+/// What stands before a message, so that nothing else is ever signed with it.
+const PREFIX: &[u8] = b"Stellar Signed Message:\n";
 
 /// The version byte of an account's public key; it makes the first letter a G.
 const ACCOUNT: u8 = 6 << 3;
@@ -11,7 +16,7 @@ const ACCOUNT: u8 = 6 << 3;
 const ALPHABET: &[u8; 32] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
 
 /// The key of an account, `G…`.
-pub(in crate::wallet) fn decode_account(text: &str) -> Option<[u8; 32]> {
+pub fn decode_account(text: &str) -> Option<[u8; 32]> {
     let mut bytes = [0; 35];
     if text.len() != 56 {
         return None;
@@ -38,7 +43,7 @@ pub(in crate::wallet) fn decode_account(text: &str) -> Option<[u8; 32]> {
 }
 
 /// The account of a key.
-pub(in crate::wallet) fn encode_account(key: &[u8; 32]) -> String {
+pub fn encode_account(key: &[u8; 32]) -> String {
     let body = [&[ACCOUNT], &key[..]].concat();
     let checksum = crc16(&body).to_le_bytes();
     let mut text = String::with_capacity(56);
@@ -55,6 +60,11 @@ pub(in crate::wallet) fn encode_account(key: &[u8; 32]) -> String {
         }
     }
     text
+}
+
+/// What is signed for a message (SEP-53).
+pub fn digest(message: &[u8]) -> [u8; 32] {
+    Sha256::new().chain_update(PREFIX).chain_update(message).finalize().into()
 }
 
 /// CRC-16/XMODEM: polynomial 0x1021, begun with zero, nothing turned around.

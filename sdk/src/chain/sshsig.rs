@@ -12,27 +12,34 @@ use base64::engine::general_purpose::STANDARD;
 use sha2::{Digest as _, Sha256, Sha512};
 
 const MAGIC: &[u8] = b"SSHSIG";
+const VERSION: [u8; 4] = [0, 0, 0, 1];
 const BEGIN: &str = "-----BEGIN SSH SIGNATURE-----\n";
 const END: &str = "\n-----END SSH SIGNATURE-----";
 const KEY_TYPE: &[u8] = b"ssh-ed25519";
 
 /// The namespace that a sign-in is signed in.
-pub(in crate::wallet) const NAMESPACE: &str = "countersign";
+pub const NAMESPACE: &str = "countersign";
 
 /// The longest armoured signature that is read, in bytes: enough to tell an RSA key by its name.
 const MAX_ARMOURED: usize = 4096;
 
-/// An Ed25519 signature in the right namespace.
+/// An Ed25519 signature in the namespace of sign-ins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::wallet) struct SshSignature {
-    pub(in crate::wallet) key: [u8; 32],
-    pub(in crate::wallet) signature: [u8; 64],
-    hash: Hash,
+pub struct SshSignature {
+    /// The key that claims to have signed.
+    pub key: [u8; 32],
+    /// Its signature.
+    pub signature: [u8; 64],
+    /// What the message was hashed with.
+    pub hash: Hash,
 }
 
+/// A hash that `ssh-keygen` offers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Hash {
+pub enum Hash {
+    /// SHA-256.
     Sha256,
+    /// SHA-512, which is the usual one.
     Sha512,
 }
 
@@ -50,7 +57,7 @@ impl SshSignature {
     ///
     /// # Errors
     /// One sentence that says what is not right.
-    pub(in crate::wallet) fn parse(armoured: &str) -> Result<Self, &'static str> {
+    pub fn parse(armoured: &str) -> Result<Self, &'static str> {
         let broken =
             "a signature is what ssh-keygen -Y sign wrote, from BEGIN SSH SIGNATURE to END";
         let text = armoured.strip_suffix('\n').unwrap_or(armoured);
@@ -60,7 +67,7 @@ impl SshSignature {
             .ok_or(broken)?;
         let blob = STANDARD.decode(body.replace('\n', "")).map_err(|_| broken)?;
         let mut rest = blob.strip_prefix(MAGIC).ok_or(broken)?;
-        if take::<4>(&mut rest) != Some([0, 0, 0, 1]) {
+        if take(&mut rest) != Some(VERSION) {
             return Err("the version of an SSH signature is 1");
         }
         let key = key_of(string(&mut rest).ok_or(broken)?)?;
@@ -86,20 +93,43 @@ impl SshSignature {
         })
     }
 
-    /// The bytes that were signed, if the message was this one.
-    pub(in crate::wallet) fn signed_bytes(&self, message: &[u8]) -> Vec<u8> {
-        let mut bytes = MAGIC.to_vec();
-        let digest = match self.hash {
-            Hash::Sha256 => Sha256::digest(message).to_vec(),
-            Hash::Sha512 => Sha512::digest(message).to_vec(),
-        };
-        for part in [NAMESPACE.as_bytes(), b"", self.hash.name(), &digest] {
-            // Every part is shorter than 256 bytes.
-            bytes.extend(u32::try_from(part.len()).unwrap_or_default().to_be_bytes());
-            bytes.extend(part);
+    /// Writes the blob and its armour, in lines of 70 characters as OpenSSH does.
+    pub fn armoured(&self) -> String {
+        let key = joined(&[KEY_TYPE, &self.key]);
+        let signature = joined(&[KEY_TYPE, &self.signature]);
+        let fields = joined(&[&key, NAMESPACE.as_bytes(), b"", self.hash.name(), &signature]);
+        let text = STANDARD.encode([MAGIC, &VERSION, &fields].concat());
+        let mut armoured = BEGIN.trim_end().to_owned();
+        for (place, letter) in text.chars().enumerate() {
+            if place % 70 == 0 {
+                armoured.push('\n');
+            }
+            armoured.push(letter);
         }
-        bytes
+        armoured.push_str(END);
+        armoured.push('\n');
+        armoured
     }
+}
+
+/// The bytes that are signed for a message.
+pub fn signed_bytes(hash: Hash, message: &[u8]) -> Vec<u8> {
+    let digest = match hash {
+        Hash::Sha256 => Sha256::digest(message).to_vec(),
+        Hash::Sha512 => Sha512::digest(message).to_vec(),
+    };
+    [MAGIC, &joined(&[NAMESPACE.as_bytes(), b"", hash.name(), &digest])].concat()
+}
+
+/// Strings one after the other, each with its length of four bytes in front.
+fn joined(parts: &[&[u8]]) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    for part in parts {
+        // Every part is shorter than 256 bytes.
+        bytes.extend(u32::try_from(part.len()).unwrap_or_default().to_be_bytes());
+        bytes.extend(*part);
+    }
+    bytes
 }
 
 /// The key of an `ssh-ed25519` blob; keys of other kinds are refused by name.
