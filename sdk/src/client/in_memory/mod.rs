@@ -4,9 +4,14 @@
 //! the text that was checked: a structure is built here, around that text, and never taken from the
 //! server. A format is a [`Style`] and a line in [`STYLES`].
 
+mod aptos;
 mod ethereum;
+mod near;
 mod raw;
 mod solana;
+mod ssh;
+mod stellar;
+mod sui;
 
 use std::fmt;
 
@@ -14,11 +19,20 @@ use async_trait::async_trait;
 
 pub(super) use self::ethereum::is_checksummed;
 use super::wallet::{ToSign, Wallet};
-use crate::account::{Account, AccountError};
+use crate::account::{Account, AccountError, ChainAccount, ChainId};
 use crate::key::{Curve, InMemorySigner, PublicKey, Signer as _, SignerError};
 
 /// Every style, in the order in which they are listed to people.
-static STYLES: &[&dyn Style] = &[&ethereum::Ethereum, &solana::Solana, &raw::Raw];
+static STYLES: &[&dyn Style] = &[
+    &ethereum::Ethereum,
+    &solana::Solana,
+    &raw::Raw,
+    &sui::Sui,
+    &aptos::Aptos,
+    &near::Near,
+    &stellar::Stellar,
+    &ssh::Ssh,
+];
 
 /// How the wallets of one message format name their account and sign.
 trait Style: Send + Sync {
@@ -186,6 +200,25 @@ fn reference_of<'a>(named: Option<&'a Account>, namespace: &str) -> Option<&'a s
         }
         Account::Chain(_) | Account::Key(_) => None,
     }
+}
+
+/// The address of a named account on a chain.
+fn address_of(named: Option<&Account>) -> Option<&str> {
+    match named? {
+        Account::Chain(account) => Some(account.address()),
+        Account::Key(_) => None,
+    }
+}
+
+/// The account of an address, on the chain of the account that was named or else on the main one.
+fn on_chain(
+    namespace: &str,
+    main: &str,
+    named: Option<&Account>,
+    address: &str,
+) -> Result<Account, WalletKeyError> {
+    let chain = ChainId::new(namespace, reference_of(named, namespace).unwrap_or(main))?;
+    Ok(Account::Chain(ChainAccount::new(chain, address)?))
 }
 
 #[cfg(test)]
