@@ -1,0 +1,16 @@
+//! What the wallets of a chain call an account, and the bytes that they sign for a text.
+//!
+//! Whoever signs and whoever checks need the same addresses and the same digests, so they stand
+//! here once; which encodings of a signature are taken, and for whom, is for the server to say.
+//!
+//! | file | decides |
+//! |---|---|
+//! | [`base58check`], [`hash`] | what addresses are spelled in and made of |
+//! | [`bitcoin`] | addresses of one key, and their scripts |
+//! | [`bip322`], [`bip137`] | the two ways in which Bitcoin wallets sign a text |
+
+pub mod base58check;
+pub mod bip137;
+pub mod bip322;
+pub mod bitcoin;
+pub mod hash;
