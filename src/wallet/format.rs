@@ -64,6 +64,12 @@ pub trait WalletFormat: Send + Sync + Debug {
         false
     }
 
+    /// Whether an account of its namespaces can sign so at all; where it cannot, the next format of
+    /// the namespace is its default.
+    fn takes(&self, _account: &Account) -> bool {
+        true
+    }
+
     /// Whether `signature` has the shape of this format's, and of no other's that share its
     /// profile. It chooses among them where a client names none, and decides nothing else.
     fn is_shaped(&self, _signature: &str) -> bool {

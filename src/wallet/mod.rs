@@ -5,7 +5,9 @@
 //! | [`caip122`] | whether bytes are a sign-in text, and what it says |
 //! | [`recap`] | what a text grants, and whether the person could read it |
 //! | [`format`](mod@format) | what a message format has to answer; the proof that a key signed |
-//! | [`siwe`], [`siws`], [`key`], [`sui`], [`aptos`], [`nep413`], [`sep53`], [`ssh`] | one format each: accounts, hashes, signatures |
+//! | [`siwe`], [`siws`], [`key`], [`bip322`], [`bip137`], [`sui`], [`aptos`], [`nep413`], [`sep53`], [`ssh`] | one format each: accounts, hashes, signatures |
+//! | `chain_account` | how the accounts of most chains stand in a text |
+//! | `bitcoin` | the accounts that two formats share |
 //! | [`envelope`] | the off-chain envelopes that Solana hardware wallets sign |
 //! | `network` | which chains a namespace has, and how its accounts are named |
 //! | [`registry`] | which formats there are |
@@ -14,7 +16,11 @@
 //! To add a format, write one file with a `WalletFormat` and add a line to [`registry::FORMATS`].
 
 pub mod aptos;
+pub mod bip137;
+pub mod bip322;
+mod bitcoin;
 pub mod caip122;
+mod chain_account;
 pub mod envelope;
 pub mod format;
 pub mod key;

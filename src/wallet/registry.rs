@@ -9,6 +9,8 @@ use countersign_sdk::account::Account;
 use countersign_sdk::key::PublicKey;
 
 use super::aptos::Aptos;
+use super::bip137::Bip137;
+use super::bip322::Bip322;
 use super::format::WalletFormat;
 use super::key::RawKey;
 use super::nep413::Nep413;
@@ -21,16 +23,22 @@ use crate::model::reason::{Reason, Refusal};
 
 /// Every format; of several for one namespace the first is the default.
 pub static FORMATS: &[&dyn WalletFormat] =
-    &[&Siwe, &Siws, &RawKey, &Sui, &Aptos, &Nep413, &Sep53, &Ssh];
+    &[&Siwe, &Siws, &RawKey, &Bip322, &Bip137, &Sui, &Aptos, &Nep413, &Sep53, &Ssh];
 
 /// The format of that name.
 pub fn by_name(name: &str) -> Option<&'static dyn WalletFormat> {
     FORMATS.iter().copied().find(|format| format.name() == name)
 }
 
-/// The default format for an account, by its namespace.
+/// The default format for an account: the first of its namespace that can sign for it.
 pub fn by_account(account: &Account) -> Option<&'static dyn WalletFormat> {
-    by_namespace(account.namespace())
+    let mut of_namespace =
+        FORMATS.iter().copied().filter(|format| format.namespaces().contains(&account.namespace()));
+    let first = of_namespace.next()?;
+    if first.takes(account) {
+        return Some(first);
+    }
+    Some(of_namespace.find(|format| format.takes(account)).unwrap_or(first))
 }
 
 /// The default format of a namespace, such as `eip155` or `did:key`.

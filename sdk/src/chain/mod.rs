@@ -5,10 +5,18 @@
 //!
 //! | file | decides |
 //! |---|---|
+//! | [`base58check`], [`hash`] | what addresses are spelled in and made of |
+//! | [`bitcoin`] | addresses of one key, and their scripts |
+//! | [`bip322`], [`bip137`] | the two ways in which Bitcoin wallets sign a text |
 //! | [`sui`], [`aptos`], [`near`], [`stellar`] | accounts and digests of these chains |
 //! | [`sshsig`] | what `ssh-keygen -Y sign` signs and writes |
 
 pub mod aptos;
+pub mod base58check;
+pub mod bip137;
+pub mod bip322;
+pub mod bitcoin;
+pub mod hash;
 pub mod near;
 pub mod sshsig;
 pub mod stellar;

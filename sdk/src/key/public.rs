@@ -101,6 +101,22 @@ impl PublicKey {
         }
     }
 
+    /// A secp256k1 key from its x-coordinate alone (BIP-340): the point with the even y.
+    ///
+    /// # Errors
+    /// [`KeyError::NotOnCurve`].
+    pub fn from_x_only(x: &[u8; 32]) -> Result<Self, KeyError> {
+        Self::from_sec1(Curve::Secp256k1, &[&[2], &x[..]].concat())
+    }
+
+    /// The x-coordinate of a secp256k1 key, which is all that BIP-340 has of one.
+    pub fn x_only(&self) -> Option<[u8; 32]> {
+        match &self.0 {
+            Repr::Secp256k1(key) => key.as_bytes().get(1..33)?.try_into().ok(),
+            Repr::Ed25519(_) | Repr::P256(_) => None,
+        }
+    }
+
     /// SEC 1 compressed, of a secp256k1 key: what most addresses are hashes of.
     pub fn compressed_secp256k1(&self) -> Option<[u8; 33]> {
         match &self.0 {
