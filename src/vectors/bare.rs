@@ -12,19 +12,20 @@ use countersign_sdk::chain::aptos::FullMessage;
 use countersign_sdk::chain::near::Signed;
 use serde_json::Value;
 
-use super::case::{Case, Verdict, Why, bytes, text};
+use super::case::{Case, Verdict, Why, bytes, moment, text};
 use super::texts;
-use crate::wallet::{aptos, nep413, sep53, sui};
+use crate::wallet::{aptos, nep413, sep53, sui, ton};
 
 /// What judges the cases of a format.
 type Judge = fn(&Value) -> Result<(), Why>;
 
 /// What a `format` speaks of, by a word in it.
-const JUDGES: [(&str, Judge); 4] = [
+const JUDGES: [(&str, Judge); 5] = [
     ("Sui personal message", check_sui),
     ("Aptos", check_aptos),
     ("NEP-413", check_nep413),
     ("SEP-53", check_sep53),
+    ("TON Connect ton_proof", check_ton),
 ];
 
 /// Judges a table of signatures; `None` when it is of no format that is here.
@@ -123,6 +124,27 @@ fn check_nep413(case: &Value) -> Result<(), Why> {
     // An implicit account is its key; a case without an account gives the key alone.
     let account = text(case, "account_id").or_else(|| text(case, "public_key_hex"));
     nep413::check(account.ok_or("account_invalid")?, &signed, &answer)?;
+    Ok(())
+}
+
+fn check_ton(case: &Value) -> Result<(), Why> {
+    let none = Value::Null;
+    let context = case.get("context").unwrap_or(&none);
+    let answer = ton::Answer::read(&case.to_string())?;
+    let address = required(case, "address")?.replacen(':', "%3A", 1);
+    let expected = ton::Expected {
+        address: &address,
+        chain: text(case, "network").unwrap_or_default(),
+        domain: required(context, "domain")?,
+        payload: required(context, "payload")?,
+    };
+    ton::check(&expected, &answer)?;
+    // The server has the text's own times in place of these.
+    let now = moment(context, "now").ok_or("now_missing")?.as_unix();
+    let most = context.get("max_age_seconds").and_then(Value::as_u64).unwrap_or(u64::MAX);
+    if now.saturating_sub(answer.timestamp()) > most {
+        return Err("issued_at_out_of_range".into());
+    }
     Ok(())
 }
 

@@ -5,7 +5,7 @@
 //! | [`caip122`] | whether bytes are a sign-in text, and what it says |
 //! | [`recap`] | what a text grants, and whether the person could read it |
 //! | [`format`](mod@format) | what a message format has to answer; the proof that a key signed |
-//! | [`siwe`], [`siws`], [`key`], [`bip322`], [`bip137`], [`sui`], [`aptos`], [`nep413`], [`sep53`], [`ssh`] | one format each: accounts, hashes, signatures |
+//! | [`siwe`], [`siws`], [`key`], [`bip322`], [`bip137`], [`sui`], [`aptos`], [`nep413`], [`sep53`], [`ssh`], [`ton`] | one format each: accounts, hashes, signatures |
 //! | `chain_account` | how the accounts of most chains stand in a text |
 //! | `bitcoin` | the accounts that two formats share |
 //! | [`envelope`] | the off-chain envelopes that Solana hardware wallets sign |
@@ -36,3 +36,4 @@ pub mod siwe;
 pub mod siws;
 pub mod ssh;
 pub mod sui;
+pub mod ton;

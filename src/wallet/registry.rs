@@ -19,11 +19,12 @@ use super::siwe::Siwe;
 use super::siws::Siws;
 use super::ssh::Ssh;
 use super::sui::Sui;
+use super::ton::Ton;
 use crate::model::reason::{Reason, Refusal};
 
 /// Every format; of several for one namespace the first is the default.
 pub static FORMATS: &[&dyn WalletFormat] =
-    &[&Siwe, &Siws, &RawKey, &Bip322, &Bip137, &Sui, &Aptos, &Nep413, &Sep53, &Ssh];
+    &[&Siwe, &Siws, &RawKey, &Bip322, &Bip137, &Sui, &Aptos, &Nep413, &Sep53, &Ssh, &Ton];
 
 /// The format of that name.
 pub fn by_name(name: &str) -> Option<&'static dyn WalletFormat> {

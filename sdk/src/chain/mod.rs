@@ -9,6 +9,8 @@
 //! | [`bitcoin`] | addresses of one key, and their scripts |
 //! | [`bip322`], [`bip137`] | the two ways in which Bitcoin wallets sign a text |
 //! | [`sui`], [`aptos`], [`near`], [`stellar`] | accounts and digests of these chains |
+//! | [`ton`], [`ton_cell`] | the same for TON, whose addresses are hashes of trees of cells |
+//! | `checksum` | the checks of addresses and cells against a slip of the pen |
 //! | [`sshsig`] | what `ssh-keygen -Y sign` signs and writes |
 
 pub mod aptos;
@@ -16,8 +18,11 @@ pub mod base58check;
 pub mod bip137;
 pub mod bip322;
 pub mod bitcoin;
+mod checksum;
 pub mod hash;
 pub mod near;
 pub mod sshsig;
 pub mod stellar;
 pub mod sui;
+pub mod ton;
+pub mod ton_cell;

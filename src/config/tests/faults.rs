@@ -119,7 +119,7 @@ fn each_fault_of_a_resource_is_told_with_its_place() {
         ),
         (
             "formats = [\"siwe\", \"jwt\"]",
-            "FILE:5: resources[0].formats[1] = \"jwt\": is not a registered format (accepted: one of siwe, siws, key, bip322, bip137, sui, aptos, nep413, sep53, ssh)",
+            "FILE:5: resources[0].formats[1] = \"jwt\": is not a registered format (accepted: one of siwe, siws, key, bip322, bip137, sui, aptos, nep413, sep53, ssh, ton)",
         ),
         (
             "allow = []",

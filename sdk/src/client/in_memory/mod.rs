@@ -12,6 +12,7 @@ mod solana;
 mod ssh;
 mod stellar;
 mod sui;
+mod ton;
 
 use std::fmt;
 
@@ -32,6 +33,7 @@ static STYLES: &[&dyn Style] = &[
     &near::Near,
     &stellar::Stellar,
     &ssh::Ssh,
+    &ton::Ton,
 ];
 
 /// How the wallets of one message format name their account and sign.
