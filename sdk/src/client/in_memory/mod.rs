@@ -4,6 +4,7 @@
 //! the text that was checked: a structure is built here, around that text, and never taken from the
 //! server. A format is a [`Style`] and a line in [`STYLES`].
 
+mod bitcoin;
 mod ethereum;
 mod raw;
 mod solana;
@@ -18,7 +19,8 @@ use crate::account::{Account, AccountError};
 use crate::key::{Curve, InMemorySigner, PublicKey, Signer as _, SignerError};
 
 /// Every style, in the order in which they are listed to people.
-static STYLES: &[&dyn Style] = &[&ethereum::Ethereum, &solana::Solana, &raw::Raw];
+static STYLES: &[&dyn Style] =
+    &[&ethereum::Ethereum, &solana::Solana, &raw::Raw, &bitcoin::Bip322, &bitcoin::Bip137];
 
 /// How the wallets of one message format name their account and sign.
 trait Style: Send + Sync {
