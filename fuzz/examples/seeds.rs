@@ -66,6 +66,19 @@ fn texts() {
         "Chain ID: mainnet\n",
     );
     let key = full("key", &signer(0).public_key().to_did_key().expect("a did:key"), "");
+    let chain = |kind: &str, address: &str, chain: &str| {
+        let text = full(kind, address, &format!("Chain ID: {chain}\n"));
+        text.replacen("https://", "", 1)
+    };
+    let bitcoin = chain(
+        "Bitcoin account",
+        "bc1q9vza2e8x573nczrlzms0wvx3gsqjx7vavgkx0l",
+        "000000000019d6689c085ae165831e93",
+    );
+    let tron = chain("Tron account", "TNWkgdg8kc3EzaXPQPHk6Z5rAfev3zbR5t", "0x2b6653dc");
+    let cosmos =
+        chain("Cosmos account", "cosmos14kylz6gvjqpgl3lghyeakxfqxaktw3nd3p34d8", "cosmoshub-4");
+    let nostr = key.replace("your key:", "your Nostr account:");
     let paragraphs = siws.replace("A statement.", "One.\nTwo.\n\nThree.");
     let bare = "app.example wants you to sign in with your Solana account:\n47D7BSQhiQWPdeJ2hGqkmVTKW8BfzyNVZRckfhNqFw1M";
     for (name, text) in [
@@ -75,10 +88,15 @@ fn texts() {
         ("siws-paragraphs", &paragraphs),
         ("siws-bare", bare),
         ("key", &key),
+        ("bitcoin", &bitcoin),
+        ("tron", &tron),
+        ("cosmos", &cosmos),
+        ("nostr", &nostr),
     ] {
         seed("caip122", name, text);
         // Without the first line, and with a byte that puts one there.
-        let profile = ["siwe", "siws", "key"].iter().position(|p| name.starts_with(p));
+        let profiles = ["siwe", "siws", "key", "bitcoin", "tron", "cosmos", "nostr"];
+        let profile = profiles.iter().position(|p| name.starts_with(p));
         let rest = text.split_once('\n').map_or("", |(_, rest)| rest);
         let number = u8::try_from(profile.expect("a profile")).expect("small");
         seed("caip122", &format!("{name}-headed"), [&[number], rest.as_bytes()].concat());
@@ -101,7 +119,13 @@ fn signatures() {
     let message = full("key", &did, "");
     let signature = signer(0).sign_now(message.as_bytes()).expect("signed");
     seed("key_signature", "hex", pair(&format!("0x{}", hex::encode(signature)), &message));
-    for target in ["siwe_signature", "siws_signature", "key_signature"] {
+    for target in [
+        "siwe_signature",
+        "siws_signature",
+        "key_signature",
+        "bip322_signature",
+        "bip137_signature",
+    ] {
         for choice in [0, 1, 2, 7, 0x80, 0x81, 0xc0, 0xc1] {
             seed(target, &format!("disturbed-{choice:02x}"), [1, choice, 3, 0, 1]);
         }

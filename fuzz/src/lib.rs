@@ -29,6 +29,8 @@ pub const TARGETS: &[Target] = &[
     ("siwe_signature", signatures::siwe),
     ("siws_signature", signatures::siws),
     ("key_signature", signatures::key),
+    ("bip322_signature", signatures::bip322),
+    ("bip137_signature", signatures::bip137),
     ("jws_dpop", proofs::dpop),
     ("jwt_assertion", proofs::assertion),
     ("nonce_open", proofs::nonce),

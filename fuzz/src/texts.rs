@@ -1,8 +1,6 @@
 //! Sign-in texts and ReCaps: what is read is one thing, and is written again as it was.
 
-use countersign::wallet::caip122::{
-    self, Fields, Order, PROFILES, Profile, UnverifiedMessage,
-};
+use countersign::wallet::caip122::{self, Fields, Order, PROFILES, Profile, UnverifiedMessage};
 use countersign::wallet::recap::Grant;
 use countersign::wallet::registry::{self, FORMATS};
 

@@ -12,38 +12,24 @@ use countersign_sdk::chain::aptos::FullMessage;
 use countersign_sdk::chain::near::Signed;
 use serde_json::Value;
 
-use super::case::{Case, Verdict, Why, bytes, moment, text};
+use super::case::{Why, bytes, moment, text};
 use super::texts;
+use super::wallets::Kind;
 use crate::wallet::{aptos, nep413, sep53, sui, ton};
 
-/// What judges the cases of a format.
-type Judge = fn(&Value) -> Result<(), Why>;
-
-/// What a `format` speaks of, by a word in it.
-const JUDGES: [(&str, Judge); 5] = [
-    ("Sui personal message", check_sui),
-    ("Aptos", check_aptos),
-    ("NEP-413", check_nep413),
-    ("SEP-53", check_sep53),
-    ("TON Connect ton_proof", check_ton),
+/// What a `format` speaks of, by a word in it, and what judges its cases.
+const KINDS: [(&str, Kind); 6] = [
+    ("Sui personal message", |case| check_sui(case).into()),
+    ("Aptos", |case| check_aptos(case).into()),
+    ("NEP-413", |case| check_nep413(case).into()),
+    ("SEP-53", |case| check_sep53(case).into()),
+    ("sep-0053", |case| check_sep53(case).into()),
+    ("TON Connect ton_proof", |case| check_ton(case).into()),
 ];
 
-/// Judges a table of signatures; `None` when it is of no format that is here.
-pub(super) fn judge(document: &Value, cases: &[Value]) -> Option<Vec<Case>> {
-    let of_file = text(document, "format").or_else(|| text(document, "source"));
-    let judge_of = |case: &Value| of_format(text(case, "format").or(of_file)?);
-    cases.iter().find_map(judge_of)?;
-    let judged = cases.iter().enumerate().map(|(place, case)| {
-        let got = judge_of(case).map_or(Verdict::Skip, |judge| judge(case).into());
-        Case::of(case, place, got)
-    });
-    Some(judged.collect())
-}
-
-fn of_format(declared: &str) -> Option<Judge> {
-    // A published document is known by its file's name.
-    let declared = if declared.contains("sep-0053") { "SEP-53" } else { declared };
-    JUDGES.iter().find(|(word, _)| declared.contains(word)).map(|(_, judge)| *judge)
+/// What judges the cases of a declared format; `None` when it is none that is here.
+pub(super) fn of_format(declared: &str) -> Option<Kind> {
+    KINDS.iter().find(|(word, _)| declared.contains(word)).map(|(_, kind)| *kind)
 }
 
 fn check_sui(case: &Value) -> Result<(), Why> {

@@ -61,16 +61,22 @@ pub(super) fn judge(document: &Value, cases: &[Value]) -> Option<Vec<Case>> {
     Some(judged.collect())
 }
 
+/// Words by which files name our formats, the first that fits.
+const SPOKEN_OF: [(&str, &str); 8] = [
+    ("EIP-4361", "siwe"),
+    ("SIWE", "siwe"),
+    ("Sign in with Ethereum", "siwe"),
+    ("Sign in with Solana", "siws"),
+    ("SIWS", "siws"),
+    ("your key", "key"),
+    ("BIP-322", "bip322"),
+    ("BIP-137", "bip137"),
+];
+
 /// The format that a file's `format` speaks of.
-fn format_named(declared: &str) -> Option<&'static dyn WalletFormat> {
-    let says = |word: &str| declared.contains(word);
-    let name = match declared {
-        _ if says("EIP-4361") || says("SIWE") || says("Sign in with Ethereum") => "siwe",
-        _ if says("Sign in with Solana") || says("SIWS") => "siws",
-        _ if says("your key") => "key",
-        _ => declared,
-    };
-    registry::by_name(name)
+pub(super) fn format_named(declared: &str) -> Option<&'static dyn WalletFormat> {
+    let spoken = SPOKEN_OF.iter().find(|(words, _)| declared.contains(words));
+    registry::by_name(spoken.map_or(declared, |(_, name)| *name))
 }
 
 /// The format of a case: its own where it states one, else its file's.

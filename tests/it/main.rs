@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `support` | a server, a wallet and an agent, made of other libraries than the server's own verifiers |
 //! | `flows` | each grant and format, from challenge to token |
-//! | `formats` | what holds of every message format, signed by the SDK's wallets in memory |
+//! | `wallets` | every message format from challenge to token, and each way in which it gets none |
 //! | `refusals` | each refusal with its own reason, and that a refusal burns nothing |
 //! | `races` | of many at once exactly one |
 //! | `lost_answers` | that lost, late and doubled answers log nobody out, and that reuse is found; `lossy` loses them |
@@ -27,10 +27,10 @@ mod command_line;
 mod conformance;
 mod edges;
 mod flows;
-mod formats;
 mod lossy;
 mod lost_answers;
 mod races;
 mod refusals;
 mod support;
 mod vectors;
+mod wallets;

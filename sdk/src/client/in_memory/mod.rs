@@ -5,6 +5,7 @@
 //! server. A format is a [`Style`] and a line in [`STYLES`].
 
 mod aptos;
+mod bitcoin;
 mod ethereum;
 mod near;
 mod raw;
@@ -28,6 +29,8 @@ static STYLES: &[&dyn Style] = &[
     &ethereum::Ethereum,
     &solana::Solana,
     &raw::Raw,
+    &bitcoin::Bip322,
+    &bitcoin::Bip137,
     &sui::Sui,
     &aptos::Aptos,
     &near::Near,
