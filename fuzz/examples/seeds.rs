@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 fn main() {
     texts();
     signatures();
+    structures();
     recaps();
     proofs();
     tokens();
@@ -79,6 +80,17 @@ fn texts() {
     let cosmos =
         chain("Cosmos account", "cosmos14kylz6gvjqpgl3lghyeakxfqxaktw3nd3p34d8", "cosmoshub-4");
     let nostr = key.replace("your key:", "your Nostr account:");
+    let hex = "0xf42afaab07c95bd1ff45ce45b4148f834eeac1f8eb0e31c1523f8cfc49bfc503";
+    let ssh = key.replace("your key:", "your SSH key:");
+    let sui = chain("Sui account", hex, "mainnet");
+    let near = chain("NEAR Protocol account", &hex[2..], "mainnet");
+    let account = "GBXFXNDLV4LSWA4VB7YIL5GBD7BVNR22SGBTDKMO2SBZZHDXSKZYCP7L";
+    let stellar = chain("Stellar account", account, "pubnet");
+    let ton = chain("TON account", &hex.replacen('x', "%3A", 1), "-239");
+    // The chain stands behind the request's id.
+    let aptos =
+        chain("Aptos account", hex, "aptos:mainnet").replace("Chain ID: aptos:mainnet\n", "");
+    let aptos = aptos.replace("Resources:", "Chain ID: aptos:mainnet\nResources:");
     let paragraphs = siws.replace("A statement.", "One.\nTwo.\n\nThree.");
     let bare = "app.example wants you to sign in with your Solana account:\n47D7BSQhiQWPdeJ2hGqkmVTKW8BfzyNVZRckfhNqFw1M";
     for (name, text) in [
@@ -92,10 +104,19 @@ fn texts() {
         ("tron", &tron),
         ("cosmos", &cosmos),
         ("nostr", &nostr),
+        ("ssh", &ssh),
+        ("sui", &sui),
+        ("near", &near),
+        ("stellar", &stellar),
+        ("ton", &ton),
+        ("aptos", &aptos),
     ] {
         seed("caip122", name, text);
         // Without the first line, and with a byte that puts one there.
-        let profiles = ["siwe", "siws", "key", "bitcoin", "tron", "cosmos", "nostr"];
+        let profiles = [
+            "siwe", "siws", "key", "bitcoin", "tron", "cosmos", "nostr", "ssh", "sui", "near",
+            "stellar", "ton", "aptos",
+        ];
         let profile = profiles.iter().position(|p| name.starts_with(p));
         let rest = text.split_once('\n').map_or("", |(_, rest)| rest);
         let number = u8::try_from(profile.expect("a profile")).expect("small");
@@ -125,11 +146,32 @@ fn signatures() {
         "key_signature",
         "bip322_signature",
         "bip137_signature",
+        "sui_signature",
+        "aptos_signature",
+        "nep413_signature",
+        "sep53_signature",
+        "ssh_signature",
+        "ton_signature",
+        "ton_state_init",
     ] {
         for choice in [0, 1, 2, 7, 0x80, 0x81, 0xc0, 0xc1] {
             seed(target, &format!("disturbed-{choice:02x}"), [1, choice, 3, 0, 1]);
         }
     }
+}
+
+/// First states as other libraries write them, and an armoured signature.
+fn structures() {
+    let table = vectors("generated/ton-proof.json");
+    for id in ["ton-ok-v3r2", "ton-ok-v4", "ton-ok-v5r1"] {
+        let state = case(&table, id)["proof"]["state_init"].as_str().expect("a text").to_owned();
+        let bag = STANDARD.decode(state).expect("base64");
+        seed("ton_state_init", id, [&[0], &bag[..]].concat());
+    }
+    let hash = countersign_sdk::chain::sshsig::Hash::Sha512;
+    let key = signer(0).public_key().as_bytes().try_into().expect("32 bytes");
+    let ssh = countersign_sdk::chain::sshsig::SshSignature { key, signature: [1; 64], hash };
+    seed("ssh_signature", "armoured", ssh.armoured());
 }
 
 fn recaps() {

@@ -139,7 +139,7 @@ fn of_wallet(format: &str, account: Option<&Account>, decode: Decode) -> Pair {
     }
 }
 
-fn futures_now<T>(future: impl Future<Output = T>) -> T {
+pub(crate) fn futures_now<T>(future: impl Future<Output = T>) -> T {
     let mut future = std::pin::pin!(future);
     let mut context = std::task::Context::from_waker(std::task::Waker::noop());
     match future.as_mut().poll(&mut context) {
@@ -148,18 +148,18 @@ fn futures_now<T>(future: impl Future<Output = T>) -> T {
     }
 }
 
-type Decode = fn(&str) -> Option<Vec<u8>>;
+pub(crate) type Decode = fn(&str) -> Option<Vec<u8>>;
 
 /// A text that was signed, and how its signature is written.
-struct Pair {
-    text: String,
-    signature: Vec<u8>,
-    encode: fn(&[u8]) -> String,
+pub(crate) struct Pair {
+    pub(crate) text: String,
+    pub(crate) signature: Vec<u8>,
+    pub(crate) encode: fn(&[u8]) -> String,
     /// The bytes without what may be spelled in several ways.
-    normal: fn(&[u8]) -> Vec<u8>,
+    pub(crate) normal: fn(&[u8]) -> Vec<u8>,
     /// The bytes of a spelling, where one signature has several.
-    decode: Option<Decode>,
-    public_key: Option<String>,
+    pub(crate) decode: Option<Decode>,
+    pub(crate) public_key: Option<String>,
 }
 
 fn plain(text: String, signature: Vec<u8>) -> Pair {
@@ -177,7 +177,7 @@ fn plain(text: String, signature: Vec<u8>) -> Pair {
     }
 }
 
-fn body(account: &str, address: &str, chain: &str) -> String {
+pub(crate) fn body(account: &str, address: &str, chain: &str) -> String {
     format!(
         "app.example wants you to sign in with your {account}:\n{address}\n\nSign in.\n\n\
          URI: https://auth.example\nVersion: 1\n{chain}Nonce: 0123456789abcdef\n\
@@ -185,7 +185,7 @@ fn body(account: &str, address: &str, chain: &str) -> String {
     )
 }
 
-fn judge(format: &dyn WalletFormat, data: &[u8], pair: fn(u8) -> Pair) {
+pub(crate) fn judge(format: &dyn WalletFormat, data: &[u8], pair: fn(u8) -> Pair) {
     if let Some((&1, rest)) = data.split_first() {
         return disturbed(format, Cut(rest), pair);
     }
