@@ -5,7 +5,7 @@
 //! | [`caip122`] | whether bytes are a sign-in text, and what it says |
 //! | [`recap`] | what a text grants, and whether the person could read it |
 //! | [`format`](mod@format) | what a message format has to answer; the proof that a key signed |
-//! | [`siwe`], [`siws`], [`key`], [`bip322`], [`bip137`] | one format each: accounts, hashes, signatures |
+//! | [`siwe`], [`siws`], [`key`], [`bip322`], [`bip137`], [`tip191`], [`adr36`], [`nostr`], [`sha256`] | one format each: accounts, hashes, signatures |
 //! | `chain_account` | how the accounts of most chains stand in a text |
 //! | `bitcoin` | the accounts that two formats share |
 //! | [`envelope`] | the off-chain envelopes that Solana hardware wallets sign |
@@ -14,6 +14,7 @@
 //!
 //! To add a format, write one file with a `WalletFormat` and add a line to [`registry::FORMATS`].
 
+pub mod adr36;
 pub mod bip137;
 pub mod bip322;
 mod bitcoin;
@@ -22,8 +23,11 @@ mod chain_account;
 pub mod envelope;
 pub mod format;
 pub mod key;
+pub mod nostr;
 pub mod policy;
 pub mod recap;
 pub mod registry;
+pub mod sha256;
 pub mod siwe;
 pub mod siws;
+pub mod tip191;

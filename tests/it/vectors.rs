@@ -21,8 +21,10 @@ fn published_cases_are_answered_as_they_expect() {
         ("didkey-w3c-ccg", 22, 0),
         ("ed25519-cctv", 914, 0),
         // Skipped: RSA, P-384 and their like, of which we have none.
-        ("generated", 148, 7),
+        ("generated", 178, 7),
         // Skipped: RSA, MACs, P-521 and encryption.
+        // Skipped until their formats are here: NEP-413 and two of TON.
+        ("intents-near", 2, 3),
         ("jose-wycheproof", 63, 447),
         // Skipped: RSA and MACs.
         ("rfc", 20, 4),
@@ -50,6 +52,9 @@ fn turned_expectations_are_noticed() {
         ("bip322.json", 15),
         ("bip137.json", 13),
         ("bip340.json", 9),
+        ("adr36.json", 10),
+        ("tron.json", 7),
+        ("nostr.json", 13),
     ] {
         let text = std::fs::read_to_string(root.join(file)).unwrap();
         let turned = text

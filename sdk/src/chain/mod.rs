@@ -8,9 +8,13 @@
 //! | [`base58check`], [`hash`] | what addresses are spelled in and made of |
 //! | [`bitcoin`] | addresses of one key, and their scripts |
 //! | [`bip322`], [`bip137`] | the two ways in which Bitcoin wallets sign a text |
+//! | [`tron`], [`cosmos`], [`nostr`] | addresses or events, and what is signed |
 
 pub mod base58check;
 pub mod bip137;
 pub mod bip322;
 pub mod bitcoin;
+pub mod cosmos;
 pub mod hash;
+pub mod nostr;
+pub mod tron;

@@ -5,9 +5,12 @@
 //! server. A format is a [`Style`] and a line in [`STYLES`].
 
 mod bitcoin;
+mod cosmos;
 mod ethereum;
+mod nostr;
 mod raw;
 mod solana;
+mod tron;
 
 use std::fmt;
 
@@ -19,8 +22,17 @@ use crate::account::{Account, AccountError};
 use crate::key::{Curve, InMemorySigner, PublicKey, Signer as _, SignerError};
 
 /// Every style, in the order in which they are listed to people.
-static STYLES: &[&dyn Style] =
-    &[&ethereum::Ethereum, &solana::Solana, &raw::Raw, &bitcoin::Bip322, &bitcoin::Bip137];
+static STYLES: &[&dyn Style] = &[
+    &ethereum::Ethereum,
+    &solana::Solana,
+    &raw::Raw,
+    &bitcoin::Bip322,
+    &bitcoin::Bip137,
+    &tron::Tron,
+    &cosmos::Cosmos,
+    &nostr::Nostr,
+    &raw::Sha256Text,
+];
 
 /// How the wallets of one message format name their account and sign.
 trait Style: Send + Sync {
