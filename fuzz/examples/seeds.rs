@@ -153,6 +153,10 @@ fn signatures() {
         "ssh_signature",
         "ton_signature",
         "ton_state_init",
+        "tip191_signature",
+        "adr36_signature",
+        "nostr_signature",
+        "sha256_signature",
     ] {
         for choice in [0, 1, 2, 7, 0x80, 0x81, 0xc0, 0xc1] {
             seed(target, &format!("disturbed-{choice:02x}"), [1, choice, 3, 0, 1]);

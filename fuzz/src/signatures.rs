@@ -6,12 +6,16 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use countersign::wallet::adr36::Adr36;
 use countersign::wallet::bip137::Bip137;
 use countersign::wallet::bip322::Bip322;
 use countersign::wallet::format::{Evidence, VerifiedSigner, WalletFormat};
 use countersign::wallet::key::RawKey;
+use countersign::wallet::nostr::Nostr;
+use countersign::wallet::sha256::Sha256Text;
 use countersign::wallet::siwe::{Siwe, address_of, checksummed};
 use countersign::wallet::siws::Siws;
+use countersign::wallet::tip191::Tip191;
 use countersign_sdk::account::Account;
 use countersign_sdk::chain::bitcoin::{Address, Kind, MAINNET, Network, Script};
 use countersign_sdk::client::{InMemoryWallet, ToSign, Wallet as _};
@@ -95,6 +99,56 @@ pub fn bip137(data: &[u8]) {
     });
 }
 
+/// TIP-191: recovery from Tron's digest.
+pub fn tip191(data: &[u8]) {
+    judge(&Tip191, data, |_| {
+        let pair = of_wallet("tip191", None, |text| hex::decode(text.strip_prefix("0x")?).ok());
+        Pair { encode: |bytes| format!("0x{}", hex::encode(bytes)), normal: without_v, ..pair }
+    });
+}
+
+/// ADR-36, of both families of keys, with the key beside the signature.
+pub fn adr36(data: &[u8]) {
+    judge(&Adr36, data, |choice| {
+        let account = countersign_sdk::chain::cosmos::Family::ALL[usize::from(choice) % 2]
+            .account_of(signer(1).public_key())
+            .and_then(|account| countersign_sdk::chain::cosmos::Address::new("inj", account))
+            .and_then(|address| address.to_text())
+            .expect("an address");
+        let account = format!("cosmos:injective-1:{account}").parse().expect("an account");
+        let pair = of_wallet("adr36", Some(&account), |text| STANDARD.decode(text).ok());
+        Pair { encode: |bytes| STANDARD.encode(bytes), ..pair }
+    });
+}
+
+/// Nostr: an event around the text, whose spelling as JSON is free.
+pub fn nostr(data: &[u8]) {
+    judge(&Nostr, data, |_| {
+        let pair = of_wallet("nostr", None, |_| None);
+        Pair {
+            normal: |bytes| {
+                let parts = |bytes: &[u8]| -> Option<Vec<u8>> {
+                    let event: serde_json::Value = serde_json::from_slice(bytes).ok()?;
+                    let members = ["id", "pubkey", "created_at", "kind", "tags", "content", "sig"];
+                    let parts = members.map(|member| event[member].to_string());
+                    Some(parts.join("\0").into_bytes())
+                };
+                parts(bytes).unwrap_or_else(|| bytes.to_vec())
+            },
+            decode: Some(|text| Some(text.as_bytes().to_vec())),
+            ..pair
+        }
+    });
+}
+
+/// ECDSA over SHA-256 by the raw key, in hex.
+pub fn sha256(data: &[u8]) {
+    judge(&Sha256Text, data, |_| {
+        let pair = of_wallet("sha256", None, |text| hex::decode(text).ok());
+        Pair { encode: |bytes| hex::encode(bytes), ..pair }
+    });
+}
+
 fn bitcoin(kind: Kind) -> Account {
     let script = Script::of_key(signer(1).public_key(), kind).expect("a key of the curve");
     let account = format!("bip122:{MAINNET}:{}", Address::new(Network::Main, script));
@@ -167,13 +221,17 @@ fn plain(text: String, signature: Vec<u8>) -> Pair {
         text,
         signature,
         encode: |bytes| STANDARD.encode(bytes),
-        normal: |bytes| match bytes {
-            // `v` has two spellings, 0 and 27 or 1 and 28, and they are one signature.
-            [rs @ .., v @ (27 | 28)] if rs.len() == 64 => [rs, &[v - 27]].concat(),
-            _ => bytes.to_vec(),
-        },
+        normal: without_v,
         decode: None,
         public_key: None,
+    }
+}
+
+/// `v` has two spellings, 0 and 27 or 1 and 28, and they are one signature.
+fn without_v(bytes: &[u8]) -> Vec<u8> {
+    match bytes {
+        [rs @ .., v @ (27 | 28)] if rs.len() == 64 => [rs, &[v - 27]].concat(),
+        _ => bytes.to_vec(),
     }
 }
 

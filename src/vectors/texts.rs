@@ -62,7 +62,7 @@ pub(super) fn judge(document: &Value, cases: &[Value]) -> Option<Vec<Case>> {
 }
 
 /// Words by which files name our formats, the first that fits.
-const SPOKEN_OF: [(&str, &str); 8] = [
+const SPOKEN_OF: &[(&str, &str)] = &[
     ("EIP-4361", "siwe"),
     ("SIWE", "siwe"),
     ("Sign in with Ethereum", "siwe"),
@@ -71,6 +71,10 @@ const SPOKEN_OF: [(&str, &str); 8] = [
     ("your key", "key"),
     ("BIP-322", "bip322"),
     ("BIP-137", "bip137"),
+    ("TIP-191", "tip191"),
+    ("ADR-036", "adr36"),
+    ("ADR-36", "adr36"),
+    ("Nostr", "nostr"),
 ];
 
 /// The format that a file's `format` speaks of.

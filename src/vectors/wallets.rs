@@ -3,18 +3,23 @@
 //! Tables of this kind test a format's hash and encodings alone. They are judged by the function
 //! with which the format's own `verify` ends, and by nothing of the sign-in around it.
 //!
-//! Specs: protocol.md §10, BIP-322, BIP-137, BIP-340.
+//! Specs: protocol.md §10, BIP-322, BIP-137, BIP-340, TIP-191, ADR-036, NIP-42, NIP-98.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use countersign_sdk::chain::bitcoin::{Address, AddressError};
+use countersign_sdk::chain::{self, nostr as nostr_chain};
 use countersign_sdk::key::PublicKey;
 use countersign_sdk::key::secp256k1::verify_schnorr;
 use serde_json::{Value, json};
 
 use super::bare;
-use super::case::{Case, Verdict, Why, bytes, said, text};
+use super::case::{Case, Verdict, Why, bytes, moment, said, text};
 use super::texts::format_named;
 use crate::model::reason::Refusal;
-use crate::wallet::{bip137, bip322};
+use crate::wallet::format::Evidence;
+use crate::wallet::nostr::Event;
+use crate::wallet::{adr36, bip137, bip322, siwe, tip191};
 
 /// Judges a table of bare messages; `None` when none of its cases is of a kind that is known, or
 /// when they are sign-ins, with what a server expected.
@@ -45,9 +50,15 @@ fn kind_of(declared: &str) -> Option<Kind> {
     if declared.contains("BIP-340") {
         return Some(|case| schnorr(case).into());
     }
+    if declared.contains("EIP-191") && !declared.contains("EIP-4361") {
+        return Some(|case| personal_sign(case).into());
+    }
     match format_named(declared)?.name() {
         "bip322" => Some(|case| bitcoin(case, bip322::prove)),
         "bip137" => Some(|case| bitcoin(case, bip137::prove)),
+        "tip191" => Some(|case| tron(case).into()),
+        "adr36" => Some(|case| cosmos(case).into()),
+        "nostr" => Some(|case| nostr(case).into()),
         _ => None,
     }
 }
@@ -55,7 +66,8 @@ fn kind_of(declared: &str) -> Option<Kind> {
 /// Whether a case says what a server expected of a text, which `texts` judges.
 fn is_sign_in(case: &Value) -> bool {
     let context = case.get("context");
-    context.is_some_and(|context| ["domain", "nonce"].iter().any(|it| context.get(it).is_some()))
+    let says = |it: &&str| context.is_some_and(|context| context.get(*it).is_some());
+    ["domain", "nonce"].iter().any(|it| says(it))
 }
 
 fn signature_of(case: &Value) -> &str {
@@ -71,6 +83,79 @@ fn bitcoin(case: &Value, prove: Prove) -> Verdict {
         Err(AddressError::Script) if text(case, "expect") != Some("reject") => Verdict::Skip,
         Err(error) => Verdict::from(Err::<(), Why>(said(error))),
         Ok(address) => prove(&address, message, signature_of(case)).map(|_| ()).into(),
+    }
+}
+
+/// What a recovered key is compared with: an address, or the key itself without its tag.
+fn is_stated(case: &Value, key: &PublicKey, address: Option<String>) -> Result<(), Why> {
+    let stated = match (text(case, "address"), bytes(case, "public_key_hex")) {
+        (Some(stated), _) => address.as_deref() == Some(stated),
+        (None, Some(stated)) => key.as_bytes().get(1..) == Some(&stated[..]),
+        (None, None) => false,
+    };
+    if stated { Ok(()) } else { Err("signature_mismatch".into()) }
+}
+
+/// A signature, or the bare hex of one with `0x` put before it.
+fn prefixed(case: &Value) -> String {
+    let hex = text(case, "signature_hex").map(|hex| format!("0x{hex}"));
+    hex.unwrap_or_else(|| signature_of(case).to_owned())
+}
+
+fn tron(case: &Value) -> Result<(), Why> {
+    let key = tip191::recover(text(case, "message").unwrap_or_default(), &prefixed(case))?;
+    is_stated(case, &key, chain::tron::address_of(&key))
+}
+
+fn personal_sign(case: &Value) -> Result<(), Why> {
+    let key = siwe::recover(text(case, "message").unwrap_or_default(), &prefixed(case))?;
+    is_stated(case, &key, Some(siwe::checksummed(&siwe::address_of(&key))))
+}
+
+fn cosmos(case: &Value) -> Result<(), Why> {
+    let signer = text(case, "signer").or_else(|| text(case, "address")).unwrap_or_default();
+    let address = chain::cosmos::Address::parse(signer).ok_or("account_invalid")?;
+    let message = text(case, "data_utf8").or_else(|| text(case, "message")).unwrap_or_default();
+    let data = text(case, "data_b64").and_then(|data| STANDARD.decode(data).ok());
+    let data = data.unwrap_or_else(|| message.as_bytes().to_vec());
+    let public_key = case.get("pub_key").and_then(|key| text(key, "value"));
+    let public_key = public_key.or_else(|| text(case, "public_key"));
+    let evidence = Evidence { signature: signature_of(case), public_key };
+    adr36::prove(&address, &data, &evidence)?;
+    Ok(())
+}
+
+/// An event by itself, and what the server that asked for it expected (NIP-42, NIP-98).
+fn nostr(case: &Value) -> Result<(), Why> {
+    let event = Event::read(&case.get("event").unwrap_or(&Value::Null).to_string())?;
+    event.verify()?;
+    let Some(context) = case.get("context") else { return Ok(()) };
+    let expected: &[&str] = match text(context, "scheme") {
+        Some("NIP-42") => &["relay", "challenge"],
+        Some("NIP-98") => &["u", "method"],
+        _ => &[],
+    };
+    let differs =
+        |name: &&&str| context.get(**name).is_some() && event.tag(name) != text(context, name);
+    if expected.iter().find(differs).is_some() {
+        return Err("signature_mismatch".into());
+    }
+    // The hash of the body is optional in NIP-98; where it stands it is of this one.
+    let body = text(context, "body").map(|body| hex::encode(chain::hash::sha256(body.as_bytes())));
+    if event.tag("payload").is_some_and(|payload| body.is_some_and(|body| body != payload)) {
+        return Err("signature_mismatch".into());
+    }
+    let kinds = [("NIP-42", 22242), ("NIP-98", nostr_chain::HTTP_AUTH)];
+    let kind = kinds.iter().find(|(scheme, _)| text(context, "scheme") == Some(*scheme));
+    if kind.is_some_and(|(_, kind)| *kind != event.kind()) {
+        return Err("signature_mismatch".into());
+    }
+    let skew = context.get("max_skew_seconds").and_then(Value::as_u64);
+    match (moment(context, "now"), skew) {
+        (Some(now), Some(skew)) if now.as_unix().abs_diff(event.created_at()) > skew => {
+            Err("issued_at_out_of_range".into())
+        }
+        _ => Ok(()),
     }
 }
 

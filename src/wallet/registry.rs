@@ -8,23 +8,42 @@
 use countersign_sdk::account::Account;
 use countersign_sdk::key::PublicKey;
 
+use super::adr36::Adr36;
 use super::aptos::Aptos;
 use super::bip137::Bip137;
 use super::bip322::Bip322;
 use super::format::WalletFormat;
 use super::key::RawKey;
 use super::nep413::Nep413;
+use super::nostr::Nostr;
 use super::sep53::Sep53;
+use super::sha256::Sha256Text;
 use super::siwe::Siwe;
 use super::siws::Siws;
 use super::ssh::Ssh;
 use super::sui::Sui;
+use super::tip191::Tip191;
 use super::ton::Ton;
 use crate::model::reason::{Reason, Refusal};
 
 /// Every format; of several for one namespace the first is the default.
-pub static FORMATS: &[&dyn WalletFormat] =
-    &[&Siwe, &Siws, &RawKey, &Bip322, &Bip137, &Sui, &Aptos, &Nep413, &Sep53, &Ssh, &Ton];
+pub static FORMATS: &[&dyn WalletFormat] = &[
+    &Siwe,
+    &Siws,
+    &RawKey,
+    &Bip322,
+    &Bip137,
+    &Tip191,
+    &Adr36,
+    &Nostr,
+    &Sha256Text,
+    &Sui,
+    &Aptos,
+    &Nep413,
+    &Sep53,
+    &Ssh,
+    &Ton,
+];
 
 /// The format of that name.
 pub fn by_name(name: &str) -> Option<&'static dyn WalletFormat> {
@@ -47,9 +66,11 @@ pub fn by_namespace(namespace: &str) -> Option<&'static dyn WalletFormat> {
     FORMATS.iter().copied().find(|format| format.namespaces().contains(&namespace))
 }
 
-/// Every subject that the holder of `key` can sign in as by its key alone.
+/// Every subject that the holder of `key` can sign in as by its key alone. Whoever holds a secp256k1
+/// key also holds the one of the other y, and some wallets prove that one in its place.
 pub fn subjects_of_key(key: &PublicKey) -> impl Iterator<Item = String> {
-    FORMATS.iter().flat_map(move |format| format.subjects_of_key(key))
+    let of = |key: PublicKey| FORMATS.iter().flat_map(move |format| format.subjects_of_key(&key));
+    of(key.clone()).chain(key.mirrored().into_iter().flat_map(of))
 }
 
 /// The default format among those that a text may be of, by its first line.

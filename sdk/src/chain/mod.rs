@@ -12,6 +12,7 @@
 //! | [`ton`], [`ton_cell`] | the same for TON, whose addresses are hashes of trees of cells |
 //! | `checksum` | the checks of addresses and cells against a slip of the pen |
 //! | [`sshsig`] | what `ssh-keygen -Y sign` signs and writes |
+//! | [`tron`], [`cosmos`], [`nostr`] | addresses or events, and what is signed |
 
 pub mod aptos;
 pub mod base58check;
@@ -19,10 +20,13 @@ pub mod bip137;
 pub mod bip322;
 pub mod bitcoin;
 mod checksum;
+pub mod cosmos;
 pub mod hash;
 pub mod near;
+pub mod nostr;
 pub mod sshsig;
 pub mod stellar;
 pub mod sui;
 pub mod ton;
 pub mod ton_cell;
+pub mod tron;

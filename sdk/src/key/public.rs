@@ -117,6 +117,12 @@ impl PublicKey {
         }
     }
 
+    /// The secp256k1 key of the same x-coordinate and the other y: whoever holds one holds both.
+    pub fn mirrored(&self) -> Option<Self> {
+        let [parity, x @ ..] = self.compressed_secp256k1()?;
+        Self::from_sec1(Curve::Secp256k1, &[&[parity ^ 1], &x[..]].concat()).ok()
+    }
+
     /// SEC 1 compressed, of a secp256k1 key: what most addresses are hashes of.
     pub fn compressed_secp256k1(&self) -> Option<[u8; 33]> {
         match &self.0 {

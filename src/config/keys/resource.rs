@@ -63,7 +63,7 @@ pub(crate) static RESOURCE_FORMATS: Key<ListOf<FormatName>> = Key {
     },
     absent: Absent::Means("every registered format"),
     meaning: "The message formats that open this resource, such as `siwe` for Ethereum wallets, `siws` for Solana \
-              wallets, `key` for raw keys of agents; docs/FORMATS.md describes them all.",
+              wallets, `key` for raw keys of agents; docs/FORMATS.md describes each.",
 };
 
 pub(crate) static RESOURCE_ALLOW: Key<ListOf<AccountName>> = Key {

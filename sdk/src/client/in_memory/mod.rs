@@ -6,14 +6,17 @@
 
 mod aptos;
 mod bitcoin;
+mod cosmos;
 mod ethereum;
 mod near;
+mod nostr;
 mod raw;
 mod solana;
 mod ssh;
 mod stellar;
 mod sui;
 mod ton;
+mod tron;
 
 use std::fmt;
 
@@ -37,6 +40,10 @@ static STYLES: &[&dyn Style] = &[
     &stellar::Stellar,
     &ssh::Ssh,
     &ton::Ton,
+    &tron::Tron,
+    &cosmos::Cosmos,
+    &nostr::Nostr,
+    &raw::Sha256Text,
 ];
 
 /// How the wallets of one message format name their account and sign.
