@@ -3,8 +3,10 @@
 //! The wallets are those of the SDK, one for each name that `countersign login --format` takes.
 //! Signatures of other people's libraries stand in `tests/clients`.
 
+use std::sync::Arc;
+
 use countersign_sdk::account::Account;
-use countersign_sdk::client::{InMemoryWallet, ToSign, Wallet as _};
+use countersign_sdk::client::{InMemoryWallet, SignIn, ToSign, Wallet as _};
 use countersign_sdk::key::{Curve, InMemorySigner, Signer as _};
 use serde_json::{Value, json};
 
@@ -163,6 +165,22 @@ async fn the_default_format_is_one_that_the_address_can_sign() {
             let chosen = challenge.text("format");
             let chosen_wallet = self::wallet(chosen, 9, Some(wallet.account()));
             assert_eq!(chosen_wallet.account(), wallet.account(), "{format} {chosen}");
+        }
+    }
+}
+
+/// The SDK's client asks, checks the text, and signs, whatever the format.
+#[tokio::test]
+async fn the_client_signs_in_with_every_format() {
+    let server = Server::with_system_clock().await;
+    for format in InMemoryWallet::formats() {
+        for wallet in wallets(format, 9) {
+            let account = wallet.account().to_string();
+            let sign_in = SignIn::new(&server.issuer).resource(RESOURCE).scope("read");
+            let session = sign_in.wallet(Arc::new(wallet)).await.unwrap_or_else(|error| {
+                panic!("{format} {account}: {error}");
+            });
+            assert_eq!(session.current().scope, "read");
         }
     }
 }
