@@ -67,7 +67,7 @@ fn kind_of(declared: &str) -> Option<Kind> {
 fn is_sign_in(case: &Value) -> bool {
     let context = case.get("context");
     let says = |it: &&str| context.is_some_and(|context| context.get(*it).is_some());
-    ["domain", "nonce"].iter().any(|it| says(it))
+    ["domain", "nonce"].iter().any(says)
 }
 
 fn signature_of(case: &Value) -> &str {

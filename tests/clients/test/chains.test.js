@@ -1,126 +1,118 @@
-// Wallets of Sui, Aptos, NEAR, Stellar, TON and SSH, by libraries of their own ecosystems: in Python where the npm
-// library is the one that made the published cases, near-kit for NEAR, and the ssh-keygen that is installed.
+// Wallets of other chains, each by a library of its own: Tron by OKX's, Cosmos by CosmJS, Nostr by rust-nostr, and an
+// API-first wallet that signs SHA-256 with @noble/curves.
 
 import assert from 'node:assert/strict'
-import { execFileSync } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { after, before, test } from 'node:test'
+import { makeSignDoc, Secp256k1Wallet, serializeSignDoc } from '@cosmjs/amino'
+import { secp256k1 } from '@noble/curves/secp256k1.js'
+import okxTron from '@okxweb3/coin-tron'
+import nostr from '@rust-nostr/nostr-sdk'
 import bs58 from 'bs58'
-import { base64url, calculateJwkThumbprint } from 'jose'
-import { parseKey } from 'near-kit'
-import nacl from 'tweetnacl'
 import { discover } from '../lib/client.js'
-import { granted, refused } from '../lib/expect.js'
-import { ed25519Key, secp256k1Key, sessionKey } from '../lib/keys.js'
-import { startPython } from '../lib/python.js'
+import { secp256k1Key } from '../lib/keys.js'
 import { startDevelopment } from '../lib/server.js'
+import { signsIn } from '../lib/signed.js'
 
-const RESOURCE = 'http://127.0.0.1:9555'
-const ASKED = { resource: RESOURCE, scope: 'escrow:read', domain: 'localhost:5173' }
-
-let server, client, python
+let server, client
 before(async () => {
   server = await startDevelopment()
   client = await discover(server.issuer)
-  python = startPython()
 })
-after(async () => {
-  python?.stop()
-  await server?.stop()
+after(() => server?.stop())
+
+async function tronWallet() {
+  const secret = secp256k1.utils.randomSecretKey()
+  const hex = Buffer.from(secret).toString('hex')
+  return {
+    account: `tron:0x2b6653dc:${okxTron.addressFromPrivate(hex)}`,
+    method: 'tip191',
+    provenKey: await secp256k1Key(secret),
+    sign: async ({ message }) => ({ signature: okxTron.signMessage('v2', message, hex) }),
+  }
+}
+
+test('Tron: signMessageV2', async () => {
+  const { challenge } = await signsIn(client, await tronWallet(), await tronWallet())
+  assert.match(challenge.message, /your Tron account:\nT/)
 })
 
-/** A wallet in Python: what it is called here, its format, its curve, and whether it signs what the payload says. */
-const KINDS = [
-  ['sui-ed25519', 'sui', ed25519Key],
-  ['sui-secp256k1', 'sui', secp256k1Key],
-  ['aptos-ed25519', 'aptos', ed25519Key],
-  ['aptos-secp256k1', 'aptos', secp256k1Key],
-  ['aptos-ed25519', 'aptos', ed25519Key, 'signMessage'],
-  ['aptos-secp256k1', 'aptos', secp256k1Key, 'signMessage'],
-  ['stellar', 'sep53', ed25519Key],
-  ['ton-v3r1', 'ton', ed25519Key, 'proof'],
-  ['ton-v3r2', 'ton', ed25519Key, 'proof'],
-  ['ton-v4r2', 'ton', ed25519Key, 'proof'],
-]
+async function cosmosWallet(prefix, chain) {
+  const secret = secp256k1.utils.randomSecretKey()
+  const wallet = await Secp256k1Wallet.fromKey(secret, prefix)
+  const [{ address }] = await wallet.getAccounts()
+  const [{ address: onHub }] = await (await Secp256k1Wallet.fromKey(secret)).getAccounts()
+  return {
+    account: `cosmos:${chain}:${address}`,
+    sub: `did:pkh:cosmos:cosmoshub-4:${onHub}`,
+    method: 'adr36',
+    provenKey: await secp256k1Key(secret),
+    sign: async ({ message, payload }) => {
+      // What a wallet is asked to sign, written by CosmJS around the text, is the payload.
+      const value = { signer: payload.msgs[0].value.signer, data: Buffer.from(message, 'utf8').toString('base64') }
+      const doc = makeSignDoc([{ type: 'sign/MsgSignData', value }], { amount: [], gas: '0' }, '', '', 0, 0)
+      assert.deepEqual(serializeSignDoc(payload), serializeSignDoc(doc))
+      // A stranger signs for the account that was asked for, as far as its wallet lets it.
+      const forOurs = { ...doc, msgs: [{ ...doc.msgs[0], value: { ...value } }] }
+      const { signature } = await wallet.signAmino(address, forOurs)
+      return { signature: signature.signature, public_key: signature.pub_key.value }
+    },
+  }
+}
 
-for (const [kind, format, key, payloadOf] of KINDS) {
-  test(`${kind}${payloadOf ? ` by ${payloadOf}` : ''} opens once, and its signature nothing else`, async () => {
-    const seed = randomBytes(32)
-    const { account } = await python.ask({ kind, seed: seed.toString('hex') })
-    const sign = (challenge, by = seed) =>
-      python.ask({
-        kind,
-        seed: by.toString('hex'),
-        message: challenge.message,
-        payload: payloadOf && challenge.payload,
-      })
-    const provenKey = key === ed25519Key ? await ed25519Key('EdDSA', seed) : await secp256k1Key(seed)
-    await signsIn({ account, format, provenKey, sign, other: randomBytes(32) })
+for (const [prefix, chain] of [
+  ['cosmos', 'cosmoshub-4'],
+  ['osmo', 'osmosis-1'],
+]) {
+  test(`Cosmos: the document of ADR-36 on ${chain}`, async () => {
+    const wallets = [await cosmosWallet(prefix, chain), await cosmosWallet(prefix, chain)]
+    await signsIn(client, ...wallets)
   })
 }
 
-test('near-kit signs for an implicit account, in the object that wallets return', async () => {
-  const wallet = (seed) => {
-    const pair = nacl.sign.keyPair.fromSeed(seed)
-    const secret = parseKey(`ed25519:${bs58.encode(pair.secretKey)}`)
-    return { secret, id: Buffer.from(pair.publicKey).toString('hex') }
+async function nostrWallet() {
+  nostr.loadWasmSync()
+  const keys = nostr.Keys.generate()
+  const point = secp256k1.Point.fromHex(`02${keys.publicKey.toHex()}`)
+  const did = `did:key:z${bs58.encode(Uint8Array.from([0xe7, 0x01, ...point.toBytes(true)]))}`
+  const secret = Buffer.from(keys.secretKey.toHex(), 'hex')
+  const { Fn } = secp256k1.Point
+  const odd = secp256k1.getPublicKey(secret, true)[0] === 3
+  return {
+    account: did,
+    sub: did,
+    method: 'nostr',
+    provenKey: await secp256k1Key(odd ? Fn.toBytes(Fn.neg(Fn.fromBytes(secret))) : secret),
+    sign: async ({ payload }) => {
+      const event = new nostr.EventBuilder(new nostr.Kind(payload.kind), payload.content)
+        .tags(payload.tags.map((tag) => nostr.Tag.parse(tag)))
+        .customCreatedAt(nostr.Timestamp.fromSecs(payload.created_at))
+        .signWithKeys(keys)
+      return { signature: event.asJson() }
+    },
   }
-  const seed = randomBytes(32)
-  const { id } = wallet(seed)
-  const sign = ({ payload }, by = seed) => {
-    const nonce = Uint8Array.from(Buffer.from(payload.nonce, 'base64'))
-    const signed = wallet(by).secret.signNep413Message(id, { ...payload, nonce })
-    return { signature: JSON.stringify(signed) }
-  }
-  const provenKey = await ed25519Key('EdDSA', seed)
-  await signsIn({ account: `near:mainnet:${id}`, format: 'nep413', provenKey, sign, other: randomBytes(32) })
+}
+
+test('Nostr: the event of NIP-98 with the text in it', async () => {
+  const { challenge } = await signsIn(client, await nostrWallet(), await nostrWallet(), { format: 'nostr' })
+  assert.equal(challenge.payload.content, challenge.message)
 })
 
-test('a named NEAR account is refused by name', async () => {
-  const answer = await client.askChallenge({ account: 'near:mainnet:alice.near', ...ASKED })
-  refused(answer, { error: 'invalid_request', reason: 'account_invalid' })
-  assert.match(answer.json.error_description, /named account/)
-})
-
-test('ssh-keygen signs with the key that a developer has', async () => {
-  const folder = mkdtempSync(join(tmpdir(), 'countersign-ssh-'))
-  try {
-    const run = (...given) => execFileSync('ssh-keygen', given, { cwd: folder, stdio: 'pipe' })
-    for (const name of ['id', 'other']) run('-q', '-t', 'ed25519', '-N', '', '-f', name)
-    const blob = Buffer.from(readFileSync(join(folder, 'id.pub'), 'utf8').split(' ')[1], 'base64')
-    const raw = blob.subarray(-32)
-    const did = `did:key:z${bs58.encode(Uint8Array.from([0xed, 0x01, ...raw]))}`
-    const thumbprint = await calculateJwkThumbprint({ kty: 'OKP', crv: 'Ed25519', x: base64url.encode(raw) })
-    const sign = ({ message }, by = 'id') => {
-      writeFileSync(join(folder, 'text'), message)
-      rmSync(join(folder, 'text.sig'), { force: true })
-      run('-Y', 'sign', '-n', 'countersign', '-f', by, 'text')
-      return { signature: readFileSync(join(folder, 'text.sig'), 'utf8') }
-    }
-    await signsIn({ account: did, sub: did, format: 'ssh', provenKey: { thumbprint }, sign, other: 'other' })
-  } finally {
-    rmSync(folder, { recursive: true, force: true })
+async function apiWallet(encode) {
+  const secret = Uint8Array.from(randomBytes(32))
+  const key = await secp256k1Key(secret)
+  return {
+    account: key.did,
+    sub: key.did,
+    method: 'sha256',
+    provenKey: key,
+    sign: async ({ message }) => ({ signature: encode(secp256k1.sign(Buffer.from(message, 'utf8'), secret)) }),
   }
-})
+}
 
-/** The whole way with a session key: another's signature and another text's open nothing, the right one opens once. */
-async function signsIn({ account, sub = `did:pkh:${account}`, format, provenKey, sign, other }) {
-  const session = await sessionKey()
-  const ask = () => client.challenge({ account, format, dpop_jkt: session.thumbprint, ...ASKED })
-  const challenge = await ask()
-  assert.equal(challenge.format, format)
-  assert.ok(challenge.message.startsWith('localhost:5173 wants you to sign in with your '))
-  const redeem = (given) => client.redeem({ message: challenge.message, ...given }, session)
-
-  const reasons = ['signature_mismatch', 'signature_malformed']
-  refused(await redeem(await sign(challenge, other)), { error: 'invalid_grant', reason: reasons })
-  refused(await redeem(await sign(await ask())), { error: 'invalid_grant', reason: reasons })
-
-  const right = await sign(challenge)
-  const expected = { resource: RESOURCE, scope: ASKED.scope, key: session, account, sub, method: format, provenKey }
-  await granted(client, await redeem(right), expected)
-  refused(await redeem(right), { error: 'invalid_grant', reason: 'nonce_used' })
+for (const encoding of ['hex', 'base64']) {
+  test(`an API-first wallet: ECDSA over SHA-256, in ${encoding}`, async () => {
+    const encode = (bytes) => Buffer.from(bytes).toString(encoding)
+    await signsIn(client, await apiWallet(encode), await apiWallet(encode), { format: 'sha256' })
+  })
 }
