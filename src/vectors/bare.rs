@@ -76,7 +76,8 @@ fn check_aptos(case: &Value) -> Result<(), Why> {
     }
     let key = text(case, "public_key");
     let signer = aptos::Signer::read(address, key, required(case, "signature_hex")?)?;
-    signer.check(full.render().as_bytes()).map_err(super::case::said)
+    signer.check(full.render().as_bytes()).map_err(super::case::said)?;
+    Ok(())
 }
 
 fn check_nep413(case: &Value) -> Result<(), Why> {

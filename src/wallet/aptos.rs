@@ -10,14 +10,14 @@
 
 use countersign_sdk::account::{Account, ChainId};
 use countersign_sdk::chain::aptos::{FullMessage, addresses, digest, sign_in_bytes};
-use countersign_sdk::key::{Curve, PublicKey, SignatureError, secp256k1};
+use countersign_sdk::key::{Curve, NotSigner, PublicKey, SignatureError, secp256k1};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::caip122::{self, Profile, UnverifiedMessage};
 use super::format::{
     Evidence, MAX_STRUCTURE, Spelling, VerifiedSigner, WalletFormat, malformed_signature, mismatch,
-    refused_signature,
+    refused_signer,
 };
 use super::network::{Chain, Network, hex_address};
 use crate::model::domain::is_loopback_authority;
@@ -114,25 +114,24 @@ impl WalletFormat for Aptos {
         let own = NETWORK.own(account)?;
         let answer = Answer::read(evidence.signature)?;
         let signer = Signer::read(own.address(), evidence.public_key, &answer.signature)?;
-        let wrapped = wrappings(message, own.address(), own.chain().reference());
-        match answer.full_message {
+        let wrapped = || wrappings(message, own.address(), own.chain().reference());
+        let proven = match answer.full_message {
             // The wallet says which one it signed; that it is one of ours is what counts.
             Some(said) => {
-                let ours = wrapped.into_iter().find(|full| *full == said).ok_or_else(mismatch)?;
+                let ours = wrapped().into_iter().find(|full| *full == said).ok_or_else(mismatch)?;
                 signer.check(ours.as_bytes())
             }
             None => match signer.check(&sign_in_bytes(message.text())) {
-                Err(SignatureError::Mismatch) => wrapped
-                    .iter()
-                    .any(|full| signer.check(full.as_bytes()).is_ok())
-                    .then_some(())
-                    .ok_or(SignatureError::Mismatch),
+                Err(NotSigner::Signature(SignatureError::Mismatch)) => {
+                    let signed = |full: &String| signer.check(full.as_bytes()).ok();
+                    wrapped().iter().find_map(signed).ok_or(SignatureError::Mismatch.into())
+                }
                 decided => decided,
             },
-        }
-        .map_err(refused_signature)?;
+        };
+        let key = proven.map_err(refused)?;
         let subject = self.subject_of(account)?;
-        Ok(VerifiedSigner::proven(signer.key, self.name(), account.clone(), subject))
+        Ok(VerifiedSigner::proven(key, self.name(), account.clone(), subject))
     }
 }
 
@@ -158,10 +157,11 @@ impl Answer {
     }
 }
 
-/// A key that is the account's own, and a signature of the right length.
+/// The bytes of a key that is the account's own, and a signature of the right length.
 #[derive(Debug)]
 pub(crate) struct Signer {
-    pub(crate) key: PublicKey,
+    curve: Curve,
+    key: Vec<u8>,
     signature: [u8; 64],
 }
 
@@ -175,7 +175,7 @@ impl Signer {
         public_key: Option<&str>,
         signature: &str,
     ) -> Result<Self, Refusal> {
-        let (curve, encoded) = public_key.and_then(decode_key).ok_or_else(|| {
+        let (curve, key) = public_key.and_then(decode_key).ok_or_else(|| {
             malformed_signature(
                 "public_key is needed, as 0x and hex: 32 bytes (Ed25519), 65 bytes (secp256k1), \
                  or either as the AnyPublicKey of a SingleKey account",
@@ -184,32 +184,31 @@ impl Signer {
         let signature = decode_signature(curve, signature).ok_or_else(|| {
             malformed_signature("a signature is the hex of 64 bytes, or of an AnySignature")
         })?;
-        if !addresses(curve, &encoded).contains(&address.to_owned()) {
+        if !addresses(curve, &key).iter().any(|own| own == address) {
             return Err(mismatch());
         }
-        let key = match curve {
-            Curve::Ed25519 => PublicKey::from_ed25519_bytes(&encoded),
-            Curve::Secp256k1 | Curve::P256 => PublicKey::from_sec1(curve, &encoded),
-        };
-        let key = key.map_err(|_| malformed_signature("public_key is not a right key"))?;
-        Ok(Self { key, signature })
+        Ok(Self { curve, key, signature })
     }
 
-    /// Verifies the signature over the bytes that the account signs: Ed25519 as they are, ECDSA by
-    /// their SHA3-256.
+    /// The key, if it signed these bytes: Ed25519 as they are, ECDSA by their SHA3-256.
     ///
     /// # Errors
-    /// [`SignatureError`].
-    pub(crate) fn check(&self, message: &[u8]) -> Result<(), SignatureError> {
-        match self.key.curve() {
-            Curve::Ed25519 => self.key.verify_wallet(message, &self.signature),
+    /// [`NotSigner`].
+    pub(crate) fn check(&self, message: &[u8]) -> Result<PublicKey, NotSigner> {
+        match self.curve {
+            Curve::Ed25519 => PublicKey::ed25519_that_signed(&self.key, message, &self.signature),
             Curve::Secp256k1 | Curve::P256 => {
-                let digest = digest(message);
+                let key = PublicKey::from_sec1(self.curve, &self.key)?;
                 let low = secp256k1::LowS::Required;
-                secp256k1::verify_digest(&self.key, &digest, &self.signature, low)
+                secp256k1::verify_digest(&key, &digest(message), &self.signature, low)?;
+                Ok(key)
             }
         }
     }
+}
+
+fn refused(error: NotSigner) -> Refusal {
+    refused_signer(error, || malformed_signature("public_key is not a right key"))
 }
 
 /// Every full message that a wallet can make of a text with the text's own nonce: the likeliest

@@ -9,7 +9,7 @@
 use std::fmt::Debug;
 
 use countersign_sdk::account::{Account, ChainId};
-use countersign_sdk::key::{Curve, PublicKey, SignatureError, Thumbprint};
+use countersign_sdk::key::{Curve, NotSigner, PublicKey, SignatureError, Thumbprint};
 use serde_json::Value;
 
 use super::caip122::{self, Fault, ParseError, Profile, UnverifiedMessage};
@@ -224,6 +224,17 @@ pub(in crate::wallet) fn refused_signature(error: SignatureError) -> Refusal {
             Reason::SignatureMismatch,
             "the signature was not made by the message's account over exactly this message",
         ),
+    }
+}
+
+/// The refusal for bytes that are not the key that signed: `no_key` where they are no key at all.
+pub(in crate::wallet) fn refused_signer(
+    error: NotSigner,
+    no_key: impl FnOnce() -> Refusal,
+) -> Refusal {
+    match error {
+        NotSigner::Key(_) => no_key(),
+        NotSigner::Signature(error) => refused_signature(error),
     }
 }
 

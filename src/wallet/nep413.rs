@@ -19,7 +19,7 @@ use serde_json::{Value, json};
 use super::caip122::{self, Profile, UnverifiedMessage};
 use super::format::{
     Evidence, MAX_STRUCTURE, Spelling, VerifiedSigner, WalletFormat, malformed_signature, mismatch,
-    refused_signature,
+    refused_signer,
 };
 use super::network::{Chain, Network};
 use crate::model::domain::is_loopback_authority;
@@ -173,16 +173,16 @@ pub(crate) fn check(
         .filter(|text| text.len() == 88)
         .and_then(|text| STANDARD.decode(text).ok()?.try_into().ok())
         .ok_or_else(|| malformed_signature(expected))?;
-    let key = key_of(account_id).ok_or_else(|| NETWORK.invalid_address())?;
-    let named = |key: &PublicKey| format!("ed25519:{}", bs58::encode(key.as_bytes()).into_string());
+    let key = implicit_key(account_id).ok_or_else(|| NETWORK.invalid_address())?;
+    let named = || format!("ed25519:{}", bs58::encode(key).into_string());
     if answer.account_id.as_deref().is_some_and(|id| id != account_id)
-        || answer.public_key.as_ref().is_some_and(|text| *text != named(&key))
+        || answer.public_key.as_ref().is_some_and(|text| *text != named())
     {
         return Err(mismatch());
     }
     let digest = signed.digest().ok_or_else(|| malformed_signature(expected))?;
-    key.verify_wallet(&digest, &signature).map_err(refused_signature)?;
-    Ok(key)
+    PublicKey::ed25519_that_signed(&key, &digest, &signature)
+        .map_err(|error| refused_signer(error, || NETWORK.invalid_address()))
 }
 
 fn key_of(account_id: &str) -> Option<PublicKey> {

@@ -14,12 +14,12 @@ use countersign_sdk::key::{Curve, PublicKey};
 
 use super::caip122::{self, Profile, UnverifiedMessage};
 use super::format::{
-    Evidence, Spelling, VerifiedSigner, WalletFormat, malformed_signature, refused_signature,
+    Evidence, Spelling, VerifiedSigner, WalletFormat, malformed_signature, refused_signer,
 };
 use super::network::{Chain, Network};
 use crate::model::reason::Refusal;
 
-pub(in crate::wallet) static NETWORK: Network = Network {
+static NETWORK: Network = Network {
     format: "sep53",
     namespaces: &["stellar"],
     chains: &[
@@ -106,13 +106,13 @@ impl WalletFormat for Sep53 {
 pub(crate) fn check(address: &str, message: &[u8], signature: &str) -> Result<PublicKey, Refusal> {
     let signature = decode_signature(signature)
         .ok_or_else(|| malformed_signature("a signature is 64 bytes in base64 or in hex"))?;
-    let key = key_of(address).ok_or_else(|| NETWORK.invalid_address())?;
-    key.verify_wallet(&digest(message), &signature).map_err(refused_signature)?;
-    Ok(key)
+    let key = decode_account(address).ok_or_else(|| NETWORK.invalid_address())?;
+    PublicKey::ed25519_that_signed(&key, &digest(message), &signature)
+        .map_err(|error| refused_signer(error, || NETWORK.invalid_address()))
 }
 
 /// The key that a canonical address is.
-pub(in crate::wallet) fn key_of(address: &str) -> Option<PublicKey> {
+fn key_of(address: &str) -> Option<PublicKey> {
     PublicKey::from_ed25519_bytes(&decode_account(address)?).ok()
 }
 

@@ -12,12 +12,11 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use countersign_sdk::account::{Account, ChainId};
 use countersign_sdk::chain::sui;
-use countersign_sdk::key::{Curve, PublicKey};
+use countersign_sdk::key::{Curve, NotSigner, PublicKey};
 
 use super::caip122::{self, Profile, UnverifiedMessage};
 use super::format::{
-    Evidence, Spelling, VerifiedSigner, WalletFormat, malformed_signature, mismatch,
-    refused_signature,
+    Evidence, Spelling, VerifiedSigner, WalletFormat, malformed_signature, mismatch, refused_signer,
 };
 use super::network::{Chain, Network, hex_address};
 use crate::model::reason::Refusal;
@@ -114,14 +113,18 @@ pub(crate) fn check(address: &str, message: &[u8], signature: &str) -> Result<Pu
     if sui::address(*flag, encoded) != address {
         return Err(mismatch());
     }
-    let key = match curve {
-        Curve::Ed25519 => PublicKey::from_ed25519_bytes(encoded),
-        Curve::Secp256k1 | Curve::P256 => PublicKey::from_sec1(curve, encoded),
+    let digest = sui::digest(message);
+    let signer = match curve {
+        Curve::Ed25519 => PublicKey::ed25519_that_signed(encoded, &digest, signature),
+        Curve::Secp256k1 | Curve::P256 => {
+            PublicKey::from_sec1(curve, encoded).map_err(NotSigner::Key).and_then(|key| {
+                key.verify_wallet(&digest, signature)?;
+                Ok(key)
+            })
+        }
     };
-    let key =
-        key.map_err(|_| malformed_signature("the public key in the signature is not a right one"))?;
-    key.verify_wallet(&sui::digest(message), signature).map_err(refused_signature)?;
-    Ok(key)
+    let no_key = || malformed_signature("the public key in the signature is not a right one");
+    signer.map_err(|error| refused_signer(error, no_key))
 }
 
 /// The curve of a scheme whose key proves itself, and the length of that key.

@@ -19,7 +19,7 @@ use serde_json::{Value, json};
 use super::caip122::{self, Moment, Profile, UnverifiedMessage};
 use super::format::{
     Evidence, MAX_STRUCTURE, Spelling, VerifiedSigner, WalletFormat, malformed_signature, mismatch,
-    refused_signature,
+    refused_signer,
 };
 use super::network::{Chain, Network};
 use crate::model::reason::{Reason, Refusal};
@@ -223,12 +223,13 @@ pub(crate) fn check(expected: &Expected<'_>, answer: &Answer) -> Result<PublicKe
     if wallet.hash != hash || !public_key.as_ref().is_none_or(same_key) {
         return Err(mismatch());
     }
-    let key = PublicKey::from_ed25519_bytes(&wallet.key)
-        .map_err(|_| malformed_signature("the wallet's key is not a right one"))?;
     let (domain, payload) = (expected.domain, expected.payload);
     let digest = Proof { hash: &hash, domain, timestamp: proof.timestamp, payload }.digest();
-    key.verify_wallet(&digest.ok_or_else(mismatch)?, &signature).map_err(refused_signature)?;
-    Ok(key)
+    PublicKey::ed25519_that_signed(&wallet.key, &digest.ok_or_else(mismatch)?, &signature).map_err(
+        |error| {
+            refused_signer(error, || malformed_signature("the wallet's key is not a right one"))
+        },
+    )
 }
 
 fn wallet_of(state_init: &str) -> Result<Wallet, Refusal> {

@@ -17,7 +17,7 @@ mod signer;
 mod thumbprint;
 
 pub use der::{ecdsa_from_der, ecdsa_to_der};
-pub use public::{KeyError, PublicKey, SignatureError};
+pub use public::{KeyError, NotSigner, PublicKey, SignatureError};
 pub use secp256k1::recover as recover_secp256k1;
 
 pub use jwk::PublicJwk;

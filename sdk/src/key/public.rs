@@ -45,6 +45,17 @@ pub enum SignatureError {
     WrongAlgorithm,
 }
 
+/// Why bytes are not the key that signed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NotSigner {
+    /// They are no key.
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    /// The signature is not one of theirs.
+    #[error(transparent)]
+    Signature(#[from] SignatureError),
+}
+
 /// A public key on one of the three curves: on its curve, canonical, not of small order.
 #[derive(Clone, PartialEq, Eq)]
 pub struct PublicKey(pub(super) Repr);
@@ -69,6 +80,22 @@ impl PublicKey {
     /// [`ed25519::Key::to_verify_with`].
     pub(super) fn ed25519_to_verify_with(bytes: &[u8]) -> Result<Self, KeyError> {
         Ok(Self(Repr::Ed25519(ed25519::Key::to_verify_with(bytes)?)))
+    }
+
+    /// The Ed25519 key of these bytes, if it made `signature` over `message`: what
+    /// [`from_ed25519_bytes`](Self::from_ed25519_bytes) and [`verify_wallet`](Self::verify_wallet)
+    /// say together, at the cost of the second alone. Bytes that are no point have signed nothing.
+    ///
+    /// # Errors
+    /// [`NotSigner`].
+    pub fn ed25519_that_signed(
+        bytes: &[u8],
+        message: &[u8],
+        signature: &[u8],
+    ) -> Result<Self, NotSigner> {
+        let key = Self::ed25519_to_verify_with(bytes)?;
+        key.verify_wallet(message, signature)?;
+        Ok(key)
     }
 
     /// A P-256 or secp256k1 key from its SEC 1 bytes, compressed (33) or uncompressed (65).
