@@ -65,7 +65,10 @@ async fn main() -> Result<(), Box<dyn Error>> {
             "escrow:claim",
         ])
         .advertise_metadata()
+        // What only reads goes on while the issuer's revocations are out of reach; money does not move.
+        .open_when_stale(["read", "escrow:read"])
         .build()?;
+    server.follow_revocations().await;
     println!("listening on http://{address}");
     axum::serve(listener, router(server)).await?;
     Ok(())

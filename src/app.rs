@@ -20,7 +20,10 @@ use countersign_sdk::time::{Clock, SystemClock, Timestamp};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
-use crate::config::{self, DomainPolicy, ResourcePolicy, ScopeRule, Settings, SigningAlgorithm};
+use crate::config::{
+    self, DomainPolicy, ResourcePolicy, ScopeRule, Settings, SigningAlgorithm, StoreSettings,
+};
+use crate::control::Control;
 use crate::http::extract::BodyLimits;
 use crate::http::health::Health;
 use crate::http::layers::Gate;
@@ -30,14 +33,18 @@ use crate::http::serve::{ConnectionBounds, serve};
 use crate::keyring::{Keyring, SigningKey};
 use crate::limit::RequestLimit;
 use crate::model::domain::Domains;
+use crate::model::introspection::Callers;
 use crate::model::reason::{Reason, Refusal};
 use crate::model::resource::{Binding, KnownScopes, Resource, ResourceRules, Resources};
 use crate::model::scope::ScopeSet;
 use crate::service::context::{Chains, Context, Issuer, Rules};
+use crate::service::feed::Feed;
+use crate::store::embedded::{Bounds, EmbeddedStore, Folder, OpenError};
 use crate::store::memory::MemoryStore;
 use crate::store::{SessionBounds, Store};
 use crate::token::nonce::Nonces;
 use crate::token::refresh::RefreshTokens;
+use crate::token::verify::{AccessTokens, KeysError};
 
 /// Seconds for which expired entries are kept all the same: a request that began before an entry
 /// expired, or a clock that is set back a little, must still find it.
@@ -63,6 +70,12 @@ pub enum StartError {
     /// The issuer is no URL under which requests can arrive.
     #[error("the issuer: {0}")]
     Issuer(#[from] TargetUriError),
+    /// The store was not opened.
+    #[error("the store: {0}")]
+    Store(#[from] OpenError),
+    /// The issuer's own tokens could not be verified.
+    #[error(transparent)]
+    Tokens(#[from] KeysError),
     /// A document could not be written as JSON.
     #[error("a document could not be written: {0}")]
     Document(#[from] serde_json::Error),
@@ -90,6 +103,7 @@ pub struct App {
     settings: Settings,
     public: TcpListener,
     operations: Option<TcpListener>,
+    control: Option<Control>,
     state: AppState,
 }
 
@@ -106,8 +120,10 @@ impl App {
         };
         let address = public.local_addr().map_err(|e| StartError::Bind(settings.listen, e))?;
         let settings = settings.with_bound_address(address);
-        let state = state(&settings, surroundings)?;
-        Ok(Self { settings, public, operations, state })
+        let (store, embedded) = open_store(&settings, Arc::clone(&surroundings.entropy)).await?;
+        let control = embedded.and_then(|store| control(store, &surroundings));
+        let state = state(&settings, surroundings, store)?;
+        Ok(Self { settings, public, operations, control, state })
     }
 
     /// The settings, with the address that was bound.
@@ -135,8 +151,9 @@ impl App {
             write_timeout: Duration::from_secs(limits.body_timeout),
             grace: Duration::from_secs(limits.shutdown_grace),
         };
-        let health = Arc::new(Health::default());
+        let health = Arc::new(Health::new(Arc::clone(&self.state.context.store)));
         let sweeper = tokio::spawn(sweep(self.state.clone()));
+        let control = self.control.map(|control| tokio::spawn(control.run()));
         // The operations listener outlives the public one, so that draining can be watched.
         let (drained, wait_for_drain) = watch::channel(false);
         let operations = self.operations.map(|listener| {
@@ -151,11 +168,15 @@ impl App {
         });
         health.set_ready(true);
         let gate = Arc::clone(&self.state.gate);
+        let context = Arc::clone(&self.state.context);
         let routes = router::public(self.state);
-        let draining = mark_draining(stop.clone(), Arc::clone(&health));
+        let draining = mark_draining(stop.clone(), Arc::clone(&health), context);
         let ((), ()) = tokio::join!(serve(self.public, routes, bounds, gate, stop), draining);
         drained.send_replace(true);
         sweeper.abort();
+        if let Some(control) = control {
+            control.abort();
+        }
         if let Some(operations) = operations
             && let Err(error) = operations.await
         {
@@ -164,10 +185,27 @@ impl App {
     }
 }
 
-async fn mark_draining(mut stop: watch::Receiver<bool>, health: Arc<Health>) {
+/// The control socket. A server without it serves all the same: its path can be too long for one.
+fn control(store: Arc<EmbeddedStore>, surroundings: &Surroundings) -> Option<Control> {
+    match Control::bind(store, Arc::clone(&surroundings.clock)) {
+        Ok(control) => Some(control),
+        Err(error) => {
+            tracing::error!(%error, "no control socket: `countersign store` works on a stopped server alone");
+            None
+        }
+    }
+}
+
+async fn mark_draining(
+    mut stop: watch::Receiver<bool>,
+    health: Arc<Health>,
+    context: Arc<Context>,
+) {
     // A sender that is gone means the same as one that says stop.
     let _ = stop.wait_for(|stop| *stop).await;
     health.set_ready(false);
+    // Readers of the feed would wait for up to half a minute; they get what there is.
+    context.feed.close();
 }
 
 async fn listen(address: SocketAddr) -> Result<TcpListener, StartError> {
@@ -191,21 +229,55 @@ async fn sweep(state: AppState) {
     }
 }
 
-fn state(settings: &Settings, surroundings: Surroundings) -> Result<AppState, StartError> {
+/// Opens the store off the workers: it reads the whole file.
+async fn open_store(
+    settings: &Settings,
+    entropy: Arc<dyn Entropy>,
+) -> Result<(Arc<dyn Store>, Option<Arc<EmbeddedStore>>), StartError> {
+    let limits = &settings.limits;
+    let sessions =
+        SessionBounds { total: limits.sessions, per_subject: limits.sessions_per_subject };
+    let bounds = Bounds { nonces: limits.spent_nonces, proofs: limits.proofs, sessions };
+    match settings.store.clone() {
+        StoreSettings::Memory => {
+            let store = MemoryStore::new(bounds.nonces, bounds.proofs, sessions, &*entropy)?;
+            Ok((Arc::new(store), None))
+        }
+        StoreSettings::Embedded { directory } => {
+            let began = tokio::time::Instant::now();
+            let opened = tokio::task::spawn_blocking(move || {
+                EmbeddedStore::open(Folder::take(&directory)?, bounds, &*entropy)
+            });
+            let store = opened.await.map_err(|error| OpenError::Failed(error.to_string()))??;
+            let milliseconds = began.elapsed().as_millis();
+            tracing::info!(milliseconds, "the store was read and is ready");
+            let store = Arc::new(store);
+            Ok((Arc::<EmbeddedStore>::clone(&store), Some(store)))
+        }
+    }
+}
+
+fn state(
+    settings: &Settings,
+    surroundings: Surroundings,
+    store: Arc<dyn Store>,
+) -> Result<AppState, StartError> {
     let Surroundings { clock, entropy } = surroundings;
     let limits = &settings.limits;
     let algorithm = match settings.signing_algorithm {
         SigningAlgorithm::EdDsa => Algorithm::EdDsa,
         SigningAlgorithm::Es256 => Algorithm::Es256,
     };
-    let bounds = SessionBounds { total: limits.sessions, per_subject: limits.sessions_per_subject };
-    let store: Arc<dyn Store> =
-        Arc::new(MemoryStore::new(limits.spent_nonces, limits.proofs, bounds, &*entropy)?);
     let now = clock.now();
+    let issuer = issuer(&settings.issuer)?;
+    let keyring = Keyring::of(SigningKey::generate(algorithm, &*entropy)?);
+    keyring.active().warm_up();
     let context = Context {
-        issuer: issuer(&settings.issuer)?,
+        access_tokens: AccessTokens::new(&issuer.url, &keyring)?,
+        feed: Feed::new(limits.feed_waiters),
+        issuer,
         rules: rules(settings)?,
-        keyring: Keyring::of(SigningKey::generate(algorithm, &*entropy)?),
+        keyring,
         nonces: Nonces::new(NonceMint::generate(&*entropy)?),
         refresh_tokens: RefreshTokens::new(&store.session_secret()),
         // A proof may be dated ahead, so the first seconds count as before.
@@ -213,8 +285,12 @@ fn state(settings: &Settings, surroundings: Surroundings) -> Result<AppState, St
             true => now.plus(settings.dpop.max_future_skew).plus(1),
             false => Timestamp::default(),
         },
+        // Whole seconds: what was used in this very one may be forgotten too.
+        remembers_since: match store.has_forgotten_proofs() {
+            true => now.plus(1),
+            false => now,
+        },
         store,
-        remembers_since: now,
         clock,
         entropy,
     };
@@ -250,7 +326,9 @@ fn rules(settings: &Settings) -> Result<Rules, StartError> {
         DomainPolicy::Listed(list) => Domains::Listed(list.clone()),
     };
     let resources = match &settings.resources {
-        ResourcePolicy::AnyLoopback(rules) => Resources::AnyLoopback(resource_rules(rules)?),
+        ResourcePolicy::AnyLoopback(rules) => {
+            Resources::AnyLoopback(Box::new(resource_rules(rules)?))
+        }
         ResourcePolicy::Listed(list) => Resources::Listed(
             list.iter()
                 .map(|entry| {
@@ -299,6 +377,10 @@ fn resource_rules(rules: &config::ResourceRules) -> Result<ResourceRules, Refusa
         formats: rules.formats.clone(),
         allow: rules.allow.iter().cloned().collect(),
         deny: rules.deny.iter().cloned().collect(),
+        callers: Callers {
+            keys: rules.introspection_keys.iter().cloned().collect(),
+            secret: rules.introspection_secret,
+        },
     })
 }
 

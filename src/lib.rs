@@ -5,6 +5,7 @@
 //! | floor | decides |
 //! |---|---|
 //! | [`app`], [`cli`] | what is put together, and what a person types |
+//! | [`control`] | what whoever runs the server can ask it |
 //! | [`http`] | where a request goes ([`http::router`] is the table), and what an error looks like |
 //! | [`service`] | the use cases, step by step |
 //! | [`store`], [`limit`] | what outlives a request, and how much is taken |
@@ -18,6 +19,7 @@
 pub mod app;
 pub mod cli;
 pub mod config;
+pub mod control;
 pub mod http;
 pub mod keyring;
 pub mod limit;

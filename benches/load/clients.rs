@@ -59,26 +59,25 @@ pub(crate) struct Client {
     issuer: String,
     token_endpoint: TargetUri,
     challenge: String,
+    refresh_token: Option<String>,
+    sign_ins: u32,
 }
+
+/// After how many sign-ins a wallet is somebody else's, so that nobody has more sessions than one may.
+const SIGN_INS_OF_ONE_WALLET: u32 = 50;
 
 impl Client {
     pub(crate) fn new(address: &str, path: Path, peer: Peer) -> Result<Self, Failure> {
         let keys = Keys::new(path)?;
         let issuer = format!("http://{address}");
-        let jkt = keys.session.public_key().thumbprint();
-        let session = match keys.wallet {
-            Some(_) => format!(r#","dpop_jkt":"{jkt}""#),
-            None => String::new(),
-        };
         Ok(Self {
             connection: Connection::open(address)?,
             path,
             peer,
             token_endpoint: TargetUri::parse(&format!("{issuer}/token"))?,
-            challenge: format!(
-                r#"{{"account":"{}","resource":"{RESOURCE}","scope":"{SCOPE}"{session}}}"#,
-                keys.account
-            ),
+            challenge: keys.challenge(),
+            refresh_token: None,
+            sign_ins: 0,
             keys,
             issuer,
         })
@@ -92,6 +91,7 @@ impl Client {
             Path::Challenge => drop(self.challenge()?),
             Path::Evm | Path::Agent => self.sign_in()?,
             Path::Assertion => self.assert()?,
+            Path::Refresh => self.refresh()?,
         }
         Ok(self.connection.waited)
     }
@@ -131,6 +131,11 @@ impl Client {
     }
 
     fn sign_in(&mut self) -> Result<(), Failure> {
+        self.sign_ins += 1;
+        if self.keys.wallet.is_some() && self.sign_ins.is_multiple_of(SIGN_INS_OF_ONE_WALLET) {
+            self.keys = Keys::new(self.path)?;
+            self.challenge = self.keys.challenge();
+        }
         let message = self.challenge()?;
         let signature = self.keys.sign(&message)?;
         let form = format!(
@@ -139,6 +144,14 @@ impl Client {
             encoded(&message)
         );
         self.token(&form)
+    }
+
+    /// Signs in the first time, and goes on from there.
+    fn refresh(&mut self) -> Result<(), Failure> {
+        let Some(token) = self.refresh_token.take() else {
+            return self.sign_in();
+        };
+        self.token(&format!("grant_type=refresh_token&refresh_token={token}"))
     }
 
     fn assert(&mut self) -> Result<(), Failure> {
@@ -167,7 +180,17 @@ impl Client {
             Peer::Echo { .. } => "/echo".to_owned(),
             Peer::Work { .. } => format!("/work/{}", self.path.name()),
         };
-        self.connection.post(&path, FORM, Some(&proof), form)?;
+        let answer = self.connection.post(&path, FORM, Some(&proof), form)?;
+        if self.path == Path::Refresh {
+            self.refresh_token = match self.peer {
+                Peer::Countersign => {
+                    let answer: serde_json::Value = serde_json::from_slice(answer)?;
+                    let token = answer.get("refresh_token").and_then(|token| token.as_str());
+                    Some(token.ok_or("no refresh token")?.to_owned())
+                }
+                Peer::Echo { .. } | Peer::Work { .. } => Some("A".repeat(70)),
+            };
+        }
         Ok(())
     }
 }
@@ -175,7 +198,7 @@ impl Client {
 impl Keys {
     fn new(path: Path) -> Result<Self, Failure> {
         let (wallet, session) = match path {
-            Path::Evm | Path::Challenge => (Some(Curve::Secp256k1), Curve::P256),
+            Path::Evm | Path::Refresh | Path::Challenge => (Some(Curve::Secp256k1), Curve::P256),
             Path::Agent | Path::Assertion | Path::Metadata => (None, Curve::Ed25519),
         };
         let session = InMemorySigner::generate(session, &OsEntropy)?;
@@ -194,6 +217,16 @@ impl Keys {
             account: format!("eip155:1:{address}"),
             session,
         })
+    }
+
+    /// The request for a challenge.
+    fn challenge(&self) -> String {
+        let session = match self.wallet {
+            Some(_) => format!(r#","dpop_jkt":"{}""#, self.session.public_key().thumbprint()),
+            None => String::new(),
+        };
+        let account = &self.account;
+        format!(r#"{{"account":"{account}","resource":"{RESOURCE}","scope":"{SCOPE}"{session}}}"#)
     }
 
     /// The wallet's `personal_sign`, or the agent's own signature.

@@ -14,6 +14,7 @@
 
 mod clients;
 mod drive;
+mod durable;
 mod echo;
 mod floor;
 mod http;
@@ -21,6 +22,7 @@ mod memory;
 mod paths;
 mod process;
 mod report;
+mod revocation;
 mod rounds;
 
 use std::path::PathBuf;
@@ -53,6 +55,15 @@ struct Args {
     /// Sign-ins after which the memory of a spent nonce is read.
     #[arg(long, default_value_t = 200_000)]
     sign_ins: u64,
+    /// Connections where the embedded store is compared with memory; 0 leaves that out.
+    #[arg(long, default_value_t = 64)]
+    durable_clients: usize,
+    /// The folder in which the compared store lies, on the disk that is to be measured.
+    #[arg(long, default_value = "target")]
+    durable_folder: PathBuf,
+    /// Tokens that are revoked while a resource server is called with them; 0 leaves that out.
+    #[arg(long, default_value_t = 1000)]
+    revocations: usize,
     /// Only these paths, such as evm,agent,assertion,challenge,metadata.
     #[arg(long, value_delimiter = ',')]
     paths: Vec<String>,
@@ -86,8 +97,11 @@ fn measure(args: &Args) -> Result<(), Failure> {
     let paths = paths::chosen(&args.paths)?;
     let start = memory::start(&args.server)?;
     let measured = rounds::measure(args, &paths)?;
+    let durable = (args.durable_clients > 0).then(|| durable::measure(args)).transpose()?;
+    let revocations = (args.revocations > 0).then(|| revocation::measure(args)).transpose()?;
     let memory = (args.nonces > 0).then(|| memory::measure(args)).transpose()?;
-    let report = report::Report::of(args, &start, measured, memory);
+    let besides = report::Besides { durable, revocations, memory };
+    let report = report::Report::of(args, &start, measured, besides);
     if args.json {
         println!("{}", serde_json::to_string_pretty(&report)?);
     } else {

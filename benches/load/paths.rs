@@ -12,6 +12,8 @@ pub(crate) enum Path {
     Agent,
     /// An Ed25519 agent by an assertion (RFC 7523): one request.
     Assertion,
+    /// A wallet's session, bound to a P-256 key, goes on: one request.
+    Refresh,
     /// `/challenge` alone.
     Challenge,
     /// The metadata document: a request that does nothing.
@@ -19,8 +21,8 @@ pub(crate) enum Path {
 }
 
 impl Path {
-    const ALL: [Self; 5] =
-        [Self::Evm, Self::Agent, Self::Assertion, Self::Challenge, Self::Metadata];
+    const ALL: [Self; 6] =
+        [Self::Evm, Self::Agent, Self::Assertion, Self::Refresh, Self::Challenge, Self::Metadata];
 
     /// The name on the command line.
     pub(crate) const fn name(self) -> &'static str {
@@ -28,6 +30,7 @@ impl Path {
             Self::Evm => "evm",
             Self::Agent => "agent",
             Self::Assertion => "assertion",
+            Self::Refresh => "refresh",
             Self::Challenge => "challenge",
             Self::Metadata => "metadata",
         }
@@ -39,6 +42,7 @@ impl Path {
             Self::Evm => "sign-in, EVM wallet + P-256 session key",
             Self::Agent => "sign-in, Ed25519 agent, challenge flow",
             Self::Assertion => "sign-in, Ed25519 agent, jwt-bearer",
+            Self::Refresh => "refresh, P-256 session key",
             Self::Challenge => "challenge",
             Self::Metadata => "metadata",
         }
@@ -48,7 +52,7 @@ impl Path {
     pub(crate) const fn requests(self) -> u32 {
         match self {
             Self::Evm | Self::Agent => 2,
-            Self::Assertion | Self::Challenge | Self::Metadata => 1,
+            Self::Assertion | Self::Refresh | Self::Challenge | Self::Metadata => 1,
         }
     }
 
@@ -58,6 +62,7 @@ impl Path {
         match self {
             Self::Evm => &[Recover, P256Verify, Ed25519Sign],
             Self::Agent | Self::Assertion => &[Ed25519Verify, Ed25519Verify, Ed25519Sign],
+            Self::Refresh => &[P256Verify, Ed25519Sign],
             Self::Challenge | Self::Metadata => &[],
         }
     }
@@ -65,7 +70,7 @@ impl Path {
     /// The goal: server CPU at most so many times the floor.
     pub(crate) const fn goal(self) -> Option<f64> {
         match self {
-            Self::Evm | Self::Agent | Self::Assertion => Some(1.25),
+            Self::Evm | Self::Agent | Self::Assertion | Self::Refresh => Some(1.25),
             Self::Challenge => Some(1.3),
             Self::Metadata => None,
         }

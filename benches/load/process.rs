@@ -19,10 +19,15 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// A release binary, in development mode.
+    /// A release binary, in development mode, with its state in memory.
     pub(crate) fn countersign(binary: &Path) -> Result<Self, Failure> {
-        let mut command = Command::new(binary);
-        command.args(["serve", "--listen", "127.0.0.1:0", "--operations-listen", "off"]);
+        Self::start(development(binary))
+    }
+
+    /// The same with its sessions in `folder`.
+    pub(crate) fn durable(binary: &Path, folder: &Path) -> Result<Self, Failure> {
+        let mut command = development(binary);
+        command.arg("--data-dir").arg(folder);
         Self::start(command)
     }
 
@@ -68,6 +73,12 @@ impl Server {
         let kibibytes: u64 = kibibytes.ok_or("no VmRSS")?.parse()?;
         Ok(kibibytes * 1024)
     }
+}
+
+fn development(binary: &Path) -> Command {
+    let mut command = Command::new(binary);
+    command.args(["serve", "--listen", "127.0.0.1:0", "--operations-listen", "off"]);
+    command
 }
 
 impl Drop for Server {

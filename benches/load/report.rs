@@ -3,8 +3,10 @@
 use serde::Serialize;
 
 use crate::Args;
+use crate::durable::{Durable, Pair};
 use crate::floor::Costs;
 use crate::memory::{Growth, Memory, Start};
+use crate::revocation::Revocations;
 use crate::rounds::{Measured, Round};
 
 const MIB: f64 = 1024.0 * 1024.0;
@@ -19,7 +21,16 @@ pub(crate) struct Report<'a> {
     paths: Vec<Line>,
     /// What the medians are of.
     measured: Vec<Measured>,
-    memory: Option<Memory>,
+    #[serde(flatten)]
+    besides: Besides,
+}
+
+/// What is measured beside the paths, as far as it was asked for.
+#[derive(Debug, Serialize)]
+pub(crate) struct Besides {
+    pub(crate) durable: Option<Vec<Durable>>,
+    pub(crate) revocations: Option<Revocations>,
+    pub(crate) memory: Option<Memory>,
 }
 
 /// One path, each figure the median of the rounds.
@@ -44,7 +55,7 @@ impl<'a> Report<'a> {
         args: &Args,
         start: &'a Start,
         measured: Vec<Measured>,
-        memory: Option<Memory>,
+        besides: Besides,
     ) -> Self {
         Self {
             clients: args.clients,
@@ -52,7 +63,7 @@ impl<'a> Report<'a> {
             start,
             paths: measured.iter().map(Line::of).collect(),
             measured,
-            memory,
+            besides,
         }
     }
 
@@ -60,11 +71,15 @@ impl<'a> Report<'a> {
     pub(crate) fn print(&self) {
         self.print_signatures();
         self.print_paths();
+        self.besides.durable.iter().flatten().for_each(print_durable);
+        if let Some(revocations) = &self.besides.revocations {
+            print_revocations(revocations);
+        }
         println!();
         println!("{:<58} {:>10}   goal", "start and memory", "result");
         goal_line("start to ready, ms", self.start.ready_ms, "≤ 100");
         goal_line("resident when ready, MiB", self.start.resident as f64 / MIB, "≤ 20");
-        if let Some(memory) = &self.memory {
+        if let Some(memory) = &self.besides.memory {
             print_growth("nonces asked for and not used", &memory.nonces, "0");
             print_growth("challenges asked for and not used", &memory.challenges, "0");
             let title = "sign-ins (a spent nonce and a used proof each)";
@@ -145,6 +160,33 @@ impl Line {
             paced_p99: of(&|round| round.paced.p99),
         }
     }
+}
+
+fn print_durable(durable: &Durable) {
+    let of = |pick: fn(&Pair) -> f64| median(durable.rounds.iter().map(pick).collect());
+    println!(
+        "\n{}, {} clients: {:.0} per s in memory, {:.0} on the embedded store, ratio {:.2}   goal ≥ 0.80",
+        durable.title,
+        durable.clients,
+        of(|pair| pair.memory.rate),
+        of(|pair| pair.embedded.rate),
+        of(|pair| pair.embedded.rate / pair.memory.rate),
+    );
+    println!(
+        "  p50/p99 {:.0}/{:.0} µs in memory, {:.0}/{:.0} µs embedded",
+        of(|pair| pair.memory.p50),
+        of(|pair| pair.memory.p99),
+        of(|pair| pair.embedded.p50),
+        of(|pair| pair.embedded.p99),
+    );
+}
+
+fn print_revocations(revocations: &Revocations) {
+    let Revocations { times, p50, p99, worst } = revocations;
+    println!(
+        "\nfrom the 200 of /revoke to the refusal at a resource server, {times} times, ms: \
+         p50 {p50:.1}, p99 {p99:.1}, worst {worst:.1}"
+    );
 }
 
 fn print_growth(title: &str, growth: &Growth, goal: &str) {

@@ -9,7 +9,7 @@ use std::path::Path;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use countersign_fuzz::material::{ISSUER, NOW, RESOURCE, jws, signer};
-use countersign_sdk::key::Signer as _;
+use countersign_sdk::key::{InMemorySigner, Signer as _};
 use serde_json::{Value, json};
 
 fn main() {
@@ -365,6 +365,17 @@ fn requests() {
     }
     seed("resource_layer", "right", countersign_fuzz::resource::right_request());
     seed("resource_layer", "unsigned", "\0/a?b\0a.b.c\0d.e.f");
+    let (until, jkt) = (NOW + 900, signer(1).public_key().thumbprint());
+    let entries = json!([
+        {"jti": "AAAAAAAAAAAAAAAAAAAAAA", "until": until}, {"sid": "BBBBBBBBBBBBBBBBBBBBBB", "until": until},
+        {"jkt": jkt, "not_before": NOW, "until": until}, {"sub": did, "not_before": NOW, "until": until},
+        {"not_before": NOW, "until": until},
+    ]);
+    let payload =
+        json!({"iss": ISSUER, "iat": NOW, "entries": entries, "cursor": "c5", "more": false});
+    seed("revocation_feed", "every-kind", format!("\0{payload}"));
+    seed("revocation_feed", "one", format!("\x01{}", entries[2]));
+    seed("revocation_feed", "unknown-kind", "\x01{\"aud\":\"x\",\"not_before\":1,\"until\":2}");
     let recap = r#"{"att":{"https://escrow.example":{"escrow/read":[{}]}},"prf":[]}"#;
     let recap = base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(recap);
     let sentence =
@@ -427,6 +438,7 @@ fn requests() {
     seed("token_form", "assertion", [&[1], proof.as_bytes(), &[0], bearer.as_bytes()].concat());
     seed("token_form", "assertion-unbound", [&[1, 0], bearer.as_bytes()].concat());
     seed("token_form", "message", [&[1], proof.as_bytes(), &[0], message.as_bytes()].concat());
+    sessions(key, &did);
     let form = "content-type: application/x-www-form-urlencoded";
     for (name, request) in [
         ("metadata", "\0GET\0/.well-known/oauth-authorization-server\0origin: http://localhost:3000\0".to_owned()),
@@ -436,8 +448,40 @@ fn requests() {
         ("preflight", "\x01OPTIONS\0/tenant/token\0origin: https://app.example\naccess-control-request-method: POST\0".to_owned()),
         ("token", format!("\x01POST\0/tenant/token\0{form}\ndpop: {proof}\0{bearer}")),
         ("challenge", format!("\0POST\0/challenge\0content-type: application/json\norigin: http://localhost:3000\0{}", bodies[0])),
+        ("sessions", format!("\x01GET\0/tenant/sessions\0authorization: DPoP a.b.c\ndpop: {proof}\0")),
+        ("session", "\0DELETE\0/sessions/AAAAAAAAAAAAAAAAAAAAAA\0authorization: DPoP a.b.c\0".to_owned()),
+        ("revoke", format!("\x01POST\0/tenant/revoke\0{form}\ndpop: {proof}\0token=a.b.c&everything_of=key")),
+        ("revocations", "\0GET\0/revocations?wait=30&after=AAAAAAAAAAAAAAAAAAAAAA\0\0".to_owned()),
+        ("introspect", format!("\0POST\0/introspect\0{form}\nauthorization: Basic YTpi\0token=a.b.c")),
         ("nowhere", "\0DELETE\0/sessions/%00?x=%ff\0content-length: 5\0hello".to_owned()),
     ] {
         seed("http_router", name, request);
     }
+}
+
+/// Refresh tokens, places in the feed, and who asks about tokens.
+fn sessions(key: &InMemorySigner, did: &str) {
+    seed("refresh_token", "text", [&[0][..], b"cs_rt_", &[b'A'; 64]].concat());
+    seed("refresh_token", "right", [&[1], &[5; 16][..], &[0, 0, 0, 9]].concat());
+    seed("refresh_token", "disturbed", [&[1], &[5; 16][..], &[0, 0, 0, 9, 30, 0, 1]].concat());
+    seed("feed_cursor", "text", "kd5Jf2Qk1NAAAAAAAAAABA");
+    seed("feed_cursor", "short", "kd5Jf2Qk1NA");
+    seed("basic_auth", "field", "Basic aHR0cHMlM0ElMkYlMkZlc2Nyb3cuZXhhbXBsZTpjc19pc19B");
+    seed("basic_auth", "encoded", "\0https://escrow.example\0cs_is_A+b%c");
+    seed("basic_auth", "plain", "\x01https://escrow.example\0cs_is_A-b_c");
+    let claims = json!({
+        "iss": did, "sub": did, "aud": "https://auth.example/tenant", "jti": "introspect", "iat": NOW,
+        "exp": NOW + 60,
+    });
+    let assertion = jws(key, br#"{"alg":"EdDSA"}"#, claims.to_string().as_bytes());
+    let kind = "urn%3Aietf%3Aparams%3Aoauth%3Aclient-assertion-type%3Ajwt-bearer";
+    let form = format!("token=a.b.c&client_assertion_type={kind}&client_assertion={assertion}");
+    seed("introspect_form", "assertion", [&[1, 0], form.as_bytes()].concat());
+    let secret = format!("https%3A%2F%2Fescrow.example:cs_is_{}", "A".repeat(43));
+    seed(
+        "introspect_form",
+        "secret",
+        [&[3], secret.as_bytes(), &[0], b"token=a.b.c&client_id=https%3A%2F%2Fescrow.example"].concat(),
+    );
+    seed("introspect_form", "other", "\x01Bearer x\0token=a.b.c");
 }

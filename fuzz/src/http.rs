@@ -8,9 +8,12 @@ use std::sync::{Arc, OnceLock};
 use axum::Router;
 use axum::body::Body;
 use axum::http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use countersign::app::{App, Surroundings};
 use countersign::config::{self, Flags};
 use countersign_sdk::client::challenge::{self, Expected};
+use countersign_sdk::key::Signer as _;
 use countersign_sdk::time::ManualClock;
 use http_body_util::BodyExt as _;
 use serde_json::Value;
@@ -18,7 +21,7 @@ use tokio::runtime::{Builder, Runtime};
 use tower::ServiceExt as _;
 
 use crate::cut::Cut;
-use crate::material::{Counter, now};
+use crate::material::{Counter, now, signer};
 
 const JSON: &str = "application/json";
 const FORM: &str = "application/x-www-form-urlencoded";
@@ -32,10 +35,11 @@ struct Server {
 fn server() -> &'static Server {
     static SERVER: OnceLock<Server> = OnceLock::new();
     SERVER.get_or_init(|| {
-        let runtime = Builder::new_current_thread().enable_all().build().expect("a runtime");
+        let runtime = Builder::new_current_thread().enable_all().start_paused(true).build().expect("a runtime");
         let development = Flags::default();
         let mut file = tempfile::NamedTempFile::new().expect("a temporary file");
-        file.write_all(CONFIG.as_bytes()).expect("written");
+        let caller = signer(0).public_key().to_did_key().expect("a did:key");
+        file.write_all(CONFIG.replace("CALLER", &caller).as_bytes()).expect("written");
         let configured = Flags { config: Some(file.path().to_owned()), ..Flags::default() };
         let routes = [development, configured].map(|flags| {
             let flags = Flags {
@@ -58,10 +62,14 @@ fn server() -> &'static Server {
 const CONFIG: &str = r#"
 issuer = "https://auth.example/tenant"
 domains = ["app.example"]
+[store]
+engine = "memory"
 [limits]
 requests_per_minute = "off"
 [[resources]]
 uri = "https://escrow.example"
+introspection_keys = ["CALLER"]
+introspection_secret = "sha256:BL5vlehe_vql45tIwFGkwjri7FB_Yq3B_bw9sB4JGcM"
 scopes = ["escrow:read", "escrow:release"]
 default_scopes = ["escrow:read"]
 [[resources]]
@@ -131,6 +139,31 @@ fn token_status(data: &[u8]) -> StatusCode {
         assert!(answer["access_token"].is_string());
     }
     status
+}
+
+/// `POST /introspect` with any form and any credentials: `Authorization 00 body`, the credentials a
+/// user and a secret where the second bit of the first byte is set.
+pub fn introspect(data: &[u8]) {
+    introspect_status(data);
+}
+
+fn introspect_status(data: &[u8]) -> (StatusCode, Value) {
+    let mut cut = Cut(data);
+    let choice = usize::from(cut.byte());
+    let path = ["/introspect", "/tenant/introspect"][choice % 2];
+    let field = cut.part();
+    let basic = format!("Basic {}", STANDARD.encode(field));
+    let field = if choice & 2 == 0 { field } else { basic.as_bytes() };
+    let headers: &[(&str, &[u8])] = &[("authorization", field)];
+    let headers = if field.is_empty() { &[] } else { headers };
+    let (status, headers, answer) = send(choice, post(path, FORM, headers, cut.0.to_vec()));
+    // No token of these servers can be in the input: nobody has signed in.
+    match status {
+        StatusCode::OK => assert_eq!(answer, serde_json::json!({ "active": false })),
+        StatusCode::UNAUTHORIZED => assert!(headers.contains_key("www-authenticate")),
+        _ => {}
+    }
+    (status, answer)
 }
 
 /// Any request: `choice, method 00 path 00 headers 00 body`, a header on each line. A request that
@@ -216,5 +249,8 @@ mod tests {
         // The same assertion again, which is used up.
         let again = token_status(&seed("token_form/assertion-unbound"));
         assert_eq!(again, StatusCode::BAD_REQUEST);
+        for name in ["introspect_form/assertion", "introspect_form/secret"] {
+            assert_eq!(introspect_status(&seed(name)).0, StatusCode::OK, "{name}");
+        }
     }
 }

@@ -15,6 +15,8 @@ pub mod material;
 pub mod proofs;
 pub mod requests;
 pub mod resource;
+pub mod revocations;
+pub mod sessions;
 pub mod signatures;
 pub mod texts;
 pub mod tokens;
@@ -55,10 +57,15 @@ pub const TARGETS: &[Target] = &[
     ("account", identifiers::account),
     ("target_uri", identifiers::target_uri),
     ("client_challenge", client::challenge),
+    ("refresh_token", sessions::refresh_token),
+    ("feed_cursor", sessions::feed_cursor),
     ("form", requests::form),
+    ("basic_auth", requests::basic_auth),
     ("config", requests::config),
     ("challenge_json", http::challenge_json),
     ("token_form", http::token),
+    ("introspect_form", http::introspect),
     ("http_router", http::router),
     ("resource_layer", resource::layer),
+    ("revocation_feed", revocations::feed),
 ];

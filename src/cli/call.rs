@@ -2,20 +2,23 @@
 
 use std::fs::File;
 use std::io::{self, IsTerminal as _, Read as _};
+use std::time::Duration;
 
 use clap::ArgGroup;
 use countersign_sdk::client::address::Address;
 use countersign_sdk::client::error::printable;
-use countersign_sdk::client::{Client, Response, Session};
+use countersign_sdk::client::{Client, ClientError, Response, Session};
 use serde_json::{Value, json};
 
 use super::failure::{Failure, unless_quiet};
-use super::kept::{self, Folder, Place};
+use super::kept::{self, Folder};
 use super::output::{Output, TerminalText};
 use super::signing::SignInArgs;
 
 /// The largest body sent, in bytes.
 const MAX_BODY: u64 = 64 * 1024 * 1024;
+/// How long the end of a renewal is waited for once the answer is there.
+const SETTLING: Duration = Duration::from_secs(5);
 
 const EXAMPLE: &str = "\
 Examples:
@@ -67,7 +70,7 @@ pub struct Args {
 pub async fn run(args: Args, output: &Output) -> Result<(), Failure> {
     let address = Address::parse(&args.url)?;
     let body = args.data.as_deref().map(read_body).transpose()?;
-    let (session, place) = credentials(&args, &address, output).await?;
+    let session = credentials(&args, &address, output).await?;
     let mut client = Client::new(session);
     for origin in &args.also_at {
         client = client.also_at(origin)?;
@@ -87,32 +90,24 @@ pub async fn run(args: Args, output: &Output) -> Result<(), Failure> {
         }
         request = request.body(body);
     }
-    let done = match request.send().await {
-        Ok(answer) => show(answer, &args, output).await,
-        Err(error) => Err(Failure::from(error)),
-    };
-    // After the answer: what the API did is not undone by a file that cannot be written.
-    if let Some(place) = place
-        && let Err(failure) = place.update(&client.session().current())
-    {
-        output.warning(&format!("the renewed token was not kept: {}", failure.message()));
+    let answer = request.send().await?;
+    let done = show(answer, &args, output).await;
+    // A token that is renewed meanwhile is worth a moment, and no more: the next call renews it.
+    let settled = tokio::time::timeout(SETTLING, client.session().settle()).await;
+    if let Ok(Err(ClientError::RenewalPaused { cause, .. })) = settled {
+        output.warning(&format!("the token was not renewed: {cause}"));
     }
     done
 }
 
-async fn credentials(
-    args: &Args,
-    address: &Address,
-    output: &Output,
-) -> Result<(Session, Option<Place>), Failure> {
+async fn credentials(args: &Args, address: &Address, output: &Output) -> Result<Session, Failure> {
     if let Some(name) = &args.session {
-        let (session, place) = kept::resume(&args.folder, name, output)?.split();
-        return Ok((session, Some(place)));
+        return kept::resume(&args.folder, name, output).await;
     }
     let mut sign_in = args.sign_in.clone();
     // An API is mostly named by its origin.
     sign_in.resource.get_or_insert_with(|| address.origin());
-    Ok((sign_in.sign_in(output).await?.session, None))
+    sign_in.sign_in(output, |sign_in| sign_in).await
 }
 
 fn read_body(data: &str) -> Result<Vec<u8>, Failure> {

@@ -3,8 +3,8 @@
 use std::io;
 use std::process::ExitCode;
 
-use countersign_sdk::client::ClientError;
 use countersign_sdk::client::address::AddressError;
+use countersign_sdk::client::{ClientError, StoreError};
 
 /// Whose fault it is, as the exit code tells it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -95,6 +95,13 @@ impl Failure {
         Self::new(Fault::Status, message)
     }
 
+    /// The same failure, with what to do about it.
+    #[must_use]
+    pub fn with_advice(mut self, advice: &str) -> Self {
+        self.message = format!("{}; {advice}", self.message);
+        self
+    }
+
     /// Whose fault it is.
     pub const fn fault(&self) -> Fault {
         self.fault
@@ -136,6 +143,22 @@ impl From<ClientError> for Failure {
             ClientError::Key(_) | ClientError::Entropy(_) => {
                 Self::new(Fault::Configuration, message)
             }
+            ClientError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        let message = error.to_string();
+        match error {
+            StoreError::Name => Self::usage(message),
+            StoreError::Absent(name) => Self::usage(message)
+                .with_advice(&format!("make one with countersign login --keep {name}")),
+            StoreError::Kept { .. }
+            | StoreError::File { .. }
+            | StoreError::Busy(_)
+            | StoreError::Other(_) => Self::configuration(message),
         }
     }
 }

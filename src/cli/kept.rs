@@ -1,29 +1,23 @@
-//! Where a session is kept between two commands: one file by name, for its owner alone.
+//! Where the sessions of the command line are kept, and which key each of them goes on with.
 //!
-//! The file holds the token and, after a wallet's sign-in, the session key. An agent's own key
-//! stays in its own file, which the session only names. The folder is `countersign/sessions` in the
-//! user's configuration folder ($XDG_CONFIG_HOME, else ~/.config).
+//! The folder is `countersign/sessions` in the user's configuration folder ($XDG_CONFIG_HOME, else
+//! ~/.config). A file holds the tokens and, after a wallet's sign-in, the session key. A key that
+//! has a file of its own, an agent's above all, stays there; the session names it.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use countersign_sdk::client::{AccessToken, Session, SignIn, Token};
-use countersign_sdk::key::{InMemorySigner, Signer};
-use countersign_sdk::time::Timestamp;
-use serde::{Deserialize, Serialize};
-use zeroize::{ZeroizeOnDrop, Zeroizing};
+use clap::Args;
+use countersign_sdk::client::{
+    FileSessionStore, KeptKey, Resuming, Session, SessionName, SessionStore, SignIn,
+};
 
 use super::failure::Failure;
 use super::key_file;
 use super::output::Output;
-use super::signing::{RequestKey, SignedIn};
-
-/// The longest name, in characters.
-const MAX_NAME: usize = 64;
 
 /// Where sessions are kept.
-#[derive(Clone, Debug, Default, clap::Args)]
+#[derive(Clone, Debug, Default, Args)]
 pub(super) struct Folder {
     /// The folder of kept sessions, in place of the one in your configuration folder.
     #[arg(long, value_name = "FOLDER")]
@@ -35,11 +29,8 @@ pub(super) struct Folder {
 }
 
 impl Folder {
-    fn file(&self, name: &str) -> Result<PathBuf, Failure> {
-        let fits = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_');
-        if name.is_empty() || name.len() > MAX_NAME || !name.bytes().all(fits) {
-            return Err(Failure::usage("a session's name is 1 to 64 letters, digits, - and _"));
-        }
+    /// The folder, whether or not it is there.
+    pub(super) fn store(&self) -> Result<FileSessionStore, Failure> {
         let folder = match (&self.sessions, &self.config_home, &self.home) {
             (Some(folder), _, _) => folder.clone(),
             (None, Some(config), _) if config.is_absolute() => config.join("countersign/sessions"),
@@ -48,178 +39,46 @@ impl Folder {
                 return Err(Failure::usage("no home folder is known; give --sessions FOLDER"));
             }
         };
-        Ok(folder.join(format!("{name}.json")))
+        Ok(FileSessionStore::new(folder))
+    }
+
+    /// The name that was given, else that of the only session there is.
+    pub(super) fn name_or_only(&self, name: Option<&str>) -> Result<SessionName, Failure> {
+        if let Some(name) = name {
+            return Ok(SessionName::new(name)?);
+        }
+        let names = self.store()?.names()?;
+        match names.as_slice() {
+            [only] => Ok(only.clone()),
+            [] => Err(Failure::usage("no session is kept; make one with countersign login --keep")),
+            several => {
+                let several: Vec<&str> = several.iter().map(SessionName::as_str).collect();
+                Err(Failure::usage(format!("give --session, one of: {}", several.join(", "))))
+            }
+        }
     }
 }
 
-/// A secret in a kept session, wiped when dropped.
-#[derive(Deserialize, Serialize, ZeroizeOnDrop)]
-#[serde(transparent)]
-struct SecretText(String);
-
-/// A session as it lies in its file.
-#[derive(Deserialize, Serialize)]
-#[serde(deny_unknown_fields)]
-struct Kept {
-    version: u8,
-    issuer: String,
-    resource: Option<String>,
-    scope: String,
-    sub: String,
-    access_token: SecretText,
-    issued_at: Timestamp,
-    expires_at: Timestamp,
-    signed_by: SignedBy,
+/// Reads the session that is kept under `name`.
+pub(super) async fn read(folder: &Folder, name: &str) -> Result<Resuming, Failure> {
+    let store: Arc<dyn SessionStore> = Arc::new(folder.store()?);
+    Ok(SignIn::resume_from(store, name).await?)
 }
 
-/// The key that the session's requests are signed by.
-#[derive(Deserialize, Serialize)]
-#[serde(rename_all = "snake_case", deny_unknown_fields)]
-enum SignedBy {
-    /// A key file whose key also proves itself again.
-    AgentKeyFile(PathBuf),
-    /// A key file.
-    KeyFile(PathBuf),
-    /// A session key that nobody else has, as PKCS#8 PEM.
-    SessionKey(SecretText),
-}
-
-/// Keeps a session under `name`, in place of an earlier one; gives the file's path.
-pub(super) async fn keep(
+/// Takes up the session that is kept under `name`. It is kept again by itself when it is renewed.
+pub(super) async fn resume(
     folder: &Folder,
     name: &str,
-    signed_in: &SignedIn,
-) -> Result<PathBuf, Failure> {
-    let path = folder.file(name)?;
-    let absolute = |path: &Path| {
-        std::path::absolute(path).map_err(|error| Failure::configuration(error.to_string()))
-    };
-    let signed_by = match &signed_in.request_key {
-        RequestKey::Agent(file) => SignedBy::AgentKeyFile(absolute(file)?),
-        RequestKey::Proven(file) | RequestKey::File(file) => SignedBy::KeyFile(absolute(file)?),
-        RequestKey::Made(key) => SignedBy::SessionKey(pem(key)?),
-    };
-    let token = signed_in.session.access_token().await?;
-    write(&path, &kept(&signed_in.issuer, &token, signed_by))?;
-    Ok(path)
-}
-
-fn pem(key: &InMemorySigner) -> Result<SecretText, Failure> {
-    let pem = key.to_pkcs8_pem();
-    let pem = pem.map_err(|error| Failure::configuration(error.to_string()))?;
-    Ok(SecretText(pem.as_str().to_owned()))
-}
-
-fn kept(issuer: &str, token: &Token, signed_by: SignedBy) -> Kept {
-    Kept {
-        version: 1,
-        issuer: issuer.to_owned(),
-        resource: token.resource.clone(),
-        scope: token.scope.clone(),
-        sub: token.sub.clone(),
-        access_token: SecretText(token.access_token.expose().to_owned()),
-        issued_at: token.issued_at,
-        expires_at: token.expires_at,
-        signed_by,
-    }
-}
-
-/// A session that was kept, and how to keep it again.
-pub(super) struct Resumed {
-    pub(super) session: Session,
-    path: PathBuf,
-    kept: Kept,
-}
-
-/// Takes up the session that was kept under `name`.
-pub(super) fn resume(folder: &Folder, name: &str, output: &Output) -> Result<Resumed, Failure> {
-    let path = folder.file(name)?;
-    if !path.exists() {
-        return Err(Failure::usage(format!(
-            "no session is kept as {name}; make one with countersign login --keep {name}"
-        )));
-    }
-    let broken = || Failure::configuration(format!("{}: not a kept session", path.display()));
-    let text = key_file::read_private(&path)?;
-    let kept: Kept = serde_json::from_str(&text).map_err(|_| broken())?;
-    let token = Token {
-        access_token: AccessToken::new(&kept.access_token.0).ok_or_else(broken)?,
-        issued_at: kept.issued_at,
-        expires_at: kept.expires_at,
-        scope: kept.scope.clone(),
-        sub: kept.sub.clone(),
-        resource: kept.resource.clone(),
-    };
-    let mut sign_in = SignIn::new(&kept.issuer).scope(&kept.scope);
-    if let Some(resource) = &kept.resource {
-        sign_in = sign_in.resource(resource);
-    }
-    let session = match &kept.signed_by {
-        SignedBy::AgentKeyFile(file) => {
-            sign_in.resume_agent(token, Arc::new(key_file::read_key(file, output)?))?
+    output: &Output,
+) -> Result<Session, Failure> {
+    let resuming = read(folder, name).await?;
+    match &resuming.kept().key {
+        KeptKey::Session(_) => Ok(resuming.session()?),
+        KeptKey::Agent(file) | KeptKey::Elsewhere(file) => {
+            let key = key_file::read_key(Path::new(file), output)?;
+            Ok(resuming.with_key(Arc::new(key))?)
         }
-        SignedBy::KeyFile(file) => {
-            sign_in.resume(token, Arc::new(key_file::read_key(file, output)?))?
-        }
-        SignedBy::SessionKey(pem) => {
-            let key: Arc<dyn Signer> =
-                Arc::new(InMemorySigner::from_pkcs8_pem(&pem.0).map_err(|_| broken())?);
-            sign_in.resume(token, key)?
-        }
-    };
-    Ok(Resumed { session, path, kept })
-}
-
-/// What is left of a [`Resumed`] while its session is in use.
-pub(super) struct Place {
-    path: PathBuf,
-    kept: Kept,
-}
-
-impl Resumed {
-    pub(super) fn split(self) -> (Session, Place) {
-        let Self { session, path, kept } = self;
-        (session, Place { path, kept })
     }
-}
-
-impl Place {
-    /// Keeps the session's token if it was renewed.
-    pub(super) fn update(self, token: &Token) -> Result<(), Failure> {
-        if self.kept.access_token.0 == token.access_token.expose() {
-            return Ok(());
-        }
-        let Kept { issuer, signed_by, .. } = self.kept;
-        write(&self.path, &kept(&issuer, token, signed_by))
-    }
-}
-
-/// Writes beside the file and renames, so that no reader sees half of it.
-fn write(path: &Path, kept: &Kept) -> Result<(), Failure> {
-    let failed = |error: &dyn std::fmt::Display| {
-        Failure::configuration(format!("{}: {error}", path.display()))
-    };
-    let text = Zeroizing::new(serde_json::to_string_pretty(kept).map_err(|e| failed(&e))?);
-    if let Some(folder) = path.parent() {
-        create_private(folder).map_err(|error| failed(&error))?;
-    }
-    let beside = path.with_extension(format!("{}.new", std::process::id()));
-    // Left by a process of the same number that was stopped half-way.
-    let _ = fs::remove_file(&beside);
-    let written = key_file::write_new(&beside, &text)
-        .and_then(|()| fs::rename(&beside, path).map_err(|error| failed(&error)));
-    if written.is_err() {
-        let _ = fs::remove_file(&beside);
-    }
-    written
-}
-
-fn create_private(folder: &Path) -> std::io::Result<()> {
-    let mut builder = fs::DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(folder)
 }
 
 #[cfg(test)]
@@ -227,73 +86,41 @@ mod tests {
     use super::*;
 
     fn folder(path: &Path) -> Folder {
-        Folder { sessions: Some(path.join("deep/sessions")), ..Folder::default() }
+        Folder { sessions: Some(path.join("sessions")), ..Folder::default() }
     }
 
     #[test]
-    fn a_session_comes_back_and_is_its_owners_alone() {
+    fn the_folder_is_the_one_that_was_named() {
+        let name = SessionName::new("demo").unwrap();
+        let path = |folder: Folder| folder.store().map(|store| store.path_of(&name));
+        let some = |text: &str| Some(PathBuf::from(text));
+        let (config_home, home) = (some("/c"), some("/h"));
+        let all = Folder { sessions: some("/s"), config_home, home };
+        assert_eq!(path(all.clone()).unwrap(), Path::new("/s/demo.json"));
+        let all = Folder { sessions: None, ..all };
+        let in_config = Path::new("/c/countersign/sessions/demo.json");
+        assert_eq!(path(all.clone()).unwrap(), in_config);
+        // A relative $XDG_CONFIG_HOME is none, says its specification.
+        let all = Folder { config_home: some("c"), ..all };
+        let in_home = Path::new("/h/.config/countersign/sessions/demo.json");
+        assert_eq!(path(all.clone()).unwrap(), in_home);
+        assert!(path(Folder { home: None, config_home: None, ..all }).is_err());
+    }
+
+    #[tokio::test]
+    async fn the_only_session_needs_no_name() {
         let temporary = tempfile::tempdir().unwrap();
         let folder = folder(temporary.path());
-        let key = key_file::new_session_key().unwrap();
-        let token = Token {
-            access_token: AccessToken::new("token-1").unwrap(),
-            issued_at: Timestamp::from_unix(1),
-            expires_at: Timestamp::from_unix(u64::MAX),
-            scope: "read".to_owned(),
-            sub: "did:key:x".to_owned(),
-            resource: Some("https://a.example".to_owned()),
-        };
-        let signed_by = SignedBy::SessionKey(pem(&key).unwrap());
-        let path = folder.file("demo").unwrap();
-        write(&path, &kept("https://auth.example", &token, signed_by)).unwrap();
-        let resumed = resume(&folder, "demo", &Output::new(true)).unwrap();
-        assert_eq!(resumed.session.signer().public_key(), key.public_key());
-        let renewed = Token { access_token: AccessToken::new("token-2").unwrap(), ..token };
-        resumed.split().1.update(&renewed).unwrap();
-        let again = resume(&folder, "demo", &Output::new(true)).unwrap();
-        assert_eq!(again.kept.access_token.0, "token-2");
-        #[cfg(unix)]
-        {
-            use std::os::unix::fs::MetadataExt as _;
-            assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, 0o600);
-        }
-    }
-
-    #[cfg(unix)]
-    #[test]
-    fn a_session_that_others_can_reach_is_none() {
-        use std::os::unix::fs::PermissionsExt as _;
-        let temporary = tempfile::tempdir().unwrap();
-        let folder = folder(temporary.path());
-        let path = folder.file("demo").unwrap();
-        let token = Token {
-            access_token: AccessToken::new("token-1").unwrap(),
-            issued_at: Timestamp::from_unix(1),
-            expires_at: Timestamp::from_unix(300),
-            scope: "read".to_owned(),
-            sub: String::new(),
-            resource: None,
-        };
-        let key = pem(&key_file::new_session_key().unwrap()).unwrap();
-        let kept = kept("https://auth.example", &token, SignedBy::SessionKey(key));
-        write(&path, &kept).unwrap();
-        // A stopped process left its half.
-        fs::write(path.with_extension(format!("{}.new", std::process::id())), "half").unwrap();
-        write(&path, &kept).unwrap();
-        assert_eq!(fs::read_dir(path.parent().unwrap()).unwrap().count(), 1);
-        for (mode, taken) in [(0o600, true), (0o640, false), (0o602, false), (0o400, true)] {
-            fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
-            let resumed = resume(&folder, "demo", &Output::new(true));
-            assert_eq!(resumed.is_ok(), taken, "{mode:o}");
-        }
-    }
-
-    #[test]
-    fn a_name_stays_in_its_folder() {
-        let folder = folder(Path::new("/nowhere"));
-        for name in ["", "../x", "a/b", ".", "a.b", &"a".repeat(65)] {
-            assert!(folder.file(name).is_err(), "{name}");
-        }
-        assert!(resume(&folder, "absent", &Output::new(true)).is_err());
+        assert!(folder.name_or_only(None).is_err());
+        assert!(folder.name_or_only(Some("../x")).is_err());
+        let path = temporary.path().join("sessions");
+        std::fs::create_dir(&path).unwrap();
+        std::fs::write(path.join("one.json"), "").unwrap();
+        assert_eq!(folder.name_or_only(None).unwrap().as_str(), "one");
+        std::fs::write(path.join("two.json"), "").unwrap();
+        let several = folder.name_or_only(None).unwrap_err();
+        assert!(several.message().contains("one, two"), "{}", several.message());
+        let absent = read(&folder, "three").await.unwrap_err();
+        assert!(absent.message().contains("login --keep three"), "{}", absent.message());
     }
 }

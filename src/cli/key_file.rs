@@ -1,18 +1,16 @@
 //! Where a private key lies on disk: read with care, written once and for its owner alone.
 
-use std::fs::{File, OpenOptions};
-use std::io::{Read as _, Write as _};
 use std::path::Path;
 
-use countersign_sdk::entropy::OsEntropy;
-use countersign_sdk::key::{Curve, InMemorySigner, Signer as _};
+use countersign_sdk::client::private_file::{self, PrivateFileError};
+use countersign_sdk::key::{InMemorySigner, Signer as _};
 use zeroize::Zeroizing;
 
 use super::failure::Failure;
 use super::output::Output;
 
 /// The largest file read, in bytes; a PEM takes less than 300.
-const MAX_BYTES: u64 = 16 * 1024;
+const MAX_BYTES: usize = 16 * 1024;
 
 /// Reads a key: PKCS#8 PEM, or a private JWK.
 pub(super) fn read_key(path: &Path, output: &Output) -> Result<InMemorySigner, Failure> {
@@ -26,12 +24,6 @@ pub(super) fn read_key(path: &Path, output: &Output) -> Result<InMemorySigner, F
     read.map_err(|error| Failure::configuration(format!("{}: {error}", path.display())))
 }
 
-/// A new key for one session: Ed25519, the quickest to sign with.
-pub(super) fn new_session_key() -> Result<InMemorySigner, Failure> {
-    InMemorySigner::generate(Curve::Ed25519, &OsEntropy)
-        .map_err(|error| Failure::configuration(error.to_string()))
-}
-
 /// The same key once more: one to sign with, one to keep.
 pub(super) fn copy(key: &InMemorySigner) -> Result<InMemorySigner, Failure> {
     InMemorySigner::from_bytes(key.public_key().curve(), &key.secret_bytes())
@@ -40,73 +32,37 @@ pub(super) fn copy(key: &InMemorySigner) -> Result<InMemorySigner, Failure> {
 
 /// Reads a secret text file of bounded size.
 fn read_secret(path: &Path) -> Result<Zeroizing<String>, Failure> {
-    let failed = |what: &str| Failure::configuration(format!("{}: {what}", path.display()));
-    read_open(path, &File::open(path).map_err(|error| failed(&error.to_string()))?)
-}
-
-/// Reads a secret text file that nobody else can reach. Who can read a file that only its owner
-/// may read is its owner, so that nobody else can have put it there.
-pub(super) fn read_private(path: &Path) -> Result<Zeroizing<String>, Failure> {
-    let failed = |what: &str| Failure::configuration(format!("{}: {what}", path.display()));
-    let file = File::open(path).map_err(|error| failed(&error.to_string()))?;
-    // Of the opened file, not of the path, which may be another by now.
-    let metadata = file.metadata().map_err(|error| failed(&error.to_string()))?;
-    if is_shared(&metadata) {
-        return Err(failed("others can read or write it, so it is not trusted"));
-    }
-    read_open(path, &file)
-}
-
-fn read_open(path: &Path, file: &File) -> Result<Zeroizing<String>, Failure> {
-    let failed = |what: &str| Failure::configuration(format!("{}: {what}", path.display()));
-    let mut text = Zeroizing::new(String::new());
-    let read = file.take(MAX_BYTES + 1).read_to_string(&mut text);
-    read.map_err(|error| failed(&error.to_string()))?;
-    if text.len() as u64 > MAX_BYTES {
-        return Err(failed("larger than 16 KiB; this is no key file"));
-    }
-    Ok(text)
+    private_file::read_any(path, MAX_BYTES).map_err(|error| match error {
+        PrivateFileError::TooLarge(_) => failed(path, "larger than 16 KiB; this is no key file"),
+        error => failed(path, &error.to_string()),
+    })
 }
 
 /// Writes a new file that its owner alone may read; an existing one is never touched.
 pub(super) fn write_new(path: &Path, secret: &str) -> Result<(), Failure> {
-    let mut options = OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let failed = |error: std::io::Error| {
-        let what = match error.kind() {
-            std::io::ErrorKind::AlreadyExists => {
-                "exists already; keys are never overwritten".to_owned()
-            }
-            _ => error.to_string(),
-        };
-        Failure::configuration(format!("{}: {what}", path.display()))
-    };
-    let mut file = options.open(path).map_err(failed)?;
-    let written = file.write_all(secret.as_bytes()).and_then(|()| file.sync_all());
-    written.map_err(failed)
+    private_file::write_new(path, secret).map_err(|error| match error {
+        PrivateFileError::Io(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
+            failed(path, "exists already; keys are never overwritten")
+        }
+        error => failed(path, &error.to_string()),
+    })
+}
+
+fn failed(path: &Path, what: &str) -> Failure {
+    Failure::configuration(format!("{}: {what}", path.display()))
 }
 
 fn warn_if_shared(path: &Path, output: &Output) {
-    if std::fs::metadata(path).is_ok_and(|metadata| is_shared(&metadata)) {
+    if std::fs::metadata(path).is_ok_and(|metadata| private_file::is_shared(&metadata)) {
         output.warning(&format!("others can read {0}; chmod 600 {0}", path.display()));
     }
 }
 
-/// Whether anybody but its owner may do anything with a file.
-#[cfg(unix)]
-fn is_shared(metadata: &std::fs::Metadata) -> bool {
-    std::os::unix::fs::MetadataExt::mode(metadata) & 0o077 != 0
-}
-
-#[cfg(not(unix))]
-fn is_shared(_: &std::fs::Metadata) -> bool {
-    false
-}
-
 #[cfg(test)]
 mod tests {
+    use countersign_sdk::entropy::OsEntropy;
+    use countersign_sdk::key::Curve;
+
     use super::*;
 
     #[test]

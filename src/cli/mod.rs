@@ -4,8 +4,11 @@
 //! |---|---|
 //! | [`serve`], [`check`] | how the server is run, and its configuration judged |
 //! | [`keygen`] | what a new key is called everywhere |
+//! | [`secret`] | by what a resource server may ask about its tokens |
 //! | [`login`] | how a key file becomes a token |
 //! | [`call`] | a protected call in the manner of curl |
+//! | [`logout`], [`sessions`] | how a kept session is ended, and which others there are |
+//! | [`store`] | how the embedded store is looked after: checked, backed up, restored, revoked from |
 //! | [`inspect`] | why a token or a proof would be refused |
 //! | `signing` | which key signs in, by which format, and which key signs requests |
 //! | `key_file`, `kept` | where keys and sessions lie on disk, and who may read them |
@@ -27,9 +30,13 @@ mod kept;
 mod key_file;
 pub mod keygen;
 pub mod login;
+pub mod logout;
 pub mod output;
+pub mod secret;
 pub mod serve;
+pub mod sessions;
 mod signing;
+pub mod store;
 
 use failure::Failure;
 use output::Output;
@@ -60,7 +67,7 @@ Exit codes:
 #[derive(Debug, Parser)]
 #[command(name = "countersign", version, about, after_help = AFTER_HELP)]
 pub struct Cli {
-    /// Print JSON, errors too (keygen, login, call, inspect).
+    /// Print JSON, errors too (keygen, secret, login, call, logout, sessions, inspect).
     #[arg(long, global = true)]
     pub json: bool,
     /// What to do.
@@ -77,10 +84,18 @@ pub enum Command {
     Check(check::Args),
     /// Make a key and tell its names.
     Keygen(keygen::Args),
+    /// Make a secret by which a resource server may ask about its tokens.
+    Secret(secret::Args),
     /// Sign in with a key file; print the token or keep it.
     Login(login::Args),
     /// Call a protected API, as curl would, with a token and a proof.
     Call(call::Args),
+    /// End a kept session, at the issuer and here.
+    Logout(logout::Args),
+    /// List the sessions of a kept session's account, or end them.
+    Sessions(sessions::Args),
+    /// Look after the store: check, backup, restore, revoke.
+    Store(store::Args),
     /// Explain a token or a proof, check by check.
     Inspect(inspect::Args),
 }
@@ -92,8 +107,12 @@ pub fn run(cli: Cli) -> ExitCode {
         Command::Serve(args) => return serve::run(args),
         Command::Check(args) => return check::run(args),
         Command::Keygen(args) => keygen::run(&args, &output),
+        Command::Secret(args) => secret::run(&args, &output),
         Command::Login(args) => block_on(login::run(args, &output)),
         Command::Call(args) => block_on(call::run(args, &output)),
+        Command::Logout(args) => block_on(logout::run(args, &output)),
+        Command::Sessions(args) => block_on(sessions::run(args, &output)),
+        Command::Store(args) => block_on(store::run(args, &output)),
         Command::Inspect(args) => block_on(inspect::run(args, &output)),
     };
     match done {
@@ -131,7 +150,8 @@ mod tests {
         let mut command = Cli::command();
         command.build();
         command.clone().debug_assert();
-        for name in ["keygen", "login", "call", "inspect"] {
+        for name in ["keygen", "secret", "login", "call", "logout", "sessions", "inspect", "store"]
+        {
             let sub = command.find_subcommand_mut(name).unwrap();
             let help = sub.render_long_help().to_string();
             assert!(help.contains("Example"), "{name}");

@@ -10,10 +10,10 @@ use tokio::sync::watch;
 
 use crate::app::{App, Surroundings};
 use crate::cli::{exit, fail};
-use crate::config::{self, Flags, LogFormat, Mode, Settings};
+use crate::config::{self, Flags, LogFormat, Mode, Settings, StoreSettings};
 use crate::telemetry;
 
-/// Run the server. Without --config: development, on this machine alone, all state in memory.
+/// Run the server. Without --config: development, on this machine alone.
 #[derive(Debug, ClapArgs)]
 pub struct Args {
     /// The configuration file (TOML); see docs/CONFIG.md.
@@ -25,6 +25,9 @@ pub struct Args {
     /// The address for health checks, or off.
     #[arg(long, value_name = "ADDR")]
     pub operations_listen: Option<String>,
+    /// The folder of the embedded store, for sessions that outlive the process; store.directory.
+    #[arg(long, value_name = "DIR")]
+    pub data_dir: Option<String>,
     /// The log's form: text or json.
     #[arg(long, value_name = "FORM")]
     pub log_format: Option<String>,
@@ -39,6 +42,7 @@ pub fn run(args: Args) -> ExitCode {
         config: args.config,
         listen: args.listen,
         operations_listen: args.operations_listen,
+        data_dir: args.data_dir,
         log_format: args.log_format,
         log_level: args.log_level,
     };
@@ -92,16 +96,23 @@ fn announce(app: &App) -> io::Result<()> {
     let issuer = settings.issuer.issuer();
     let mut out = io::stdout().lock();
     if settings.mode == Mode::Development {
+        let kept = match &settings.store {
+            StoreSettings::Memory => "keys and state are in memory and end with this process.",
+            StoreSettings::Embedded { .. } => "keys are in memory and end with this process.",
+        };
         writeln!(
             out,
             "\
 !! DEVELOPMENT MODE: any page, API and scope on this machine is allowed, nothing is limited,
-!! keys and state are in memory and end with this process. Use --config FILE for anything else."
+!! {kept} Use --config FILE for anything else."
         )?;
     }
     writeln!(out, "issuer {issuer}")?;
     if let Some(address) = app.operations_address() {
         writeln!(out, "health on http://{address}/health/ready")?;
+    }
+    if let StoreSettings::Embedded { directory } = &settings.store {
+        writeln!(out, "sessions in {}", directory.display())?;
     }
     writeln!(out, "listening on http://{}", settings.listen)?;
     if settings.mode == Mode::Development {

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use clap::builder::PossibleValuesParser;
 use countersign_sdk::account::Account;
 use countersign_sdk::client::{InMemoryWallet, Session, SignIn};
-use countersign_sdk::key::{InMemorySigner, Signer};
+use countersign_sdk::key::{InMemorySigner, Signer as _};
 
 use super::failure::Failure;
 use super::key_file;
@@ -54,27 +54,6 @@ pub(super) struct SignInArgs {
     pub(super) session_key: Option<PathBuf>,
 }
 
-/// The key that requests are signed by, as it is to be found again.
-#[derive(Debug)]
-pub(super) enum RequestKey {
-    /// The key file itself, which also proves itself again.
-    Agent(PathBuf),
-    /// The key file itself; the next challenge has to be asked for.
-    Proven(PathBuf),
-    /// A session key from a file.
-    File(PathBuf),
-    /// A session key made for this session.
-    Made(Box<InMemorySigner>),
-}
-
-/// A sign-in that was made.
-#[derive(Debug)]
-pub(super) struct SignedIn {
-    pub(super) session: Session,
-    pub(super) request_key: RequestKey,
-    pub(super) issuer: String,
-}
-
 impl SignInArgs {
     /// Whether a session key will be made that nobody else has.
     pub(super) fn makes_a_key(&self) -> bool {
@@ -82,12 +61,16 @@ impl SignInArgs {
         wallet && self.session_key.is_none()
     }
 
-    /// Signs in.
-    pub(super) async fn sign_in(&self, output: &Output) -> Result<SignedIn, Failure> {
+    /// Signs in; `more` adds what only one command asks for.
+    pub(super) async fn sign_in(
+        &self,
+        output: &Output,
+        more: impl FnOnce(SignIn) -> SignIn,
+    ) -> Result<Session, Failure> {
         let missing = |name| Failure::usage(format!("{name} is needed to sign in"));
-        let issuer = self.issuer.clone().ok_or_else(|| missing("--issuer"))?;
+        let issuer = self.issuer.as_deref().ok_or_else(|| missing("--issuer"))?;
         let path = self.key.as_deref().ok_or_else(|| missing("--key"))?;
-        let mut sign_in = SignIn::new(&issuer);
+        let mut sign_in = more(SignIn::new(issuer));
         if let Some(resource) = &self.resource {
             sign_in = sign_in.resource(resource);
         }
@@ -97,11 +80,10 @@ impl SignInArgs {
         if let Some(domain) = &self.domain {
             sign_in = sign_in.domain(domain);
         }
-        let (session, request_key) = match self.format.as_deref() {
-            None => self.agent(sign_in, path, output).await?,
-            Some(format) => self.wallet(sign_in, format, path, output).await?,
-        };
-        Ok(SignedIn { session, request_key, issuer })
+        match self.format.as_deref() {
+            None => self.agent(sign_in, path, output).await,
+            Some(format) => self.wallet(sign_in, format, path, output).await,
+        }
     }
 
     async fn agent(
@@ -109,17 +91,14 @@ impl SignInArgs {
         sign_in: SignIn,
         path: &Path,
         output: &Output,
-    ) -> Result<(Session, RequestKey), Failure> {
+    ) -> Result<Session, Failure> {
         let key = key_file::read_key(path, output)?;
         let did = key.public_key().to_did_key();
         match (&self.account, did) {
             (Some(account), Some(did)) if *account != did => Err(Failure::usage(format!(
                 "the key is {did}, not {account}; --format, such as siwe, signs in a chain's account"
             ))),
-            _ => {
-                let session = sign_in.agent(Arc::new(key)).await?;
-                Ok((session, RequestKey::Agent(path.to_owned())))
-            }
+            _ => Ok(sign_in.key_reference(reference(path)?).agent(Arc::new(key)).await?),
         }
     }
 
@@ -129,21 +108,19 @@ impl SignInArgs {
         format: &str,
         path: &Path,
         output: &Output,
-    ) -> Result<(Session, RequestKey), Failure> {
+    ) -> Result<Session, Failure> {
         let key = key_file::read_key(path, output)?;
         let wallet = Arc::new(self.wallet_of(format, key)?);
-        let (sign_in, request_key) = if let Some(file) = &self.session_key {
-            let key: Arc<dyn Signer> = Arc::new(key_file::read_key(file, output)?);
-            (sign_in.session_key(key), RequestKey::File(file.clone()))
+        let sign_in = if let Some(file) = &self.session_key {
+            let key = Arc::new(key_file::read_key(file, output)?);
+            sign_in.session_key(key).key_reference(reference(file)?)
         } else if InMemoryWallet::is_raw_key(format) {
-            let key: Arc<dyn Signer> = Arc::new(key_file::read_key(path, output)?);
-            (sign_in.proven_key(key), RequestKey::Proven(path.to_owned()))
+            let key = Arc::new(key_file::read_key(path, output)?);
+            sign_in.proven_key(key).key_reference(reference(path)?)
         } else {
-            let kept = key_file::new_session_key()?;
-            let key: Arc<dyn Signer> = Arc::new(key_file::copy(&kept)?);
-            (sign_in.session_key(key), RequestKey::Made(Box::new(kept)))
+            sign_in
         };
-        Ok((sign_in.wallet(wallet).await?, request_key))
+        Ok(sign_in.wallet(wallet).await?)
     }
 
     /// The wallet of the key, which must control the account that was named.
@@ -153,6 +130,14 @@ impl SignInArgs {
         InMemoryWallet::new(format, key, named.as_ref())
             .map_err(|error| Failure::usage(format!("{format}: {error}")))
     }
+}
+
+/// Where a key file is found again, whatever folder the next command runs in.
+fn reference(path: &Path) -> Result<String, Failure> {
+    let absolute = std::path::absolute(path);
+    let absolute = absolute.map_err(|error| Failure::configuration(error.to_string()))?;
+    let text = absolute.to_str().map(str::to_owned);
+    text.ok_or_else(|| Failure::usage(format!("{}: the path is not UTF-8", path.display())))
 }
 
 #[cfg(test)]

@@ -15,7 +15,7 @@ const OPENING: &str = "\
 ## Where values come from
 
 A TOML file, named by `--config FILE` or by the variable `COUNTERSIGN_CONFIG`; above it the environment; above that the
-flags `--listen`, `--operations-listen`, `--log-format` and `--log-level`. A key's variable is its name in capitals after
+flags `--listen`, `--operations-listen`, `--data-dir`, `--log-format` and `--log-level`. A key's variable is its name in capitals after
 `COUNTERSIGN_`, with two underscores for a dot: `challenge.lifetime` is `COUNTERSIGN_CHALLENGE__LIFETIME`. Lists are
 written with commas there: `COUNTERSIGN_DOMAINS=app.example,shop.example`. Resources are written in the file only.
 
@@ -34,7 +34,7 @@ const CLOSING: &str = "\
 For trying things on one machine. The listeners must be loopback; the issuer is `http://` and the address of the public
 one; with `--listen 127.0.0.1:0` both ports are picked by the system. Any API and any application on loopback is
 accepted, with any scope; a sign-in that asks for none gets `read`. There are no rate limits, tokens are bound to keys
-all the same, and the rest is as the defaults above say. Only these keys are taken, by variable or flag:";
+all the same, sessions are kept in memory unless a folder is given, and the rest is as the defaults above say. Only these keys are taken, by variable or flag:";
 
 /// The whole page, ending in a line feed.
 pub fn render() -> String {

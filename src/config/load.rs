@@ -9,7 +9,8 @@ use std::path::{Path, PathBuf};
 
 use super::fault::{Fault, Faults, Source};
 use super::keys::{
-    AnyKey, KEYS, LISTEN, LOG_FORMAT, LOG_LEVEL, OPERATIONS_LISTEN, RESOURCES, names,
+    AnyKey, KEYS, LISTEN, LOG_FORMAT, LOG_LEVEL, OPERATIONS_LISTEN, RESOURCES, STORE_DIRECTORY,
+    names,
 };
 use super::raw::{Raw, parse};
 use super::settings::Settings;
@@ -35,6 +36,8 @@ pub struct Flags {
     pub listen: Option<String>,
     /// `--operations-listen`: the listener for health checks, or `off`.
     pub operations_listen: Option<String>,
+    /// `--data-dir`: the folder of the embedded store.
+    pub data_dir: Option<String>,
     /// `--log-format`: `text` or `json`.
     pub log_format: Option<String>,
     /// `--log-level`: what is logged.
@@ -47,6 +50,7 @@ impl Flags {
         [
             ("--listen", LISTEN.name(), &self.listen),
             ("--operations-listen", OPERATIONS_LISTEN.name(), &self.operations_listen),
+            ("--data-dir", STORE_DIRECTORY.name(), &self.data_dir),
             ("--log-format", LOG_FORMAT.name(), &self.log_format),
             ("--log-level", LOG_LEVEL.name(), &self.log_level),
         ]

@@ -5,7 +5,8 @@ use std::collections::HashMap;
 use super::fault::{Fault, Source};
 use super::keys::{
     RESOURCE_ALLOW, RESOURCE_BEARER_SESSIONS, RESOURCE_BINDING, RESOURCE_DEFAULT_SCOPES,
-    RESOURCE_DENY, RESOURCE_FORMATS, RESOURCE_SCOPES, RESOURCE_TOKEN_TTL, RESOURCE_URI, RESOURCES,
+    RESOURCE_DENY, RESOURCE_FORMATS, RESOURCE_INTROSPECTION_KEYS, RESOURCE_INTROSPECTION_SECRET,
+    RESOURCE_SCOPES, RESOURCE_TOKEN_TTL, RESOURCE_URI, RESOURCES,
 };
 use super::raw::RawResource;
 use super::reader::{Reader, plain};
@@ -55,6 +56,8 @@ fn one(raw: &RawResource, faults: &mut Vec<Fault>) -> Option<Resource> {
     let formats = reader.read(&RESOURCE_FORMATS);
     let allow = reader.read(&RESOURCE_ALLOW).unwrap_or_default();
     let deny = reader.read(&RESOURCE_DENY);
+    let introspection_keys = reader.read(&RESOURCE_INTROSPECTION_KEYS);
+    let introspection_secret = reader.read(&RESOURCE_INTROSPECTION_SECRET);
     if let (Some(scopes), Some(defaults)) = (&scopes, &default_scopes) {
         check_defaults(scopes, defaults, reader.faults);
     }
@@ -72,6 +75,8 @@ fn one(raw: &RawResource, faults: &mut Vec<Fault>) -> Option<Resource> {
             formats: formats.map(plain),
             allow: plain(allow),
             deny: plain(deny?),
+            introspection_keys: plain(introspection_keys?),
+            introspection_secret,
         },
     })
 }

@@ -3,13 +3,16 @@
 //! The composition root hands them on; every default and every bound stands in `keys/`, once.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
 use ipnet::IpNet;
+
+use crate::model::introspection::SecretHash;
 
 /// What kind of server this is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
-    /// Without a configuration file: loopback alone, state in memory, nothing to write first.
+    /// Without a configuration file: loopback alone, nothing to write first.
     Development,
     /// With one: nothing is allowed that it does not name.
     Configured,
@@ -96,6 +99,10 @@ pub struct ResourceRules {
     pub allow: Vec<String>,
     /// The subjects that may not, whatever `allow` says.
     pub deny: Vec<String>,
+    /// The keys (`did:key`) that may ask about its tokens.
+    pub introspection_keys: Vec<String>,
+    /// The hash of the secret by which somebody may ask about its tokens.
+    pub introspection_secret: Option<SecretHash>,
 }
 
 /// Which scopes a resource knows.
@@ -161,10 +168,24 @@ pub struct Limits {
     pub sessions: usize,
     /// Sessions of one subject; one more ends the one that was used longest ago.
     pub sessions_per_subject: usize,
+    /// Requests that may wait for revocations at the same time.
+    pub feed_waiters: usize,
     /// Seconds that open requests are given when the server is told to stop.
     pub shutdown_grace: u64,
     /// The proxies whose `X-Forwarded-For` is believed.
     pub trusted_proxies: Vec<IpNet>,
+}
+
+/// Where sessions and revocations are kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum StoreSettings {
+    /// In memory: all of them end with the process.
+    Memory,
+    /// In a file.
+    Embedded {
+        /// The folder that it lies in.
+        directory: PathBuf,
+    },
 }
 
 /// How the log is written.
@@ -210,6 +231,8 @@ pub struct Settings {
     pub signing_algorithm: SigningAlgorithm,
     /// How DPoP proofs are judged.
     pub dpop: DpopSettings,
+    /// Where sessions and revocations are kept.
+    pub store: StoreSettings,
     /// The bounds that keep the server standing.
     pub limits: Limits,
     /// How the log is written.

@@ -6,13 +6,13 @@
 use std::net::SocketAddr;
 
 use super::fault::{Fault, Source};
-use super::keys::{self, Key};
+use super::keys::{self, Engine, Key};
 use super::raw::Raw;
 use super::reader::{Reader, plain};
 use super::resource;
 use super::settings::{
     Binding, DomainPolicy, DpopSettings, Issuer, Limits, LogSettings, Mode, Resource,
-    ResourcePolicy, ResourceRules, ScopeRule, Settings, SigningAlgorithm,
+    ResourcePolicy, ResourceRules, ScopeRule, Settings, SigningAlgorithm, StoreSettings,
 };
 use super::shape::Shape;
 use super::written::Values;
@@ -27,6 +27,7 @@ pub(crate) fn configured(raw: &Raw, path: &str, faults: &mut Vec<Fault>) -> Opti
     let chains = reader.read(&keys::CHAINS).map(plain);
     let listen = reader.read(&keys::LISTEN);
     let operations_listen = reader.read(&keys::OPERATIONS_LISTEN);
+    let store = store(&mut reader);
     let limits = limits(&mut reader);
     let rest = rest(&mut reader);
     if let (Some(issuer), Some(listen)) = (&issuer, listen) {
@@ -47,6 +48,7 @@ pub(crate) fn configured(raw: &Raw, path: &str, faults: &mut Vec<Fault>) -> Opti
         operations_listen: operations_listen?,
         resources: ResourcePolicy::Listed(resources?),
         chains,
+        store: store?,
         limits: limits?,
     }))
 }
@@ -71,6 +73,10 @@ pub(crate) fn development(raw: &Raw, faults: &mut Vec<Fault>) -> Option<Settings
         Reader { values: &ours, place: Source::Default, prefix: String::new(), faults };
     let listen = reader.read(&keys::LISTEN);
     let operations = reader.read(&keys::OPERATIONS_LISTEN);
+    let store = match ours.contains_key(keys::STORE_DIRECTORY.name) {
+        true => store(&mut reader),
+        false => Some(StoreSettings::Memory),
+    };
     let limits = limits(&mut reader);
     let rest = rest(&mut reader);
     let listen = listen?;
@@ -94,6 +100,7 @@ pub(crate) fn development(raw: &Raw, faults: &mut Vec<Fault>) -> Option<Settings
         domains: DomainPolicy::Loopback,
         resources: ResourcePolicy::AnyLoopback(development_rules(&mut reader)?),
         chains: None,
+        store: store?,
         limits: Limits { requests_per_minute: None, ..limits? },
     });
     Some(settings)
@@ -110,6 +117,8 @@ fn development_rules(reader: &mut Reader<'_>) -> Option<ResourceRules> {
         formats: None,
         allow: Vec::new(),
         deny: Vec::new(),
+        introspection_keys: Vec::new(),
+        introspection_secret: None,
     })
 }
 
@@ -131,6 +140,7 @@ struct Parts {
     domains: DomainPolicy,
     resources: ResourcePolicy,
     chains: Option<Vec<String>>,
+    store: StoreSettings,
     limits: Limits,
 }
 
@@ -148,6 +158,7 @@ impl Rest {
             session_lifetime: self.session_lifetime,
             signing_algorithm: self.signing_algorithm,
             dpop: self.dpop,
+            store: parts.store,
             limits: parts.limits,
             log: self.log,
         }
@@ -177,6 +188,36 @@ fn rest(reader: &mut Reader<'_>) -> Option<Rest> {
     })
 }
 
+/// A store that forgets is chosen in so many words: nobody should learn at a restart that it was one.
+fn store(reader: &mut Reader<'_>) -> Option<StoreSettings> {
+    let engine = reader.read(&keys::STORE_ENGINE);
+    let written = reader.values.contains_key(keys::STORE_DIRECTORY.name);
+    let directory = reader.read(&keys::STORE_DIRECTORY);
+    match (engine?, directory) {
+        (Engine::Embedded, Some(directory)) => Some(StoreSettings::Embedded { directory }),
+        (Engine::Embedded, None) if !written => {
+            reader.faults.push(Fault {
+                source: reader.place.clone(),
+                key: keys::STORE_DIRECTORY.name.to_owned(),
+                found: None,
+                problem: "is required: sessions are kept there. Give a folder, or write engine = \"memory\" under \
+                          [store] if every session may end with the process"
+                    .to_owned(),
+                accepted: Some(keys::STORE_DIRECTORY.shape.accepted()),
+            });
+            None
+        }
+        (Engine::Memory, Some(_)) => {
+            let problem = "is of no use to the engine \"memory\": leave one of them out";
+            reader.fault(&keys::STORE_DIRECTORY, problem);
+            None
+        }
+        (Engine::Memory, None) if !written => Some(StoreSettings::Memory),
+        // Written, and not a path: its shape has said so.
+        (Engine::Embedded | Engine::Memory, None) => None,
+    }
+}
+
 fn limits(reader: &mut Reader<'_>) -> Option<Limits> {
     let max_body_bytes = reader.read(&keys::LIMITS_MAX_BODY_BYTES);
     let requests_per_minute = reader.read(&keys::LIMITS_REQUESTS_PER_MINUTE);
@@ -189,6 +230,7 @@ fn limits(reader: &mut Reader<'_>) -> Option<Limits> {
     let proofs = reader.read(&keys::LIMITS_PROOFS);
     let sessions = reader.read(&keys::LIMITS_SESSIONS);
     let sessions_per_subject = reader.read(&keys::LIMITS_SESSIONS_PER_SUBJECT);
+    let feed_waiters = reader.read(&keys::LIMITS_FEED_WAITERS);
     let shutdown_grace = reader.read(&keys::LIMITS_SHUTDOWN_GRACE);
     let trusted_proxies = reader.read(&keys::LIMITS_TRUSTED_PROXIES);
     Some(Limits {
@@ -203,6 +245,7 @@ fn limits(reader: &mut Reader<'_>) -> Option<Limits> {
         proofs: proofs?,
         sessions: sessions?,
         sessions_per_subject: sessions_per_subject?,
+        feed_waiters: feed_waiters?,
         shutdown_grace: shutdown_grace?,
         trusted_proxies: plain(trusted_proxies?),
     })

@@ -6,6 +6,7 @@
 use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use countersign_sdk::key::Algorithm;
 use serde::Serialize;
 
 use crate::model::reason::{Reason, Refusal};
@@ -25,6 +26,8 @@ pub enum Refused {
     Request,
     /// A grant at the token endpoint: what was presented opens nothing (RFC 6749 §5.2).
     Grant,
+    /// The holder of an access token, who has to prove the token's key (RFC 9449 §7.1).
+    Holder,
 }
 
 /// A refusal on its way to the client.
@@ -48,6 +51,11 @@ impl ErrorAnswer {
         Self { refusal, refused: Refused::Grant, dpop_nonce }
     }
 
+    /// The refusal of whoever acts by an access token, with the nonce that the client is to use next.
+    pub const fn of_holder(refusal: Refusal, dpop_nonce: Option<String>) -> Self {
+        Self { refusal, refused: Refused::Holder, dpop_nonce }
+    }
+
     /// The reason.
     pub const fn reason(&self) -> Reason {
         self.refusal.reason()
@@ -69,6 +77,11 @@ impl IntoResponse for ErrorAnswer {
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
         if status == StatusCode::SERVICE_UNAVAILABLE {
             headers.insert(header::RETRY_AFTER, HeaderValue::from_static("2"));
+        }
+        if status == StatusCode::UNAUTHORIZED
+            && let Ok(challenge) = HeaderValue::try_from(challenge(&self.refusal, error))
+        {
+            headers.insert(header::WWW_AUTHENTICATE, challenge);
         }
         if let Some(Ok(nonce)) = self.dpop_nonce.map(HeaderValue::try_from) {
             headers.insert("dpop-nonce", nonce);
@@ -94,13 +107,13 @@ pub const fn wire(reason: Reason, refused: Refused) -> (StatusCode, &'static str
         | Reason::FormatUnsupported
         | Reason::SessionKeyInvalid
         | Reason::PublicKeyInvalid => match refused {
-            Refused::Request => (BAD, "invalid_request"),
+            Refused::Request | Refused::Holder => (BAD, "invalid_request"),
             Refused::Grant => (BAD, "invalid_grant"),
         },
         Reason::ContentType => (StatusCode::UNSUPPORTED_MEDIA_TYPE, "invalid_request"),
         Reason::BodyTooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "invalid_request"),
         Reason::BodyTimeout => (StatusCode::REQUEST_TIMEOUT, "invalid_request"),
-        Reason::NotFound => (StatusCode::NOT_FOUND, "invalid_request"),
+        Reason::NotFound | Reason::SessionUnknown => (StatusCode::NOT_FOUND, "invalid_request"),
         Reason::MethodNotAllowed => (StatusCode::METHOD_NOT_ALLOWED, "invalid_request"),
         Reason::RateLimited => (StatusCode::TOO_MANY_REQUESTS, "temporarily_unavailable"),
         Reason::MalformedMessage
@@ -128,15 +141,60 @@ pub const fn wire(reason: Reason, refused: Refused) -> (StatusCode, &'static str
         Reason::ProofRequired
         | Reason::ProofInvalid
         | Reason::ProofExpired
-        | Reason::ProofReplayed
-        | Reason::ProofKeyMismatch => (BAD, "invalid_dpop_proof"),
-        Reason::ProofNonceRequired => (BAD, "use_dpop_nonce"),
+        | Reason::ProofReplayed => match refused {
+            Refused::Request | Refused::Grant => (BAD, "invalid_dpop_proof"),
+            Refused::Holder => (StatusCode::UNAUTHORIZED, "invalid_dpop_proof"),
+        },
+        Reason::ProofKeyMismatch => match refused {
+            Refused::Request | Refused::Grant => (BAD, "invalid_dpop_proof"),
+            // RFC 9449 §7.1 shows a token that another key holds as the token's fault.
+            Refused::Holder => (StatusCode::UNAUTHORIZED, "invalid_token"),
+        },
+        Reason::ProofNonceRequired => match refused {
+            Refused::Request | Refused::Grant => (BAD, "use_dpop_nonce"),
+            Refused::Holder => (StatusCode::UNAUTHORIZED, "use_dpop_nonce"),
+        },
+        Reason::TokenRequired
+        | Reason::TokenInvalid
+        | Reason::TokenExpired
+        | Reason::TokenRevoked
+        | Reason::TokenNotBound
+        | Reason::BoundTokenAsBearer => (StatusCode::UNAUTHORIZED, "invalid_token"),
+        Reason::ClientNotAuthenticated => (StatusCode::UNAUTHORIZED, "invalid_client"),
         Reason::GrantUnsupported => (BAD, "unsupported_grant_type"),
         Reason::ResourceRequired | Reason::ResourceNotAllowed => (BAD, "invalid_target"),
         Reason::ScopeUnknown | Reason::ScopeNotGranted => (BAD, "invalid_scope"),
         Reason::StoreUnavailable => (StatusCode::SERVICE_UNAVAILABLE, "temporarily_unavailable"),
         Reason::ServerError => (StatusCode::INTERNAL_SERVER_ERROR, "server_error"),
     }
+}
+
+/// The challenge of a 401 (RFC 9110 §11.6.1): `Basic` to a resource server, `DPoP` to the holder of a
+/// token. Who brought no credentials gets no error code, for nothing failed (RFC 6750 §3.1).
+fn challenge(refusal: &Refusal, error: &str) -> String {
+    let algorithms = Algorithm::ALL.map(Algorithm::name).join(" ");
+    match (refusal.reason(), error) {
+        (_, "invalid_client") => "Basic realm=\"introspection\", charset=\"UTF-8\"".to_owned(),
+        (Reason::TokenRequired, _) => format!("DPoP algs=\"{algorithms}\""),
+        _ => {
+            let description = quotable(refusal.detail());
+            format!(
+                "DPoP error=\"{error}\", error_description=\"{description}\", algs=\"{algorithms}\""
+            )
+        }
+    }
+}
+
+/// A text in the characters that RFC 6750 §3 allows between the quotes; what was received may be
+/// part of a description, and must not end it.
+fn quotable(text: &str) -> String {
+    let plain = |c: char| match c {
+        '"' => '\'',
+        '\\' => '/',
+        ' '..='~' => c,
+        _ => '?',
+    };
+    text.chars().take(300).map(plain).collect()
 }
 
 /// For paths that lead nowhere.

@@ -174,8 +174,8 @@ impl Form {
         let mut parameters: Vec<(String, String)> = Vec::new();
         for pair in body.split(|byte| *byte == b'&').filter(|pair| !pair.is_empty()) {
             let mut halves = pair.splitn(2, |byte| *byte == b'=');
-            let name = decode(halves.next().unwrap_or_default())?;
-            let value = decode(halves.next().unwrap_or_default())?;
+            let name = decoded(halves.next().unwrap_or_default())?;
+            let value = decoded(halves.next().unwrap_or_default())?;
             if is_secret_name(&name) {
                 return Err(private_key());
             }
@@ -210,7 +210,11 @@ impl Form {
     }
 }
 
-fn decode(part: &[u8]) -> Result<String, Refusal> {
+/// One name or value of `application/x-www-form-urlencoded`.
+///
+/// # Errors
+/// [`Reason::MalformedRequest`].
+pub(crate) fn decoded(part: &[u8]) -> Result<String, Refusal> {
     let mut bytes = Vec::with_capacity(part.len());
     let mut rest = part;
     while let [byte, after @ ..] = rest {

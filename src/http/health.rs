@@ -1,4 +1,4 @@
-//! Health on the operations listener: whether the process lives, and whether it takes requests.
+//! Health on the operations listener: whether the process lives, and whether it takes requests and its store answers.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -6,13 +6,21 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use axum::extract::State;
 use axum::http::StatusCode;
 
+use crate::store::Store;
+
 /// Whether the server takes requests.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Health {
     ready: AtomicBool,
+    store: Arc<dyn Store>,
 }
 
 impl Health {
+    /// Of a server that takes none yet.
+    pub fn new(store: Arc<dyn Store>) -> Self {
+        Self { ready: AtomicBool::new(false), store }
+    }
+
     /// Says that requests are taken, or, while draining, that they no longer are.
     pub fn set_ready(&self, ready: bool) {
         self.ready.store(ready, Ordering::Release);
@@ -24,9 +32,9 @@ pub(crate) async fn live() -> &'static str {
     "live\n"
 }
 
-/// `GET /health/ready`: 200, or 503 while starting and draining.
+/// `GET /health/ready`: 200, or 503 while starting and draining, and while the store does not answer.
 pub(crate) async fn ready(State(health): State<Arc<Health>>) -> (StatusCode, &'static str) {
-    if health.ready.load(Ordering::Acquire) {
+    if health.ready.load(Ordering::Acquire) && health.store.is_available() {
         (StatusCode::OK, "ready\n")
     } else {
         (StatusCode::SERVICE_UNAVAILABLE, "not ready\n")

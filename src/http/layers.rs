@@ -44,7 +44,7 @@ pub(crate) fn wrap(routes: Router<AppState>, state: &AppState) -> Router<AppStat
         .allow_origin(AllowOrigin::predicate(move |origin: &HeaderValue, _| {
             origin.to_str().is_ok_and(|origin| domains.allows_origin(origin))
         }))
-        .allow_methods([Method::GET, Method::POST])
+        .allow_methods([Method::GET, Method::POST, Method::DELETE])
         .allow_headers([header::CONTENT_TYPE, header::AUTHORIZATION, dpop])
         .expose_headers([dpop_nonce, header::WWW_AUTHENTICATE, header::RETRY_AFTER])
         .max_age(PREFLIGHT_MAX_AGE);

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use countersign_sdk::key::Algorithm;
 use serde::Serialize;
 
+use super::introspect::METHODS;
 use super::router::AppState;
 use super::token::GRANTS;
 use crate::model::resource::{KnownScopes, Resources};
@@ -15,6 +16,10 @@ use crate::wallet::registry;
 
 /// Seconds for which clients may keep the JWKS.
 const JWKS_MAX_AGE: u64 = 300;
+
+/// What assertions are signed with: the algorithms of the keys that a `did:key` of ours can name.
+const ASSERTION_ALGORITHMS: [&str; 3] =
+    [Algorithm::EdDsa.name(), Algorithm::Ed25519.name(), Algorithm::Es256k.name()];
 
 /// The documents, written once at the start.
 #[derive(Debug)]
@@ -47,6 +52,13 @@ struct Metadata<'a> {
     token_endpoint: String,
     challenge_endpoint: String,
     nonce_endpoint: String,
+    sessions_endpoint: String,
+    revocation_endpoint: String,
+    revocation_endpoint_auth_methods_supported: [&'static str; 1],
+    revocation_feed_endpoint: String,
+    introspection_endpoint: String,
+    introspection_endpoint_auth_methods_supported: [&'static str; 2],
+    introspection_endpoint_auth_signing_alg_values_supported: [&'static str; 3],
     grant_types_supported: [&'static str; 3],
     response_types_supported: [&'static str; 0],
     token_endpoint_auth_methods_supported: [&'static str; 1],
@@ -83,6 +95,13 @@ impl Documents {
             token_endpoint: at("/token"),
             challenge_endpoint: at("/challenge"),
             nonce_endpoint: at("/nonce"),
+            sessions_endpoint: at("/sessions"),
+            revocation_endpoint: at("/revoke"),
+            revocation_endpoint_auth_methods_supported: ["none"],
+            revocation_feed_endpoint: at("/revocations"),
+            introspection_endpoint: at("/introspect"),
+            introspection_endpoint_auth_methods_supported: METHODS,
+            introspection_endpoint_auth_signing_alg_values_supported: ASSERTION_ALGORITHMS,
             grant_types_supported: GRANTS,
             response_types_supported: [],
             token_endpoint_auth_methods_supported: ["none"],

@@ -4,18 +4,25 @@
 //! |---|---|
 //! | [`router`] | which path leads where: the table |
 //! | [`extract`] | sizes, content types, repeated fields and parameters |
+//! | `credentials`, [`basic`] | which access token and proof, or which user and secret, a request brings |
 //! | [`error`] | status and OAuth error of each reason; the only place with status codes |
 //! | [`layers`] | CORS, request limits, the security headers of every answer |
 //! | [`serve`] | connections: time-outs, bounds, draining |
-//! | `challenge`, `nonce`, `token`, `metadata`, `health` | one endpoint each |
+//! | `challenge`, `nonce`, `token`, `sessions`, `revoke`, `introspect`, `revocations`, `metadata`, `health` | one endpoint each |
 
+pub mod basic;
 pub mod challenge;
+mod credentials;
 pub mod error;
 pub mod extract;
 pub mod health;
+pub mod introspect;
 pub mod layers;
 pub mod metadata;
 pub mod nonce;
+pub mod revocations;
+pub mod revoke;
 pub mod router;
 pub mod serve;
+pub mod sessions;
 pub mod token;

@@ -3,11 +3,14 @@
 use std::sync::Arc;
 
 use axum::Router;
-use axum::routing::{get, post};
+use axum::routing::{delete, get, post};
 
 use super::layers::Gate;
 use super::metadata::Documents;
-use super::{challenge, error, health, layers, metadata, nonce, token};
+use super::{
+    challenge, error, health, introspect, layers, metadata, nonce, revocations, revoke, sessions,
+    token,
+};
 use crate::service::context::Context;
 
 /// What every handler is given.
@@ -29,7 +32,12 @@ pub fn public(state: AppState) -> Router {
         .route("/.well-known/oauth-authorization-server", get(metadata::metadata))
         .route("/nonce", get(nonce::get))
         .route("/challenge", post(challenge::post))
-        .route("/token", post(token::post));
+        .route("/token", post(token::post))
+        .route("/sessions", get(sessions::list).delete(sessions::end_all))
+        .route("/sessions/{id}", delete(sessions::end))
+        .route("/revoke", post(revoke::post))
+        .route("/introspect", post(introspect::post))
+        .route("/revocations", get(revocations::get));
     let well_known = "/.well-known/oauth-authorization-server";
     let routes = if issuer_path.is_empty() {
         endpoints

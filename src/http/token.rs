@@ -3,13 +3,15 @@
 use axum::Json;
 use axum::body::Body;
 use axum::extract::State;
-use axum::http::{HeaderName, HeaderValue, Request, header};
+use axum::http::{Request, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
+use super::credentials;
 use super::error::ErrorAnswer;
 use super::extract::{Form, check_content_type, read_body, single};
 use super::layers::no_store;
+use super::nonce::{next_for_proofs, with_nonce};
 use super::router::AppState;
 use crate::model::reason::{Reason, Refusal};
 use crate::model::session::SessionId;
@@ -48,13 +50,9 @@ pub(crate) async fn post(
     request: Request<Body>,
 ) -> Result<Response, ErrorAnswer> {
     let answered = grant(&state, request).await;
-    let context = &state.context;
-    let told = matches!(&answered, Err(refusal) if refusal.reason() == Reason::ProofNonceRequired);
-    let nonce = (told || context.rules.require_nonce)
-        .then(|| context.nonces.proof(context.now(), &*context.entropy))
-        .transpose()?;
+    let nonce = next_for_proofs(&state.context, &answered)?;
     let issued = answered.map_err(|refusal| ErrorAnswer::of_grant(refusal, nonce.clone()))?;
-    let mut response = no_store(Json(TokenAnswer {
+    let response = no_store(Json(TokenAnswer {
         access_token: &issued.access_token,
         token_type: issued.token_type,
         expires_in: issued.expires_in,
@@ -64,10 +62,7 @@ pub(crate) async fn post(
         session_id: issued.session,
     }))
     .into_response();
-    if let Some(Ok(nonce)) = nonce.map(HeaderValue::try_from) {
-        response.headers_mut().insert("dpop-nonce", nonce);
-    }
-    Ok(response)
+    Ok(with_nonce(response, nonce))
 }
 
 async fn grant(state: &AppState, request: Request<Body>) -> Result<IssuedToken, Refusal> {
@@ -79,7 +74,7 @@ async fn grant(state: &AppState, request: Request<Body>) -> Result<IssuedToken, 
         return Err(Refusal::new(Reason::DomainNotAllowed, detail));
     }
     // RFC 9449 §4.3, check 1: one proof, or none.
-    let proof = single(request.headers(), &HeaderName::from_static("dpop"))
+    let proof = credentials::proof(request.headers())
         .map_err(|refusal| Refusal::new(Reason::ProofInvalid, refusal.detail().to_owned()))?
         .map(str::to_owned);
     let body = read_body(request, state.gate.body).await?;

@@ -57,6 +57,12 @@ impl SigningKey {
         self.public.algorithm()
     }
 
+    /// Signs once, so that what a library sets up at its first signature is done before the first request.
+    pub(crate) fn warm_up(&self) {
+        // A signature that fails here fails again for the request that needs it, and is told there.
+        let _ = self.sign(b"");
+    }
+
     /// A JWS signature over `input`; `None` when the library fails, which it does for want of
     /// randomness alone.
     pub(crate) fn sign(&self, input: &[u8]) -> Option<[u8; 64]> {

@@ -1,6 +1,7 @@
-//! Plain values that every floor above uses: reasons for a refusal, scopes, what a resource allows, sessions and what ends them.
+//! Plain values that every floor above uses: reasons for a refusal, scopes, what a resource allows and who may ask about it, sessions and what ends them.
 
 pub mod domain;
+pub mod introspection;
 pub mod reason;
 pub mod resource;
 pub mod revocation;

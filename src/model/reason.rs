@@ -129,6 +129,23 @@ reasons! {
     RefreshReused = "refresh_reused",
     /// The session has ended: by its own time, by its holder, or by a revocation.
     SessionEnded = "session_ended",
+    /// There is no such session of this subject, or it has ended.
+    SessionUnknown = "session_unknown",
+    // The holder of an access token, and its resource server.
+    /// The request needs an access token and brings none.
+    TokenRequired = "token_required",
+    /// The access token is not one of this issuer's.
+    TokenInvalid = "token_invalid",
+    /// The access token has expired.
+    TokenExpired = "token_expired",
+    /// The access token, its session, its key or its subject was revoked.
+    TokenRevoked = "token_revoked",
+    /// The access token is bound to no key, and nobody can prove to be its owner.
+    TokenNotBound = "token_not_bound",
+    /// The access token is bound to a key and was sent as `Bearer`.
+    BoundTokenAsBearer = "bound_token_as_bearer",
+    /// The caller did not authenticate as a resource server.
+    ClientNotAuthenticated = "client_not_authenticated",
     // What is asked for.
     /// The grant type is not supported.
     GrantUnsupported = "grant_unsupported",

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::collections::HashSet;
 
 use super::domain::is_loopback_authority;
+use super::introspection::Callers;
 use super::reason::{Reason, Refusal};
 use super::scope::ScopeSet;
 
@@ -44,6 +45,8 @@ pub struct ResourceRules {
     pub allow: HashSet<String>,
     /// The subjects that may not, whatever `allow` says.
     pub deny: HashSet<String>,
+    /// Who may ask about its tokens.
+    pub callers: Callers,
 }
 
 impl ResourceRules {
@@ -143,7 +146,7 @@ pub struct Resource {
 #[derive(Clone, Debug)]
 pub enum Resources {
     /// Any on this machine, all under the same rules: development.
-    AnyLoopback(ResourceRules),
+    AnyLoopback(Box<ResourceRules>),
     /// These.
     Listed(Vec<Resource>),
 }
@@ -179,6 +182,52 @@ impl Resources {
             }
             (Self::AnyLoopback(_), None) => Err(required()),
         }
+    }
+}
+
+/// Whose tokens an authenticated caller may ask about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Introspected<'a> {
+    /// Those of any resource on this machine: development.
+    AnyLoopback,
+    /// Those of these resources.
+    Of(Vec<&'a str>),
+}
+
+impl Introspected<'_> {
+    /// Whether tokens for `audience` are among them.
+    pub fn includes(&self, audience: &str) -> bool {
+        match self {
+            Self::AnyLoopback => true,
+            Self::Of(uris) => uris.contains(&audience),
+        }
+    }
+}
+
+impl Resources {
+    /// What the key `did` may ask about; `None` where nobody lists it. In development there are no
+    /// lists, every resource is on this machine, and a token says to whoever holds it all that
+    /// the answer would: so any key will do, and the way is the same as later.
+    pub fn introspected_by_key(&self, did: &str) -> Option<Introspected<'_>> {
+        let Self::Listed(list) = self else { return Some(Introspected::AnyLoopback) };
+        let uris: Vec<&str> = list
+            .iter()
+            .filter(|resource| resource.rules.callers.keys.contains(did))
+            .map(|resource| resource.uri.as_str())
+            .collect();
+        (!uris.is_empty()).then_some(Introspected::Of(uris))
+    }
+
+    /// What the resource `uri` may ask about with `secret`; `None` unless it is its own.
+    pub fn introspected_by_secret(&self, uri: &str, secret: &str) -> Option<Introspected<'_>> {
+        let list = match self {
+            Self::Listed(list) => list.as_slice(),
+            Self::AnyLoopback(_) => &[],
+        };
+        let resource = list.iter().find(|resource| resource.uri == uri);
+        let callers = resource.map(|resource| &resource.rules.callers);
+        let known = Callers::know(callers, secret);
+        resource.filter(|_| known).map(|resource| Introspected::Of(vec![resource.uri.as_str()]))
     }
 }
 

@@ -10,6 +10,7 @@ use countersign_sdk::proof::dpop::Window;
 use countersign_sdk::proof::target_uri::TargetUri;
 use countersign_sdk::time::{Clock, Timestamp};
 
+use super::feed::Feed;
 use crate::keyring::Keyring;
 use crate::model::domain::Domains;
 use crate::model::reason::{Reason, Refusal};
@@ -17,6 +18,7 @@ use crate::model::resource::Resources;
 use crate::store::{SessionError, Store, StoreError};
 use crate::token::nonce::Nonces;
 use crate::token::refresh::RefreshTokens;
+use crate::token::verify::AccessTokens;
 use crate::wallet::policy::{AllowedChains, Expected};
 
 /// The issuer as clients name it.
@@ -30,6 +32,17 @@ pub struct Issuer {
     pub path: String,
     /// The token endpoint, which `htu` names.
     pub token_endpoint: TargetUri,
+}
+
+impl Issuer {
+    /// The endpoint at `path` below the issuer, as `htu` names it.
+    ///
+    /// # Errors
+    /// [`Reason::ServerError`]: the issuer is a URL of that kind, and the paths are ours.
+    pub(crate) fn target(&self, path: &str) -> Result<TargetUri, Refusal> {
+        TargetUri::parse(&format!("{}{path}", self.url))
+            .map_err(|error| Refusal::new(Reason::ServerError, error.to_string()))
+    }
 }
 
 /// Seconds that the clock of whoever wrote a message may differ from ours.
@@ -85,6 +98,10 @@ pub struct Context {
     pub nonces: Nonces,
     /// Its refresh tokens.
     pub refresh_tokens: RefreshTokens,
+    /// Its access tokens, where it takes them back.
+    pub access_tokens: AccessTokens,
+    /// Who waits for revocations.
+    pub feed: Feed,
     /// What outlives a request.
     pub store: Arc<dyn Store>,
     /// The clock.

@@ -8,14 +8,24 @@
 //! | [`agent`] | an assertion by a raw key becomes a token |
 //! | [`refresh`] | a refresh token becomes the next token of its session |
 //! | [`mint`] | the token that all of them end in |
-//! | [`possession`] | the DPoP proof of a token request: checked first, claimed last |
+//! | [`possession`] | the DPoP proof of a request: checked first, claimed last |
+//! | [`holder`] | who acts by an access token, having proven its key |
+//! | [`sessions`] | a subject sees and ends its sessions |
+//! | [`revoke`] | a token, a session, or everything of a key or subject ends |
+//! | [`introspect`] | a resource server learns what a token of its own stands for |
+//! | [`feed`] | what was revoked, for resource servers |
 
 pub mod agent;
 pub mod challenge;
 pub mod context;
+pub mod feed;
+pub mod holder;
+pub mod introspect;
 pub mod mint;
 pub mod possession;
 pub mod refresh;
+pub mod revoke;
+pub mod sessions;
 pub mod sign_in;
 
 use crate::model::session::SessionId;

@@ -1,8 +1,9 @@
-//! The DPoP proof of a token request: checked first and purely, claimed near the end.
+//! The DPoP proof of a request: checked first and purely, claimed near the end.
 
 use countersign_sdk::key::{KeyError, Thumbprint};
 use countersign_sdk::proof::dpop::{self, DpopError, Expected, TokenBinding, VerifiedProof};
 use countersign_sdk::proof::replay::{ClaimError, Claimed};
+use countersign_sdk::proof::target_uri::TargetUri;
 use countersign_sdk::time::Timestamp;
 
 use super::context::{Context, store_refusal};
@@ -10,6 +11,17 @@ use crate::model::reason::{Reason, Refusal};
 use crate::model::resource::ResourceRules;
 use crate::store::StoreError;
 use crate::token::access::{Possession, proof_required};
+
+/// What a proof must be made for.
+#[derive(Clone, Copy, Debug)]
+pub struct Proven<'a> {
+    /// The request's method.
+    pub method: &'a str,
+    /// The request's URI.
+    pub target: &'a TargetUri,
+    /// The access token in the request.
+    pub token: TokenBinding,
+}
 
 /// Checks the proof of a request to the token endpoint, if there is one. Uses nothing up.
 ///
@@ -20,18 +32,35 @@ pub fn check(
     proof: Option<&str>,
     now: Timestamp,
 ) -> Result<Option<VerifiedProof>, Refusal> {
-    let Some(proof) = proof else { return Ok(None) };
-    let expected = Expected {
+    let proven = Proven {
         method: "POST",
-        target_uri: &context.issuer.token_endpoint,
+        target: &context.issuer.token_endpoint,
         token: TokenBinding::NoToken,
+    };
+    proof.map(|proof| check_for(context, proof, &proven, now)).transpose()
+}
+
+/// Checks the proof of any request. Uses nothing up.
+///
+/// # Errors
+/// The refusal that names the check (RFC 9449 §4.3).
+pub fn check_for(
+    context: &Context,
+    proof: &str,
+    proven: &Proven<'_>,
+    now: Timestamp,
+) -> Result<VerifiedProof, Refusal> {
+    let expected = Expected {
+        method: proven.method,
+        target_uri: proven.target,
+        token: proven.token,
         nonce: &context
             .nonces
             .for_proofs(context.rules.require_nonce, context.proofs_need_nonce_before),
         window: context.rules.window,
         now,
     };
-    dpop::check(proof, &expected).map(Some).map_err(|error| refusal(&error))
+    dpop::check(proof, &expected).map_err(|error| refusal(&error))
 }
 
 /// Whether the proof is by the key that the token is to be bound to. `signed_for` is the session
@@ -70,14 +99,23 @@ pub async fn claim(
     let Some(proof) = proof else {
         return Possession::bearer(rules);
     };
-    let claimed: Result<Claimed, ClaimError> =
-        context.store.claim(proof.replay_key(), proof.retain_until(), now).await;
+    let claimed = claim_proof(context, proof, now).await?;
+    Ok(Possession::bound(proof, &claimed))
+}
+
+/// Claims the proof, so that it is used once.
+///
+/// # Errors
+/// [`Reason::ProofReplayed`] or [`Reason::StoreUnavailable`].
+pub async fn claim_proof(
+    context: &Context,
+    proof: &VerifiedProof,
+    now: Timestamp,
+) -> Result<Claimed, Refusal> {
     let replayed =
         || Refusal::new(Reason::ProofReplayed, "this DPoP proof was used before; make a new one");
-    match claimed {
-        Ok(claimed) => Ok(Possession::bound(proof, &claimed)),
-        Err(error) => Err(store_refusal(store_error(error), replayed())),
-    }
+    let claimed = context.store.claim(proof.replay_key(), proof.retain_until(), now).await;
+    claimed.map_err(|error| store_refusal(store_error(error), replayed()))
 }
 
 /// A claim's error in the words of the store.

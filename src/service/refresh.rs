@@ -4,6 +4,8 @@
 //! presented token means – the current one, its predecessor whose answer was lost, or one that
 //! somebody kept – is decided by the store in one step.
 
+use countersign_sdk::proof::dpop::VerifiedProof;
+
 use super::IssuedToken;
 use super::context::{Context, session_refusal};
 use super::mint::{Access, mint_of_session, narrowed};
@@ -38,7 +40,7 @@ pub async fn refresh(context: &Context, request: &Refresh<'_>) -> Result<IssuedT
     let proof = possession::check(context, request.proof, now)?;
     let session = context.store.session(presented.session(), now).await.map_err(session_refusal)?;
     // The holder first: who is none learns nothing about the session and changes nothing in it.
-    let holder = proof.as_ref().map(|proof| proof.thumbprint());
+    let holder = proof.as_ref().map(VerifiedProof::thumbprint);
     if session.bound_to != holder {
         return Err(match holder {
             None => crate::token::access::proof_required(),

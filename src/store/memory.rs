@@ -310,6 +310,10 @@ impl Store for MemoryStore {
         false
     }
 
+    fn is_available(&self) -> bool {
+        true
+    }
+
     async fn sweep(&self, now: Timestamp) {
         self.used.sweep(now);
         self.lock().sweep(now);

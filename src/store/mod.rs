@@ -20,6 +20,7 @@ use crate::model::session::{Session, SessionId};
 use crate::wallet::policy::OpenedNonce;
 
 pub mod contract;
+pub mod embedded;
 pub mod memory;
 mod nonces;
 
@@ -243,6 +244,9 @@ pub trait Store: ReplayStore + fmt::Debug {
     /// Whether proofs may have been used that this store does not remember: a process before this
     /// one has ended, and its sessions are still there.
     fn has_forgotten_proofs(&self) -> bool;
+
+    /// Whether the store answers. One that does not keeps trying by itself to answer again.
+    fn is_available(&self) -> bool;
 
     /// Forgets what has expired. Called from the background, never from a request.
     async fn sweep(&self, now: Timestamp);

@@ -18,13 +18,14 @@ use std::borrow::Cow;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use countersign_sdk::entropy::Entropy;
-use countersign_sdk::key::{Algorithm, Thumbprint};
+use countersign_sdk::key::Thumbprint;
 use countersign_sdk::proof::dpop::VerifiedProof;
 use countersign_sdk::proof::jwt_assertion::VerifiedAssertion;
 use countersign_sdk::proof::replay::Claimed;
 use countersign_sdk::time::Timestamp;
 use serde::Serialize;
 
+use super::jws;
 use crate::keyring::SigningKey;
 use crate::model::reason::{Reason, Refusal};
 use crate::model::resource::{Binding, ResourceRules};
@@ -261,24 +262,5 @@ pub fn issue(
         // RFC 8176: proof of possession of a key.
         amr: ["pop"],
     };
-    let header = jsonwebtoken::Header {
-        typ: Some("at+jwt".to_owned()),
-        kid: Some(key.kid().to_owned()),
-        ..jsonwebtoken::Header::new(match key.algorithm() {
-            Algorithm::Es256 => jsonwebtoken::Algorithm::ES256,
-            Algorithm::EdDsa | Algorithm::Ed25519 | Algorithm::Es256k => {
-                jsonwebtoken::Algorithm::EdDSA
-            }
-        })
-    };
-    // `jsonwebtoken::encode` would parse the key again for each token, at the price of a signature.
-    let failed = || Refusal::new(Reason::ServerError, "the token could not be signed");
-    let (header, claims) = (serde_json::to_vec(&header), serde_json::to_vec(&claims));
-    let mut token = URL_SAFE_NO_PAD.encode(header.map_err(|_| failed())?);
-    token.push('.');
-    URL_SAFE_NO_PAD.encode_string(claims.map_err(|_| failed())?, &mut token);
-    let signature = key.sign(token.as_bytes()).ok_or_else(failed)?;
-    token.push('.');
-    URL_SAFE_NO_PAD.encode_string(signature, &mut token);
-    Ok(token)
+    jws::sign(key, "at+jwt", &claims)
 }

@@ -317,6 +317,17 @@ mod tests {
     }
 
     #[test]
+    fn an_output_key_that_is_no_point_proves_nothing() {
+        // From the vectors of BIP-340.
+        let x = "eefdea4cdb677750a420fee807eacf21eb9898ae79b9768766e4faa04a2d4a34";
+        let output: [u8; 32] = hex::decode(x).unwrap().try_into().unwrap();
+        let address = Address::new(Network::Main, Script::P2tr(output));
+        let text = text_for(&address.to_string());
+        let signature = witness(&[&[1; 64]]);
+        assert_eq!(reason(&text, &signature), Err(Reason::AccountInvalid));
+    }
+
+    #[test]
     fn other_addresses_are_refused_by_name() {
         let p2pkh = address(&signer(9), Kind::P2pkh);
         let text = text_for(&p2pkh.to_string());

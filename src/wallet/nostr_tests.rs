@@ -166,3 +166,17 @@ fn accounts_have_the_even_point() {
     let text = text_for(&ed25519.public_key().to_did_key().unwrap());
     assert_eq!(reason_of(&text, "{}"), Err(Reason::AccountInvalid));
 }
+
+#[test]
+fn a_key_that_is_no_point_proves_nothing() {
+    // From the vectors of BIP-340.
+    let x = "eefdea4cdb677750a420fee807eacf21eb9898ae79b9768766e4faa04a2d4a34";
+    let bytes: [u8; 32] = hex::decode(x).unwrap().try_into().unwrap();
+    let text = text_for(&did(&signer(9)));
+    let mut event = signed(&signer(9), &text, |_| {});
+    let tags: Vec<Vec<String>> = serde_json::from_value(event["tags"].clone()).unwrap();
+    let id = event_id(&bytes, ISSUED, HTTP_AUTH, &tags, &text).unwrap();
+    event["pubkey"] = json!(x);
+    event["id"] = json!(hex::encode(id));
+    assert_eq!(reason(&text, &event), Err(Reason::PublicKeyInvalid));
+}

@@ -14,7 +14,7 @@ const SERVER_FLOORS: &[&[&str]] = &[
     &["limit", "store"],
     &["token"],
     &["service"],
-    &["http", "vectors", "config"],
+    &["http", "vectors", "config", "control"],
     &["app"],
     &["cli"],
 ];
@@ -35,11 +35,12 @@ const PLACES: &[(&str, &[&str])] = &[
     ("k256", &["sdk/src/key/"]),
     ("secp256k1", &["sdk/src/key/"]),
     ("ed25519_dalek", &["sdk/src/key/"]),
-    ("jsonwebtoken", &["src/token/access.rs"]),
+    ("jsonwebtoken", &["src/token/jws.rs"]),
     ("siwe", &["src/wallet/siwe.rs"]),
     ("toml", &["src/config/"]),
     ("clap", &["src/cli/", "src/main.rs"]),
     ("governor", &["src/limit.rs"]),
+    ("redb", &["src/store/embedded/"]),
 ];
 
 fn root() -> PathBuf {
@@ -197,11 +198,14 @@ fn reasons_table() -> String {
         let (status, error) = wire(*reason, Refused::Request);
         let (_, at_token) = wire(*reason, Refused::Grant);
         let (code, meaning) = (reason.code(), reason.meaning().trim());
-        let errors = if error == at_token {
-            format!("`{error}`")
-        } else {
-            format!("`{error}`; at `/token` `{at_token}`")
-        };
+        let (held, to_holder) = wire(*reason, Refused::Holder);
+        let mut errors = format!("`{error}`");
+        if at_token != error {
+            errors += &format!("; at `/token` `{at_token}`");
+        }
+        if (held, to_holder) != (status, error) {
+            errors += &format!("; with an access token {} `{to_holder}`", held.as_u16());
+        }
         table += &format!("| `{code}` | {} | {errors} | {meaning} |\n", status.as_u16());
     }
     table

@@ -1,9 +1,13 @@
 //! Nobody is logged out by a lost answer, and whoever uses an old refresh token again is found.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
-use countersign_sdk::key::{Curve, InMemorySigner};
+use async_trait::async_trait;
+use countersign_sdk::account::Account;
+use countersign_sdk::client::{ClientError, Http, InMemoryWallet, Session, SignIn, Wallet};
+use countersign_sdk::entropy::OsEntropy;
+use countersign_sdk::key::{Curve, InMemorySigner, SignerError};
 use serde_json::json;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
@@ -133,6 +137,90 @@ async fn a_thousand_sessions_outlive_lost_late_and_doubled_answers() {
         });
     }
     stealing.join_all().await;
+}
+
+/// A person who signs once, and counts how often she is asked.
+#[derive(Debug)]
+struct Person {
+    wallet: InMemoryWallet,
+    asked: AtomicUsize,
+}
+
+#[async_trait]
+impl Wallet for Person {
+    fn account(&self) -> &Account {
+        self.wallet.account()
+    }
+
+    fn format(&self) -> &str {
+        self.wallet.format()
+    }
+
+    async fn sign_message(&self, message: &str) -> Result<String, SignerError> {
+        self.asked.fetch_add(1, Ordering::Relaxed);
+        self.wallet.sign_message(message).await
+    }
+}
+
+/// Callers of the SDK's sessions, each session with several at once, while tokens end and answers
+/// are lost: all get fresh tokens in the end, and nobody is asked to sign again.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_sdk_keeps_a_thousand_sessions_through_lost_answers() {
+    let (server, proxy) = behind_a_lossy_proxy(2).await;
+    let clock = Arc::clone(&server.clock);
+    let places = Arc::new(Semaphore::new(50));
+    let mut signing_in = JoinSet::new();
+    for _ in 0..SESSIONS {
+        let (url, clock, places) = (proxy.url.clone(), Arc::clone(&clock), Arc::clone(&places));
+        signing_in.spawn(async move {
+            let _place = places.acquire().await.unwrap();
+            let wallet = InMemoryWallet::ethereum(key(Curve::Secp256k1), 1).unwrap();
+            let person = Arc::new(Person { wallet, asked: AtomicUsize::new(0) });
+            let http = Http::with(clock, Arc::new(OsEntropy)).unwrap();
+            let sign_in = SignIn::new(url).resource("https://escrow.example").http(http);
+            let session = sign_in.wallet(Arc::clone(&person) as _).await.unwrap();
+            (Arc::new(session), person)
+        });
+    }
+    let sessions = signing_in.join_all().await;
+    proxy.lose(LOSS_PERCENT);
+    for _ in 0..2 {
+        clock.advance(300);
+        let mut waiting: Vec<Arc<Session>> =
+            sessions.iter().map(|(session, _)| Arc::clone(session)).collect();
+        while !waiting.is_empty() {
+            let mut calling = JoinSet::new();
+            for session in waiting {
+                let places = Arc::clone(&places);
+                calling.spawn(async move {
+                    let _place = places.acquire().await.unwrap();
+                    let token = || session.access_token();
+                    let got: [_; CALLERS] = tokio::join!(token(), token(), token()).into();
+                    let fresh = got.iter().flatten().next().cloned();
+                    for result in got {
+                        assert!(!matches!(result, Err(ClientError::SignInRequired)), "{result:?}");
+                        // Whoever got one got the same one.
+                        assert!(
+                            result.is_err()
+                                || result.ok().map(|token| token.access_token.clone())
+                                    == fresh.as_ref().map(|token| token.access_token.clone())
+                        );
+                    }
+                    fresh.is_none().then_some(session)
+                });
+            }
+            waiting = calling.join_all().await.into_iter().flatten().collect();
+            // Who failed pauses for a while.
+            clock.advance(if waiting.is_empty() { 0 } else { 31 });
+        }
+    }
+    proxy.lose(0);
+    println!("{:?}", proxy.toll);
+    assert!(proxy.toll.lost.load(Ordering::Relaxed) > SESSIONS / 3);
+    for (session, person) in sessions {
+        assert_eq!(person.asked.load(Ordering::Relaxed), 1, "forced to sign in again");
+        drop(session);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -5,12 +5,21 @@
 //! | `support` | a server, a wallet and an agent, made of other libraries than the server's own verifiers |
 //! | `flows` | each grant and format, from challenge to token |
 //! | `wallets` | every message format from challenge to token, and each way in which it gets none |
+//! | `signed_in` | somebody with a session, and what they ask for |
+//! | `refresh`, `sessions` | how a session goes on, is shown and ends |
+//! | `revoke`, `feed`, `introspect` | what ends a token, and how resource servers learn of it |
 //! | `refusals` | each refusal with its own reason, and that a refusal burns nothing |
 //! | `races` | of many at once exactly one |
 //! | `lost_answers` | that lost, late and doubled answers log nobody out, and that reuse is found; `lossy` loses them |
+//! | `crash` | that whatever was answered outlives `kill -9`, and nothing used is taken again; `process` and `wire_client` help |
+//! | `disk` | what a full disk does, and `countersign store` beside a running server |
 //! | `edges` | garbage, limits, CORS, health, draining |
+//! | `revoked_calls` | that an API refuses what was revoked, also when the server is gone |
 //! | `command_line` | that `login`, `call` and `inspect` withstand hostile servers and lost readers |
+//! | `command_sessions` | that kept sessions renew, are shared by processes, listed and ended |
 //! | `client` | the SDK's client against this server and an API behind the SDK's extractors |
+//! | `introspected_calls` | that an API that asks at every call knows at once, and one that starts late knows too |
+//! | `client_sessions` | that its sessions go on, survive lost answers, and end |
 //! | `vectors` | every published case, answered as it expects |
 //! | `architecture` | that no arrow points up, and that the documents keep up with the code |
 
@@ -23,14 +32,28 @@
 
 mod architecture;
 mod client;
+mod client_sessions;
 mod command_line;
+mod command_sessions;
 mod conformance;
+mod crash;
+mod disk;
 mod edges;
+mod feed;
 mod flows;
+mod introspect;
+mod introspected_calls;
 mod lossy;
 mod lost_answers;
+mod process;
 mod races;
+mod refresh;
 mod refusals;
+mod revoke;
+mod revoked_calls;
+mod sessions;
+mod signed_in;
 mod support;
 mod vectors;
 mod wallets;
+mod wire_client;

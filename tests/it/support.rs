@@ -29,25 +29,29 @@ pub(crate) struct Server {
     stop: watch::Sender<bool>,
     running: Option<tokio::task::JoinHandle<()>>,
     base: String,
+    /// Where its store lies; the folder goes with the server.
+    _data: Option<tempfile::TempDir>,
 }
 
 impl Server {
-    /// A server in development mode.
+    /// A server in development mode, with its store in a folder.
     pub(crate) async fn development() -> Self {
-        Self::start(Self::development_settings()).await
+        let data = tempfile::tempdir().unwrap();
+        Self::start(Self::development_settings(Some(&data)), Some(data)).await
     }
 
     /// A server in development mode by the machine's clock, which `Date` also tells; `clock` then
-    /// moves nothing.
+    /// moves nothing. Its store is in memory.
     pub(crate) async fn with_system_clock() -> Self {
-        let settings = Self::development_settings();
-        Self::start_by(settings, Arc::default(), Arc::new(SystemClock)).await
+        let settings = Self::development_settings(None);
+        Self::start_by(settings, None, Arc::default(), Arc::new(SystemClock)).await
     }
 
-    fn development_settings() -> Settings {
+    fn development_settings(data: Option<&tempfile::TempDir>) -> Settings {
         let flags = Flags {
             listen: Some("127.0.0.1:0".to_owned()),
             operations_listen: Some("127.0.0.1:0".to_owned()),
+            data_dir: data.map(|data| data.path().join("store").display().to_string()),
             ..Flags::default()
         };
         config::load(&flags, &[]).unwrap()
@@ -55,24 +59,40 @@ impl Server {
 
     /// A server with the configuration `toml`; its issuer is what that says, its address any.
     pub(crate) async fn configured(toml: &str) -> Self {
+        let (settings, data) = Self::settings(toml);
+        Self::start(settings, Some(data)).await
+    }
+
+    /// The same, by the machine's clock.
+    pub(crate) async fn configured_by_the_system_clock(toml: &str) -> Self {
+        let (settings, data) = Self::settings(toml);
+        Self::start_by(settings, Some(data), Arc::default(), Arc::new(SystemClock)).await
+    }
+
+    /// Settings with the embedded store in a folder that goes with the second value.
+    fn settings(toml: &str) -> (Settings, tempfile::TempDir) {
+        let data = tempfile::tempdir().unwrap();
         let mut file = tempfile::NamedTempFile::new().unwrap();
         file.write_all(toml.as_bytes()).unwrap();
         let flags = Flags {
             config: Some(file.path().to_owned()),
             listen: Some("127.0.0.1:0".to_owned()),
             operations_listen: Some("127.0.0.1:0".to_owned()),
+            data_dir: Some(data.path().join("store").display().to_string()),
             ..Flags::default()
         };
-        Self::start(config::load(&flags, &[]).unwrap_or_else(|faults| panic!("{faults}"))).await
+        let settings = config::load(&flags, &[]).unwrap_or_else(|faults| panic!("{faults}"));
+        (settings, data)
     }
 
-    async fn start(settings: Settings) -> Self {
+    async fn start(settings: Settings, data: Option<tempfile::TempDir>) -> Self {
         let clock = Arc::new(ManualClock::new(Timestamp::from_unix(START)));
-        Self::start_by(settings, Arc::clone(&clock), clock).await
+        Self::start_by(settings, data, Arc::clone(&clock), clock).await
     }
 
     async fn start_by(
         settings: Settings,
+        data: Option<tempfile::TempDir>,
         clock: Arc<ManualClock>,
         of_server: Arc<dyn Clock>,
     ) -> Self {
@@ -84,7 +104,7 @@ impl Server {
         let (stop, stopped) = watch::channel(false);
         let running = Some(tokio::spawn(app.run(stopped)));
         let http = reqwest::Client::builder().no_proxy().build().unwrap();
-        Self { issuer, operations, clock, http, stop, running, base }
+        Self { issuer, operations, clock, http, stop, running, base, _data: data }
     }
 
     /// The URL of an endpoint at the server's own address, under the issuer's path.
@@ -153,10 +173,15 @@ pub(crate) struct Answer {
 
 impl Answer {
     pub(crate) async fn read(response: reqwest::Response) -> Self {
+        Self::try_read(response).await.unwrap()
+    }
+
+    /// `None` when it ended early.
+    pub(crate) async fn try_read(response: reqwest::Response) -> Option<Self> {
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
-        let text = response.text().await.unwrap();
+        let text = response.text().await.ok()?;
         let body = serde_json::from_str(&text).unwrap_or(Value::String(text));
-        Self { status, headers, body }
+        Some(Self { status, headers, body })
     }
 
     pub(crate) fn text(&self, member: &str) -> &str {

@@ -17,6 +17,10 @@ pub struct Metadata {
     pub token_endpoint: Address,
     /// Where a message to sign is asked for; absent where the issuer offers none.
     pub challenge_endpoint: Option<Address>,
+    /// Where tokens are given up (RFC 7009).
+    pub revocation_endpoint: Option<Address>,
+    /// Where the sessions of a subject are listed and ended.
+    pub sessions_endpoint: Option<Address>,
     /// The issuer's public keys.
     pub jwks_uri: Option<Address>,
 }
@@ -26,6 +30,8 @@ struct Document {
     issuer: String,
     token_endpoint: String,
     challenge_endpoint: Option<String>,
+    revocation_endpoint: Option<String>,
+    sessions_endpoint: Option<String>,
     jwks_uri: Option<String>,
 }
 
@@ -75,6 +81,11 @@ fn accept(issuer: &Issuer, document: &Document) -> Result<Metadata, ClientError>
     Ok(Metadata {
         token_endpoint: endpoint("token_endpoint", &document.token_endpoint)?,
         challenge_endpoint: optional("challenge_endpoint", document.challenge_endpoint.as_ref())?,
+        revocation_endpoint: optional(
+            "revocation_endpoint",
+            document.revocation_endpoint.as_ref(),
+        )?,
+        sessions_endpoint: optional("sessions_endpoint", document.sessions_endpoint.as_ref())?,
         jwks_uri: optional("jwks_uri", document.jwks_uri.as_ref())?,
     })
 }
@@ -88,6 +99,8 @@ mod tests {
             issuer: issuer.to_owned(),
             token_endpoint: token_endpoint.to_owned(),
             challenge_endpoint: None,
+            revocation_endpoint: None,
+            sessions_endpoint: Some("https://auth.example/sessions".to_owned()),
             jwks_uri: Some("https://auth.example/.well-known/jwks.json".to_owned()),
         }
     }
@@ -113,5 +126,11 @@ mod tests {
         ] {
             assert!(accept(&issuer, &document("https://auth.example", token)).is_err(), "{token}");
         }
+        let foreign = Some("https://evil.example/".to_owned());
+        let ours = document("https://auth.example", "https://auth.example/token");
+        let revocation = Document { revocation_endpoint: foreign.clone(), ..ours };
+        assert!(accept(&issuer, &revocation).is_err());
+        let ours = document("https://auth.example", "https://auth.example/token");
+        assert!(accept(&issuer, &Document { sessions_endpoint: foreign, ..ours }).is_err());
     }
 }

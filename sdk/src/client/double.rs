@@ -2,8 +2,15 @@
 
 use std::sync::{Arc, Mutex};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde_json::{Value, json};
+
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::RwLock;
+
+use crate::time::Timestamp;
 
 /// A request as the double received it.
 #[derive(Clone, Debug, Default)]
@@ -20,12 +27,14 @@ impl Received {
     }
 }
 
-/// What the double answers: status, header lines, body.
+/// What the double answers: status, header lines, body. A status of 0 breaks the connection.
 pub(super) type Answer = (u16, Vec<(&'static str, String)>, String);
 
 /// A running double and all that it received.
 pub(super) struct Double {
     pub(super) origin: String,
+    /// Whoever holds it for writing holds back the answers to POST.
+    pub(super) gate: Arc<RwLock<()>>,
     log: Arc<Mutex<Vec<Received>>>,
 }
 
@@ -39,23 +48,33 @@ impl Double {
         let log: Arc<Mutex<Vec<Received>>> = Arc::default();
         let (kept, own) = (Arc::clone(&log), origin.clone());
         let answer = Arc::new(answer);
+        let gate: Arc<RwLock<()>> = Arc::default();
+        let held = Arc::clone(&gate);
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 let (log, own, answer) = (Arc::clone(&kept), own.clone(), Arc::clone(&answer));
+                let held = Arc::clone(&held);
                 tokio::spawn(async move {
                     let (received, mut stream) = read(stream).await;
                     log.lock().unwrap().push(received.clone());
                     let (status, headers, body) = answer(&own, &received);
+                    if received.line.starts_with("POST") {
+                        drop(held.read().await);
+                    }
+                    if status == 0 {
+                        return;
+                    }
                     let mut text = format!("HTTP/1.1 {status} X\r\nConnection: close\r\n");
                     for (name, value) in headers {
                         text += &format!("{name}: {value}\r\n");
                     }
                     text += &format!("Content-Length: {}\r\n\r\n{body}", body.len());
-                    stream.write_all(text.as_bytes()).await.unwrap();
+                    // Who asked may have gone.
+                    let _ = stream.write_all(text.as_bytes()).await;
                 });
             }
         });
-        Self { origin, log }
+        Self { origin, gate, log }
     }
 
     /// The requests whose first line begins with `start`.
@@ -92,9 +111,34 @@ async fn read(mut stream: TcpStream) -> (Received, TcpStream) {
 /// The metadata of an issuer at `origin`.
 pub(super) fn metadata(origin: &str) -> Answer {
     let body = format!(
-        r#"{{"issuer":"{origin}","token_endpoint":"{origin}/token","challenge_endpoint":"{origin}/challenge"}}"#
+        r#"{{"issuer":"{origin}","token_endpoint":"{origin}/token","challenge_endpoint":"{origin}/challenge","revocation_endpoint":"{origin}/revoke","sessions_endpoint":"{origin}/sessions"}}"#
     );
     (200, vec![], body)
+}
+
+/// A challenge as an issuer at `origin` writes it for a raw key, at the moment `issued`.
+pub(super) fn challenge(origin: &str, request: &Received, issued: Timestamp) -> Answer {
+    let asked: Value = serde_json::from_str(&request.body).unwrap();
+    let (account, domain) = (&asked["account"], &asked["domain"]);
+    let resource = asked["resource"].as_str().unwrap();
+    let grant = json!({"att": {resource: {"oauth/read": [{}]}}, "prf": []}).to_string();
+    let expires = issued.plus(300);
+    let urn = match asked["dpop_jkt"].as_str() {
+        Some(jkt) => format!("- urn:ietf:params:oauth:jwk-thumbprint:sha-256:{jkt}\n"),
+        None => String::new(),
+    };
+    let message = format!(
+        "{} wants you to sign in with your key:\n{}\n\nRead. I further authorize \
+         the stated URI to perform the following actions on my behalf: (1) 'oauth': 'read' for \
+         '{resource}'.\n\nURI: {origin}\nVersion: 1\n\
+         Nonce: 0123456789\nIssued At: {issued}\n\
+         Expiration Time: {expires}\nResources:\n{urn}- urn:recap:{}",
+        domain.as_str().unwrap(),
+        account.as_str().unwrap(),
+        URL_SAFE_NO_PAD.encode(grant),
+    );
+    let answer = json!({"format": "key", "message": message, "nonce": "0123456789"});
+    (200, vec![], answer.to_string())
 }
 
 /// A token of `seconds`.

@@ -6,6 +6,7 @@ use std::fmt;
 
 use super::address::AddressError;
 use super::challenge::ChallengeError;
+use super::store::StoreError;
 use crate::entropy::EntropyError;
 use crate::key::{SecretKeyError, SignerError};
 use crate::proof::dpop::NewProofError;
@@ -81,6 +82,9 @@ pub enum ClientError {
     /// The token has ended, and a person has to sign before there is another.
     #[error("the session has ended: sign in again")]
     SignInRequired,
+    /// The session was not kept, or what is kept was not read; no token is handed out unkept.
+    #[error(transparent)]
+    Store(#[from] StoreError),
     /// The request is not one that can be sent.
     #[error("the request cannot be sent: {0}")]
     Request(&'static str),

@@ -237,7 +237,7 @@ struct RefusalBody {
     reason: Option<String>,
 }
 
-fn refusal(status: u16, headers: &HeaderMap, body: &[u8]) -> ServerRefusal {
+pub(super) fn refusal(status: u16, headers: &HeaderMap, body: &[u8]) -> ServerRefusal {
     let body: RefusalBody = serde_json::from_slice(body).unwrap_or_default();
     let retry_after = one_header(headers, RETRY_AFTER.as_str());
     ServerRefusal {

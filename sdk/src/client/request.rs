@@ -9,7 +9,6 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
-use std::sync::Arc;
 use std::time::Duration;
 
 use http::header::{AUTHORIZATION, CONTENT_TYPE, WWW_AUTHENTICATE};
@@ -33,7 +32,7 @@ const CLOCK_NEWS: u64 = 2;
 /// Calls protected APIs with a session's token and key. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Client {
-    session: Arc<Session>,
+    session: Session,
     origins: BTreeSet<String>,
 }
 
@@ -41,7 +40,7 @@ impl Client {
     /// A client that calls the resource of `session`.
     pub fn new(session: Session) -> Self {
         let origins = session.resource().and_then(|text| Address::parse(text).ok());
-        Self { origins: origins.iter().map(Address::origin).collect(), session: Arc::new(session) }
+        Self { origins: origins.iter().map(Address::origin).collect(), session }
     }
 
     /// Also sends the token to `origin`, for a resource that is served elsewhere than it is named.
@@ -54,7 +53,7 @@ impl Client {
     }
 
     /// The session behind the calls.
-    pub fn session(&self) -> &Session {
+    pub const fn session(&self) -> &Session {
         &self.session
     }
 
@@ -322,6 +321,10 @@ impl Response {
     /// [`ClientError`] when it is larger or the connection breaks.
     pub async fn bytes(self) -> Result<Vec<u8>, ClientError> {
         read(&self.origin, self.inner, MAX_ANSWER).await
+    }
+
+    pub(super) async fn bytes_up_to(self, cap: usize) -> Result<Vec<u8>, ClientError> {
+        read(&self.origin, self.inner, cap).await
     }
 
     /// The whole body as text; what is not UTF-8 is replaced.

@@ -1,5 +1,6 @@
 //! Calls and renewals against a double: what is sent, what is repeated, and what is not.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use base64::Engine as _;

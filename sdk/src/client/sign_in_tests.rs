@@ -3,11 +3,8 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use serde_json::{Value, json};
 
-use super::super::double::{Answer, Double, Received, metadata, token};
+use super::super::double::{Double, challenge, metadata, token};
 use super::super::{ClientError, InMemoryWallet};
 use super::*;
 use crate::account::Account;
@@ -19,36 +16,10 @@ fn new_key(curve: Curve) -> InMemorySigner {
     InMemorySigner::generate(curve, &OsEntropy).unwrap()
 }
 
-/// A challenge as an issuer at `origin` writes it for a raw key.
-fn challenge(origin: &str, request: &Received) -> Answer {
-    let asked: Value = serde_json::from_str(&request.body).unwrap();
-    let (account, domain) = (&asked["account"], &asked["domain"]);
-    let resource = asked["resource"].as_str().unwrap();
-    let grant = json!({"att": {resource: {"oauth/read": [{}]}}, "prf": []}).to_string();
-    let issued = SystemClock.now();
-    let expires = issued.plus(300);
-    let urn = match asked["dpop_jkt"].as_str() {
-        Some(jkt) => format!("- urn:ietf:params:oauth:jwk-thumbprint:sha-256:{jkt}\n"),
-        None => String::new(),
-    };
-    let message = format!(
-        "{} wants you to sign in with your key:\n{}\n\nRead. I further authorize \
-         the stated URI to perform the following actions on my behalf: (1) 'oauth': 'read' for \
-         '{resource}'.\n\nURI: {origin}\nVersion: 1\n\
-         Nonce: 0123456789\nIssued At: {issued}\n\
-         Expiration Time: {expires}\nResources:\n{urn}- urn:recap:{}",
-        domain.as_str().unwrap(),
-        account.as_str().unwrap(),
-        URL_SAFE_NO_PAD.encode(grant),
-    );
-    let answer = json!({"format": "key", "message": message, "nonce": "0123456789"});
-    (200, vec![], answer.to_string())
-}
-
 async fn issuer(alter: fn(String) -> String) -> Double {
     Double::start(move |origin, request| match request.line.split(' ').nth(1) {
         Some("/challenge") => {
-            let (status, headers, body) = challenge(origin, request);
+            let (status, headers, body) = challenge(origin, request, SystemClock.now());
             (status, headers, alter(body))
         }
         Some("/token") => token("a-token", 300),

@@ -1,4 +1,4 @@
-//! The token as the client keeps it: a secret that prints nothing, and when it has to be renewed.
+//! The token as the client keeps it: secrets that print nothing, and when it has to be renewed.
 
 use std::fmt;
 
@@ -19,6 +19,8 @@ const MIN_LIFE: u64 = 10;
 const MAX_LIFE: u64 = 24 * 3600;
 /// The longest `scope` and `sub` taken, in bytes.
 const MAX_TEXT_BYTES: usize = 4096;
+/// The longest name of a session taken, in bytes.
+const MAX_SESSION_ID_BYTES: usize = 128;
 
 /// An access token's text. Prints nothing, and is wiped when dropped.
 #[derive(Clone, PartialEq, Eq)]
@@ -45,6 +47,37 @@ impl fmt::Debug for AccessToken {
     }
 }
 
+/// A refresh token's text, opaque to the client. Prints nothing, and is wiped when dropped.
+#[derive(Clone, PartialEq, Eq)]
+pub struct RefreshToken(Zeroizing<String>);
+
+impl RefreshToken {
+    /// A token's text; `None` when it is not printable ASCII without spaces (RFC 6749 appendix
+    /// A.17, of which no issuer uses the space) or is longer than 8192 bytes.
+    pub fn new(text: &str) -> Option<Self> {
+        let whole = !text.is_empty() && text.len() <= MAX_TOKEN_BYTES;
+        let fits = whole && text.bytes().all(|b| b.is_ascii_graphic());
+        fits.then(|| Self(Zeroizing::new(text.to_owned())))
+    }
+
+    /// The text, for the form or the file that is to hold it.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for RefreshToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("RefreshToken")
+    }
+}
+
+/// Whether a text can name a session in a path: 1 to 128 letters, digits, `-`, `_`.
+pub(super) fn is_session_id(text: &str) -> bool {
+    let fits = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_');
+    (1..=MAX_SESSION_ID_BYTES).contains(&text.len()) && text.bytes().all(fits)
+}
+
 /// A key-bound access token and what the issuer said of it.
 #[derive(Clone, Debug)]
 pub struct Token {
@@ -60,6 +93,10 @@ pub struct Token {
     pub sub: String,
     /// The resource that was asked for, if one was named.
     pub resource: Option<String>,
+    /// What the next access token is had for, where the issuer opened a session.
+    pub refresh_token: Option<RefreshToken>,
+    /// The session's name at the issuer, of 1 to 128 letters, digits, `-` and `_`.
+    pub session_id: Option<String>,
 }
 
 impl Token {
@@ -68,6 +105,12 @@ impl Token {
     pub fn is_fresh(&self, now: Timestamp) -> bool {
         let life = self.expires_at.since(self.issued_at);
         self.expires_at.since(now) > MARGIN.min(life / 5)
+    }
+
+    /// Whether the last third of its life has begun, in which it is renewed while it is used.
+    pub fn is_due(&self, now: Timestamp) -> bool {
+        let life = self.expires_at.since(self.issued_at);
+        self.expires_at.since(now) <= life / 3
     }
 }
 
@@ -79,6 +122,8 @@ pub(super) struct TokenAnswer {
     expires_in: u64,
     scope: Option<String>,
     sub: Option<String>,
+    refresh_token: Option<String>,
+    session_id: Option<String>,
 }
 
 impl TokenAnswer {
@@ -91,6 +136,7 @@ impl TokenAnswer {
         resource: Option<&str>,
     ) -> Result<Token, ClientError> {
         let text = Zeroizing::new(self.access_token);
+        let refresh_text = self.refresh_token.map(Zeroizing::new);
         let refused = |fault: &str| ClientError::Protocol {
             server: server.to_owned(),
             fault: fault.to_owned(),
@@ -108,6 +154,12 @@ impl TokenAnswer {
         if self.sub.as_deref().is_some_and(|sub| !is_printable_ascii(sub)) {
             return Err(refused("its sub is no identifier"));
         }
+        if self.session_id.as_deref().is_some_and(|id| !is_session_id(id)) {
+            return Err(refused("its session_id is no identifier"));
+        }
+        let refresh_token = refresh_text
+            .map(|text| RefreshToken::new(&text).ok_or_else(|| refused("it gave no refresh token")))
+            .transpose()?;
         Ok(Token {
             access_token: AccessToken::new(&text).ok_or_else(|| refused("it gave no token"))?,
             issued_at: asked_at,
@@ -116,6 +168,8 @@ impl TokenAnswer {
             scope: self.scope.unwrap_or_else(|| scope.unwrap_or_default().to_owned()),
             sub: self.sub.unwrap_or_default(),
             resource: resource.map(str::to_owned),
+            refresh_token,
+            session_id: self.session_id,
         })
     }
 }
@@ -144,6 +198,8 @@ mod tests {
             expires_in: 300,
             scope: None,
             sub: None,
+            refresh_token: Some("cs_rt_secret".to_owned()),
+            session_id: Some("s-1_A".to_owned()),
         }
     }
 
@@ -152,6 +208,7 @@ mod tests {
         let token = answer("DPoP").accept("s", NOW, Some("read"), None).unwrap();
         assert!(!format!("{token:?}").contains("secret"));
         assert_eq!(token.scope, "read");
+        assert_eq!(token.refresh_token.unwrap().expose(), "cs_rt_secret");
         assert!(answer("Bearer").accept("s", NOW, None, None).is_err());
     }
 
@@ -176,6 +233,13 @@ mod tests {
         for sub in ["\u{1b}]0;x\u{7}did:key:z", "did:key:z\n", "a b"] {
             assert!(accept(&|answer| answer.sub = Some(sub.to_owned())).is_err(), "{sub}");
         }
+        for id in ["", "a/b", "../x", "a b", "a?b", "a%2f", &"a".repeat(129)] {
+            assert!(accept(&|answer| answer.session_id = Some(id.to_owned())).is_err(), "{id}");
+        }
+        for text in ["", "a b", "a\r\nb", "é", &"a".repeat(8193)] {
+            let refused = accept(&|answer| answer.refresh_token = Some(text.to_owned()));
+            assert!(refused.is_err(), "{text}");
+        }
     }
 
     #[test]
@@ -183,6 +247,8 @@ mod tests {
         let mut token = answer("dpop").accept("s", NOW, None, None).unwrap();
         assert!(token.is_fresh(NOW.plus(269)));
         assert!(!token.is_fresh(NOW.plus(270)));
+        assert!(!token.is_due(NOW.plus(199)));
+        assert!(token.is_due(NOW.plus(200)));
         token.expires_at = NOW.plus(60);
         assert!(token.is_fresh(NOW.plus(47)));
         assert!(!token.is_fresh(NOW.plus(48)));

@@ -24,6 +24,11 @@ pub struct Thumbprint([u8; 32]);
 pub struct ThumbprintError;
 
 impl Thumbprint {
+    /// The thumbprint of these 32 bytes.
+    pub const fn from_bytes(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+
     /// The 32 bytes.
     pub const fn as_bytes(&self) -> &[u8; 32] {
         &self.0

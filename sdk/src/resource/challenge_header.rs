@@ -45,6 +45,10 @@ pub(super) fn refusal(error: &AccessError, policy: &Policy) -> Response<String> 
         headers.insert(RETRY_AFTER, HeaderValue::from(RETRY_SECONDS));
         return response;
     }
+    // Other credentials would not cure a fault of ours.
+    if shown.status.is_server_error() {
+        return response;
+    }
     if let AccessError::NonceNeeded { fresh } = error {
         insert_nonce(headers, fresh);
     }

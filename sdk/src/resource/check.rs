@@ -13,6 +13,7 @@ use super::credentials::{Credentials, Scheme};
 use super::error::AccessError;
 use super::jwks::IssuerKeys;
 use super::server::ResourceServer;
+use super::standing::{Demand, Standing};
 use super::token::{ExpectedToken, TokenError, VerifiedToken, screen, verify_access_token};
 use crate::key::Thumbprint;
 use crate::proof::dpop::{self, AccessTokenHash, DpopError, KnownKey, TokenBinding, VerifiedProof};
@@ -44,6 +45,7 @@ impl RequestHead<'_> {
 #[derive(Clone, Debug)]
 pub struct Caller {
     verdict: Arc<Verdict>,
+    standing: Standing,
     server: u64,
     /// Method and path that the proof was for.
     request: Arc<str>,
@@ -86,13 +88,28 @@ impl Caller {
     /// Demands a scope.
     ///
     /// # Errors
-    /// [`AccessError::InsufficientScope`] when the token does not have this very scope.
+    /// [`AccessError::InsufficientScope`] when the token does not have this very scope;
+    /// [`AccessError::RevocationsStale`] when the caller was let in by a view of revocations that was
+    /// too old for it.
     pub fn require(&self, scope: &'static str) -> Result<(), AccessError> {
-        if self.token().has_scope(scope) {
-            Ok(())
-        } else {
+        if !self.token().has_scope(scope) {
             Err(AccessError::InsufficientScope(scope))
+        } else if !self.standing.allows(scope) {
+            Err(AccessError::RevocationsStale)
+        } else {
+            Ok(())
         }
+    }
+
+    /// Whether the caller was let in although nobody knew if the token had been revoked of late, for
+    /// a scope of [`open_when_stale`](super::ResourceConfig::open_when_stale).
+    pub const fn is_stale(&self) -> bool {
+        self.standing.is_stale()
+    }
+
+    /// Whether the caller may go on to what is demanded.
+    pub(super) fn serves(&self, demand: Demand) -> bool {
+        self.standing.serves(demand, self.token())
     }
 
     /// Whether `server` let this caller in, with this very request and not with one whose
@@ -115,24 +132,53 @@ impl Caller {
 impl ResourceServer {
     /// Checks a request and uses its proof up. Must run inside a tokio runtime.
     ///
+    /// Whoever passes may do whatever its token allows, so the view of revocations must be current.
+    ///
     /// # Errors
     /// [`AccessError`], naming the first check that failed; [`ResourceServer::refusal`] makes the
     /// answer of it.
     pub async fn authenticate(&self, request: &RequestHead<'_>) -> Result<Caller, AccessError> {
+        self.authenticate_for(request, Demand::Anything).await
+    }
+
+    /// The same for what needs `scope` and nothing else: where that scope is open, the view of
+    /// revocations may be old, and [`Caller::require`] then refuses the caller all that is not.
+    ///
+    /// # Errors
+    /// As [`ResourceServer::authenticate`], and [`AccessError::InsufficientScope`].
+    pub async fn authenticate_scoped(
+        &self,
+        request: &RequestHead<'_>,
+        scope: &'static str,
+    ) -> Result<Caller, AccessError> {
+        let caller = self.authenticate_for(request, Demand::Scope(scope)).await?;
+        caller.require(scope)?;
+        Ok(caller)
+    }
+
+    pub(super) async fn authenticate_for(
+        &self,
+        request: &RequestHead<'_>,
+        demand: Demand,
+    ) -> Result<Caller, AccessError> {
         // 1. One token under one scheme, and at most one proof.
         let credentials = Credentials::read(request.headers)?;
         // 2. The token: our issuer's, for us, now.
         let ath = AccessTokenHash::of(credentials.token);
         let verdict = self.verified(credentials.token, ath).await?;
-        // Read after the wait for keys: judged by the time before it, a used proof could still pass
+        self.0.revocations.settle(self.0.clock.now()).await;
+        // Read after the waits: judged by the time before it, a used proof could still pass
         // for young when its use is forgotten already.
         let now = self.0.clock.now();
         verdict.token.claims().check_times(now, self.0.policy.leeway)?;
         // 3. The scheme fits the token's binding: a bound token never goes without its key.
-        let (admission, renew_nonce) = match (credentials.scheme, verdict.token.claims().cnf_jkt())
-        {
+        let token = verdict.token.claims();
+        let (admission, standing, renew_nonce) = match (credentials.scheme, token.cnf_jkt()) {
             (Scheme::Bearer, Some(_)) => return Err(AccessError::BoundTokenAsBearer),
-            (Scheme::Bearer, None) => (self.admit_unbound(&credentials)?, false),
+            (Scheme::Bearer, None) => {
+                let admission = self.admit_unbound(&credentials)?;
+                (admission, self.standing(token, demand, now)?, false)
+            }
             (Scheme::Dpop, None) => return Err(AccessError::UnboundTokenAsDpop),
             (Scheme::Dpop, Some(jkt)) => {
                 // 4. The proof: for this request and token, by the token's key. Pure.
@@ -141,24 +187,27 @@ impl ResourceServer {
                 let known = verdict.proof_key.get();
                 let (proof, renew_nonce) = self.check_proof(proof, bound, known, request, now)?;
                 verdict.proof_key.get_or_init(|| proof.known_key());
-                // 5. The proof is used up. Of any number of requests with it, one gets past here.
+                // 5. The token still stands, as far as what is demanded needs to be known.
+                let standing = self.standing(token, demand, now)?;
+                // 6. The proof is used up. Of any number of requests with it, one gets past here.
                 let claimed = self.0.used_proofs.claim(&proof, now).await?;
-                (Admission::Proof(claimed), renew_nonce)
+                (Admission::Proof(claimed), standing, renew_nonce)
             }
         };
-        Ok(self.admit(verdict, admission, request, renew_nonce))
+        Ok(self.admit(verdict, standing, admission, request, renew_nonce))
     }
 
     /// The only place that makes a [`Caller`]; it cannot be reached without what let it in.
     fn admit(
         &self,
         verdict: Arc<Verdict>,
+        standing: Standing,
         _by: Admission,
         request: &RequestHead<'_>,
         renew_nonce: bool,
     ) -> Caller {
         let request = format!("{} {}", request.method, request.path()).into();
-        Caller { verdict, server: self.0.id, request, renew_nonce }
+        Caller { verdict, standing, server: self.0.id, request, renew_nonce }
     }
 
     /// The token, verified now or before; the issuer's keys are looked at each time, and the
@@ -172,6 +221,8 @@ impl ResourceServer {
         if known.is_none() {
             screen(token, &self.0.policy.algorithms)?;
         }
+        // Before the wait for keys, so that both are waited for at once.
+        self.0.revocations.start();
         let keys = self.0.keys.keys().await?;
         if let Some(known) = known.filter(|known| keys.holds(known.token.key())) {
             return Ok(known);

@@ -1,24 +1,22 @@
-//! What a protected resource is and demands, setting by setting, and how a server is made of it.
+//! What a protected resource is and demands, setting by setting.
 //!
-//! The issuer and the resource are arguments of the constructor; no check has an off switch. The
-//! public base URL is configured, never guessed from `Host` or forwarded headers, for a proof names
+//! The issuer and the resource are arguments of the constructor; no check has an off switch but
+//! revocation, where the way to the issuer may be missing, and its name says what it does. The public base URL is configured, never guessed from `Host` or forwarded headers, for a proof names
 //! the URL that the client saw. RFC 9449 §4.3, RFC 8707, RFC 9728.
 
 use std::sync::Arc;
 
-use super::jwks_cache::{JwksCache, KeyCachePolicy};
-use super::jwks_source::{IssuerEndpoint, KeySource};
-use super::metadata::default_metadata_url;
-use super::nonce::Nonces;
-use super::policy::{ConfigErrors, Policy, faults, is_safe_url};
-use super::server::{Parts, ResourceServer};
-use super::used_proofs::UsedProofs;
+use zeroize::Zeroizing;
+
+use super::introspection::IntrospectAs;
+use super::jwks_cache::KeyCachePolicy;
+use super::jwks_source::KeySource;
+use super::revocation::RevocationSource;
 use crate::entropy::{Entropy, OsEntropy};
-use crate::key::Algorithm;
+use crate::key::{Algorithm, Signer};
 use crate::proof::dpop::Window;
 use crate::proof::replay::ReplayStore;
-use crate::proof::target_uri::TargetUri;
-use crate::time::{Clock, SystemClock, Timestamp};
+use crate::time::{Clock, SystemClock};
 
 /// Describes a protected resource; [`ResourceConfig::build`] makes the server of it.
 #[derive(Debug)]
@@ -26,27 +24,44 @@ pub struct ResourceConfig {
     pub(super) issuer: String,
     pub(super) audience: String,
     pub(super) public_url: Option<String>,
-    realm: Option<String>,
+    pub(super) realm: Option<String>,
     pub(super) algorithms: Vec<Algorithm>,
     pub(super) window: Window,
     pub(super) leeway: u64,
     pub(super) max_token_lifetime: u64,
-    accepts_bearer: bool,
-    requires_nonce: bool,
-    metadata_url: MetadataUrl,
-    scopes: Vec<String>,
+    pub(super) accepts_bearer: bool,
+    pub(super) requires_nonce: bool,
+    pub(super) metadata_url: MetadataUrl,
+    pub(super) scopes: Vec<String>,
     pub(super) replay_capacity: usize,
     pub(super) token_cache_capacity: usize,
-    key_cache: KeyCachePolicy,
-    key_source: Option<Arc<dyn KeySource>>,
+    pub(super) key_cache: KeyCachePolicy,
+    pub(super) key_source: Option<Arc<dyn KeySource>>,
     pub(super) replay_store: Option<Arc<dyn ReplayStore>>,
     pub(super) replays_survive_restart: bool,
-    clock: Arc<dyn Clock>,
-    entropy: Arc<dyn Entropy>,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) entropy: Arc<dyn Entropy>,
+    pub(super) revocations: Choice,
+    pub(super) revocation_wait: u64,
+    pub(super) revocation_capacity: usize,
+    pub(super) max_staleness: u64,
+    pub(super) open_when_stale: Vec<String>,
+    pub(super) introspect_as: Option<IntrospectAs>,
+}
+
+/// How the service wants to learn of revocations.
+#[derive(Debug)]
+pub(super) enum Choice {
+    /// By the issuer's own endpoint.
+    IssuerFeed,
+    /// By what the service gives.
+    Source(Arc<dyn RevocationSource>),
+    /// Not at all.
+    Without,
 }
 
 #[derive(Debug)]
-enum MetadataUrl {
+pub(super) enum MetadataUrl {
     None,
     Default,
     At(String),
@@ -78,6 +93,12 @@ impl ResourceConfig {
             replays_survive_restart: false,
             clock: Arc::new(SystemClock),
             entropy: Arc::new(OsEntropy),
+            revocations: Choice::IssuerFeed,
+            revocation_wait: 10,
+            revocation_capacity: 1 << 18,
+            max_staleness: 30,
+            open_when_stale: Vec::new(),
+            introspect_as: None,
         }
     }
 
@@ -143,7 +164,7 @@ impl ResourceConfig {
     }
 
     /// Names the resource's metadata in every challenge, at the URL where
-    /// [`ResourceServer::metadata_router`] serves it (RFC 9728 §3.1).
+    /// [`metadata_router`](super::ResourceServer::metadata_router) serves it (RFC 9728 §3.1).
     #[must_use]
     pub fn advertise_metadata(mut self) -> Self {
         self.metadata_url = MetadataUrl::Default;
@@ -191,7 +212,9 @@ impl ResourceConfig {
         self
     }
 
-    /// Takes the issuer's keys from elsewhere than its own endpoints.
+    /// Takes the issuer's keys from elsewhere than its own endpoints. Where revocations come from
+    /// must then be said as well: [`revocation_source`](Self::revocation_source) or
+    /// [`without_revocations`](Self::without_revocations).
     #[must_use]
     pub fn key_source(mut self, source: Arc<dyn KeySource>) -> Self {
         self.key_source = Some(source);
@@ -234,100 +257,72 @@ impl ResourceConfig {
         self
     }
 
-    /// Makes the server. Asks nobody yet: the issuer's keys are fetched by the first request.
-    ///
-    /// # Errors
-    /// [`ConfigErrors`] with every fault, not only the first.
-    pub fn build(mut self) -> Result<ResourceServer, ConfigErrors> {
-        let mut faults = faults(&self);
-        let public_base = noted(&mut faults, self.public_base());
-        let metadata_url = noted(&mut faults, self.own_metadata_url());
-        let source = noted(&mut faults, self.own_key_source());
-        let nonces = Nonces::generate(self.nonce_required_before(), &*self.entropy);
-        let nonces = noted(&mut faults, nonces.map_err(|error| error.to_string()));
-        let (Some(public_base), Some(metadata_url), Some(source), Some(nonces), true) =
-            (public_base, metadata_url, source, nonces, faults.is_empty())
-        else {
-            return Err(ConfigErrors::of(faults));
-        };
-        let used_proofs = match self.replay_store.take() {
-            Some(store) => UsedProofs::Elsewhere(store),
-            None => UsedProofs::here(self.replay_capacity, self.window),
-        };
-        Ok(ResourceServer::new(Parts {
-            keys: JwksCache::new(source, Arc::clone(&self.clock), self.key_cache),
-            used_proofs,
-            token_cache_capacity: self.token_cache_capacity,
-            nonces,
-            clock: self.clock,
-            entropy: self.entropy,
-            policy: Policy {
-                issuer: self.issuer,
-                audience: self.audience,
-                public_base,
-                realm: self.realm,
-                algorithms: self.algorithms,
-                window: self.window,
-                leeway: self.leeway,
-                max_token_lifetime: self.max_token_lifetime,
-                accepts_bearer: self.accepts_bearer,
-                metadata_url,
-                scopes: self.scopes,
-            },
-        }))
+    /// Seconds for which the view of the issuer's revocations may age before requests are refused
+    /// with 503, but for the scopes of [`open_when_stale`](Self::open_when_stale). 30 by default, 3600
+    /// at most. A revoked token is refused after this time at the latest, whatever becomes of the
+    /// issuer and of the way to it. The clocks of issuer and server must agree as far.
+    #[must_use]
+    pub const fn max_staleness(mut self, seconds: u64) -> Self {
+        self.max_staleness = seconds;
+        self
     }
 
-    /// Which proofs need a nonce: all, or those of the time before.
-    fn nonce_required_before(&self) -> Timestamp {
-        if self.requires_nonce {
-            Timestamp::from_unix(u64::MAX)
-        } else if self.replays_survive_restart {
-            Timestamp::default()
-        } else {
-            self.clock.now()
-        }
+    /// Scopes that only read: requests for them are served even while nobody knows whether their
+    /// token was revoked a moment ago. None by default. All other scopes, and whatever demands no
+    /// scope, are refused then.
+    #[must_use]
+    pub fn open_when_stale<S: Into<String>>(mut self, scopes: impl IntoIterator<Item = S>) -> Self {
+        self.open_when_stale = scopes.into_iter().map(Into::into).collect();
+        self
     }
 
-    fn public_base(&self) -> Result<TargetUri, String> {
-        let url = self.public_url.as_deref().unwrap_or(&self.audience);
-        match TargetUri::parse(url) {
-            Ok(base) if is_safe_url(url) => Ok(base),
-            Ok(_) | Err(_) => Err(
-                "public_url (by default the resource): an https URL, or http on loopback, without \
-                 query and fragment, is needed"
-                    .to_owned(),
-            ),
-        }
+    /// Seconds for which the issuer may wait for something new before it answers: 10 by default, 30
+    /// at most, and never more than a third of [`max_staleness`](Self::max_staleness), so that two
+    /// questions may fail before the view is too old.
+    #[must_use]
+    pub const fn revocation_wait(mut self, seconds: u64) -> Self {
+        self.revocation_wait = seconds;
+        self
     }
 
-    fn own_metadata_url(&self) -> Result<Option<String>, String> {
-        match &self.metadata_url {
-            MetadataUrl::None => Ok(None),
-            MetadataUrl::At(url) if is_safe_url(url) => Ok(Some(url.clone())),
-            MetadataUrl::At(_) => Err(
-                "metadata_url: an https URL, or http on loopback, without query and fragment, is needed"
-                    .to_owned(),
-            ),
-            MetadataUrl::Default => {
-                default_metadata_url(&self.audience).map(Some).ok_or_else(|| {
-                    "metadata_url: the resource identifier is no URL to derive one from".to_owned()
-                })
-            }
-        }
+    /// How many live revocations are kept, about 100 bytes each: 262 144 by default. With more, the
+    /// view counts as too old, for forgetting one would let its token in again.
+    #[must_use]
+    pub const fn revocation_capacity(mut self, entries: usize) -> Self {
+        self.revocation_capacity = entries;
+        self
     }
 
-    fn own_key_source(&self) -> Result<Arc<dyn KeySource>, String> {
-        match &self.key_source {
-            Some(source) => Ok(Arc::clone(source)),
-            None => match IssuerEndpoint::new(&self.issuer) {
-                Ok(endpoint) => Ok(Arc::new(endpoint)),
-                Err(fault) => Err(format!("issuer: {fault}")),
-            },
-        }
+    /// Takes the signed answers of the issuer's revocation feed from elsewhere than its endpoint.
+    #[must_use]
+    pub fn revocation_source(mut self, source: Arc<dyn RevocationSource>) -> Self {
+        self.revocations = Choice::Source(source);
+        self
     }
-}
 
-/// The value, or a fault more.
-fn noted<T>(faults: &mut Vec<String>, result: Result<T, String>) -> Option<T> {
-    result.map_err(|fault| faults.push(fault)).ok()
+    /// **Takes revoked tokens until they expire.** Nothing is asked and nothing is looked up: who was
+    /// thrown out at the issuer stays in here for as long as his token lives. For services that have
+    /// no way to the issuer, and for tests.
+    #[must_use]
+    pub fn without_revocations(mut self) -> Self {
+        self.revocations = Choice::Without;
+        self
+    }
+
+    /// Lets routes ask the issuer whether a token is live at this very moment, by an assertion that
+    /// `signer` signs (RFC 7662, `private_key_jwt`). The issuer must know its `did:key` as this
+    /// resource's. The key must be Ed25519 or secp256k1.
+    #[must_use]
+    pub fn introspect_as(mut self, signer: Arc<dyn Signer>) -> Self {
+        self.introspect_as = Some(IntrospectAs::Key(signer));
+        self
+    }
+
+    /// The same with a secret that the issuer's operator made for this resource
+    /// (`client_secret_basic`, RFC 6749 §2.3.1).
+    #[must_use]
+    pub fn introspect_with_secret(mut self, secret: impl Into<String>) -> Self {
+        self.introspect_as = Some(IntrospectAs::Secret(Zeroizing::new(secret.into()).into()));
+        self
+    }
 }

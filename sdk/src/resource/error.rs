@@ -2,7 +2,7 @@
 //!
 //! Every variant is mapped by name, none by a rest arm, so that a new one cannot become somebody
 //! else's status. Whose fault it is decides: the request's shape is 400, its credentials 401, its
-//! rights 403, its number 429, and what we could not find out 503. RFC 6750 §3.1, RFC 9449 §7.1, §9.
+//! rights 403, its number 429, what we could not find out 503, and what the service forgot 500. RFC 6750 §3.1, RFC 9449 §7.1, §9.
 
 use http::StatusCode;
 
@@ -64,6 +64,19 @@ pub enum AccessError {
     /// The token does not carry the scope that the route needs.
     #[error("the access token does not have the scope {0}")]
     InsufficientScope(&'static str),
+    /// The issuer has revoked the token, its session, its key, its subject, or everything of a time.
+    #[error("the access token was revoked: sign in again")]
+    TokenRevoked,
+    /// Nobody knows whether the token was revoked: the issuer's revocations were last heard of too
+    /// long ago, and what is asked for is not open at such times.
+    #[error("revocations could not be looked up recently enough; try again")]
+    RevocationsStale,
+    /// The issuer was to be asked whether the token is live, and gave no answer to use.
+    #[error("the issuer could not be asked whether the token is live; try again")]
+    IntrospectionUnavailable,
+    /// A route demands that the issuer is asked, and the service did not say as whom.
+    #[error("this resource is not set up to ask the issuer whether a token is live")]
+    IntrospectionNotConfigured,
     /// There are no keys of the issuer to verify with.
     #[error("the issuer's keys are out of reach; try again")]
     KeysUnavailable,
@@ -130,6 +143,14 @@ impl AccessError {
             Self::InsufficientScope(_) => {
                 show(StatusCode::FORBIDDEN, "insufficient_scope", "scope_not_granted")
             }
+            Self::TokenRevoked => token("token_revoked"),
+            Self::RevocationsStale => ours("revocations_stale"),
+            Self::IntrospectionUnavailable => ours("issuer_unavailable"),
+            Self::IntrospectionNotConfigured => show(
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "server_error",
+                "introspection_not_configured",
+            ),
             Self::KeysUnavailable => ours("issuer_unavailable"),
             Self::ReplayStoreUnavailable => ours("store_unavailable"),
             Self::NoEntropy => ours("server_error"),
@@ -141,7 +162,7 @@ const fn show(status: StatusCode, code: &'static str, reason: &'static str) -> S
     Shown { status, code, reason }
 }
 
-const fn token_reason(error: &TokenError) -> &'static str {
+pub(super) const fn token_reason(error: &TokenError) -> &'static str {
     match error {
         TokenError::Malformed(_) | TokenError::KeyInHeader | TokenError::Claims => {
             "token_malformed"

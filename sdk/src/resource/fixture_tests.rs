@@ -47,6 +47,7 @@ impl Fixture {
         let clock = Arc::new(ManualClock::new(BUILT));
         let config = ResourceConfig::new(ISSUER, RESOURCE)
             .key_source(Arc::new(FixedKeys::new(key_set(&issuer, "a"))))
+            .without_revocations()
             .clock(Arc::clone(&clock) as Arc<dyn crate::time::Clock>);
         let server = configure(config).build().unwrap();
         clock.set(NOW);

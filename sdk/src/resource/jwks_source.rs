@@ -1,22 +1,16 @@
 //! Where an issuer's keys come from: its metadata and its JWK set, both on its own origin.
 //!
-//! The issuer's metadata must name the issuer that was asked for (RFC 8414 §3.3), and its
-//! `jwks_uri` must lie on the issuer's origin, so that nobody else can lend us keys. Redirects are
-//! not followed, answers are bounded in size and time.
+//! How the issuer is asked stands in `issuer`; here is what is asked for, and in what time. Who has
+//! no way to the issuer gives the keys otherwise: [`KeySource`]. RFC 8414 §2, RFC 7517 §5.
 
 use std::fmt;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use http::header::{AGE, CACHE_CONTROL};
-use serde::Deserialize;
-use url::Url;
 
+use super::issuer::{Endpoint, Issuer};
 use super::jwks::MAX_JWKS_BYTES;
-use crate::json::object;
 
-/// The longest metadata document read, in bytes.
-const MAX_METADATA_BYTES: usize = 64 * 1024;
 /// The time that metadata and keys may take together, connecting included.
 const FETCH_TIME: Duration = Duration::from_secs(5);
 
@@ -29,7 +23,8 @@ pub struct FetchedKeys {
     pub max_age: Option<u64>,
 }
 
-/// Why the keys were not to be had. Tells operators; callers of the API learn no more than 503.
+/// Why something of the issuer was not to be had. Tells operators; callers of the API learn no more
+/// than 503.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum FetchError {
     /// No answer, or not in time.
@@ -80,18 +75,7 @@ impl KeySource for FixedKeys {
 
 /// The issuer's own endpoints, over HTTP.
 #[derive(Clone, Debug)]
-pub struct IssuerEndpoint {
-    issuer: String,
-    metadata_url: Url,
-    http: reqwest::Client,
-}
-
-/// The members of the issuer's metadata that are needed here (RFC 8414 §2).
-#[derive(Deserialize)]
-struct Metadata {
-    issuer: String,
-    jwks_uri: String,
-}
+pub struct IssuerEndpoint(pub(super) Issuer);
 
 impl IssuerEndpoint {
     /// The endpoints of `issuer`.
@@ -99,55 +83,7 @@ impl IssuerEndpoint {
     /// # Errors
     /// A sentence: the identifier is no URL to fetch from, or there is no TLS to be had.
     pub fn new(issuer: &str) -> Result<Self, String> {
-        let metadata_url = metadata_url(issuer).ok_or("the issuer is no http(s) URL")?;
-        let http = reqwest::Client::builder()
-            .redirect(reqwest::redirect::Policy::none())
-            // Proxy variables would carry loopback's plain http off this machine, and with it the
-            // choice of the keys that we believe.
-            .no_proxy()
-            .user_agent(concat!("countersign-sdk/", env!("CARGO_PKG_VERSION")))
-            .build()
-            .map_err(|error| format!("no HTTP client could be made: {error}"))?;
-        Ok(Self { issuer: issuer.to_owned(), metadata_url, http })
-    }
-
-    async fn jwks_url(&self) -> Result<Url, FetchError> {
-        let answer = self.get(&self.metadata_url, MAX_METADATA_BYTES).await?;
-        let unusable = |reason: &str| unusable(&self.metadata_url, reason);
-        let metadata: Metadata = object(&answer.document)
-            .map_err(|_| unusable("not metadata with issuer and jwks_uri"))?;
-        if metadata.issuer != self.issuer {
-            return Err(unusable("it is the metadata of another issuer"));
-        }
-        Url::parse(&metadata.jwks_uri)
-            .ok()
-            .filter(|url| url.origin() == self.metadata_url.origin())
-            .ok_or_else(|| unusable("jwks_uri is not on the issuer's own origin"))
-    }
-
-    async fn get(&self, url: &Url, max_bytes: usize) -> Result<FetchedKeys, FetchError> {
-        let no_answer = |error: reqwest::Error| FetchError::NoAnswer {
-            url: url.to_string(),
-            reason: with_causes(&error.without_url()),
-        };
-        let sent = self.http.get(url.clone()).send().await;
-        let mut answer = sent.map_err(no_answer)?;
-        if answer.status() != http::StatusCode::OK {
-            return Err(unusable(url, &format!("status {}", answer.status())));
-        }
-        let directives = answer.headers().get(CACHE_CONTROL);
-        let max_age = directives.and_then(|value| value.to_str().ok()).and_then(max_age);
-        // What a cache on the way has kept is that much older (RFC 9111 §4.2.3).
-        let age = answer.headers().get(AGE).and_then(|value| value.to_str().ok()?.parse().ok());
-        let max_age = max_age.map(|seconds| seconds.saturating_sub(age.unwrap_or(0)));
-        let mut document = Vec::new();
-        while let Some(chunk) = answer.chunk().await.map_err(no_answer)? {
-            if document.len() + chunk.len() > max_bytes {
-                return Err(unusable(url, &format!("more than {max_bytes} bytes")));
-            }
-            document.extend_from_slice(&chunk);
-        }
-        Ok(FetchedKeys { document, max_age })
+        Issuer::new(issuer).map(Self)
     }
 }
 
@@ -155,73 +91,20 @@ impl IssuerEndpoint {
 impl KeySource for IssuerEndpoint {
     async fn fetch(&self) -> Result<FetchedKeys, FetchError> {
         let both = async {
-            let url = self.jwks_url().await?;
-            self.get(&url, MAX_JWKS_BYTES).await
+            let url = self.0.find(Endpoint::Jwks).await?;
+            let answer = self.0.get(&url, MAX_JWKS_BYTES).await?;
+            Ok(FetchedKeys { max_age: answer.max_age(), document: answer.body })
         };
         tokio::time::timeout(FETCH_TIME, both).await.unwrap_or_else(|_| {
             let reason = format!("it took longer than {} seconds", FETCH_TIME.as_secs());
-            Err(FetchError::NoAnswer { url: self.metadata_url.to_string(), reason })
+            Err(FetchError::NoAnswer { url: self.0.metadata_url().to_string(), reason })
         })
     }
-}
-
-/// Where RFC 8414 §3.1 puts an issuer's metadata: before the path that the issuer may have.
-fn metadata_url(issuer: &str) -> Option<Url> {
-    let mut url = Url::parse(issuer).ok()?;
-    if !matches!(url.scheme(), "http" | "https") {
-        return None;
-    }
-    let path = url.path().trim_end_matches('/').to_owned();
-    url.set_path(&format!("/.well-known/oauth-authorization-server{path}"));
-    Some(url)
-}
-
-/// The seconds of `max-age` (RFC 9111 §5.2.2.1); `no-store` and `no-cache` count as none at all.
-fn max_age(directives: &str) -> Option<u64> {
-    directives.split(',').find_map(|directive| {
-        let (name, value) = directive.trim().split_once('=')?;
-        let seconds = value.trim_matches('"').parse().ok()?;
-        name.eq_ignore_ascii_case("max-age").then_some(seconds)
-    })
-}
-
-fn unusable(url: &Url, reason: &str) -> FetchError {
-    FetchError::Unusable { url: url.to_string(), reason: reason.to_owned() }
-}
-
-/// An error and what caused it, since the transport's own text says only that sending failed.
-fn with_causes(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        cause = error.source();
-    }
-    text
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn finds_the_metadata_of_issuers_with_and_without_path() {
-        let at = |issuer| metadata_url(issuer).map(String::from);
-        let root = "https://auth.example/.well-known/oauth-authorization-server";
-        assert_eq!(at("https://auth.example").as_deref(), Some(root));
-        assert_eq!(at("https://auth.example/").as_deref(), Some(root));
-        assert_eq!(at("https://auth.example/tenant/a").unwrap(), format!("{root}/tenant/a"));
-        assert_eq!(at("file:///etc/passwd"), None);
-    }
-
-    #[test]
-    fn reads_max_age() {
-        assert_eq!(max_age("public, max-age=300"), Some(300));
-        assert_eq!(max_age("Max-Age=\"60\""), Some(60));
-        assert_eq!(max_age("no-store"), None);
-        assert_eq!(max_age("max-age=-1"), None);
-    }
 
     /// Answers each connection with one of `answers`, in order, as an issuer at a free port.
     async fn issuer_that_answers(answers: Vec<(u16, String)>) -> String {

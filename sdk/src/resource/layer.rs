@@ -19,15 +19,16 @@ use axum::body::Body;
 use axum::extract::{FromRef, FromRequestParts, OriginalUri};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use http::Request;
 use http::header::{ACCESS_CONTROL_ALLOW_ORIGIN, CACHE_CONTROL, CONTENT_TYPE};
 use http::request::Parts;
-use http::{Request, StatusCode};
 use tower::{Layer, Service};
 
 use super::challenge_header::{DPOP_NONCE, insert_nonce};
 use super::check::{Caller, RequestHead};
 use super::error::AccessError;
 use super::server::ResourceServer;
+use super::standing::Demand;
 
 /// A refused request: the reason, and the whole answer (RFC 9449 §7.1).
 #[derive(Debug)]
@@ -37,10 +38,10 @@ pub struct AccessRejection {
 }
 
 impl AccessRejection {
-    fn new(server: &ResourceServer, error: AccessError) -> Self {
+    pub(super) fn new(server: &ResourceServer, error: AccessError) -> Self {
         let answer = server.refusal(&error);
         let (reason, status) = (error.reason(), answer.status().as_u16());
-        if answer.status() == StatusCode::SERVICE_UNAVAILABLE {
+        if answer.status().is_server_error() {
             tracing::warn!(reason, status, "request refused");
         } else {
             tracing::debug!(reason, status, "request refused");
@@ -60,8 +61,18 @@ impl IntoResponse for AccessRejection {
     }
 }
 
-/// The caller of this request: found by a layer or extractor before, or by the checks now.
-async fn caller_of(server: &ResourceServer, parts: &mut Parts) -> Result<Caller, AccessRejection> {
+/// A caller who was let in by a view of revocations that is too old for most. Not a [`Caller`] to
+/// whoever looks into the extensions: only an extractor that demands an open scope takes it for one.
+#[derive(Clone)]
+struct StaleCaller(Caller);
+
+/// The caller of this request, for what is demanded: found by a layer or extractor before, or by
+/// the checks now.
+pub(super) async fn caller_of(
+    server: &ResourceServer,
+    parts: &mut Parts,
+    demand: Demand,
+) -> Result<Caller, AccessRejection> {
     // A nested router sees a shortened path; a proof names the whole one.
     let original = parts.extensions.get::<OriginalUri>();
     let uri = original.map_or(&parts.uri, |OriginalUri(uri)| uri);
@@ -75,9 +86,19 @@ async fn caller_of(server: &ResourceServer, parts: &mut Parts) -> Result<Caller,
     {
         return Ok(caller.clone());
     }
-    match server.authenticate(&request).await {
+    if let Some(StaleCaller(caller)) = parts.extensions.get::<StaleCaller>()
+        && caller.was_admitted_by(server, &request)
+    {
+        let serves = caller.serves(demand).then(|| caller.clone());
+        return serves.ok_or_else(|| AccessRejection::new(server, AccessError::RevocationsStale));
+    }
+    match server.authenticate_for(&request, demand).await {
         Ok(caller) => {
-            parts.extensions.insert(caller.clone());
+            if caller.is_stale() {
+                parts.extensions.insert(StaleCaller(caller.clone()));
+            } else {
+                parts.extensions.insert(caller.clone());
+            }
             Ok(caller)
         }
         Err(error) => Err(AccessRejection::new(server, error)),
@@ -88,13 +109,31 @@ async fn caller_of(server: &ResourceServer, parts: &mut Parts) -> Result<Caller,
 ///
 /// Scopes are for the handlers to demand, by [`Scoped`]. Put a CORS layer outside of this one:
 /// browsers send preflight requests without credentials.
+///
+/// While the view of revocations is too old it refuses everything, for it cannot know what the
+/// handlers behind it do; [`ResourceLayer::staleness_by_scope`] leaves that to them.
 #[derive(Clone, Debug)]
-pub struct ResourceLayer(ResourceServer);
+pub struct ResourceLayer {
+    server: ResourceServer,
+    demand: Demand,
+}
 
 impl ResourceLayer {
     /// The layer of this server.
     pub const fn new(server: ResourceServer) -> Self {
-        Self(server)
+        Self { server, demand: Demand::Anything }
+    }
+
+    /// Lets requests on while the view of revocations is too old, if their token has one of the
+    /// scopes of [`open_when_stale`](super::ResourceConfig::open_when_stale).
+    ///
+    /// Only for routes whose every handler demands a scope by [`Scoped`]: an extractor that demands
+    /// one that is not open, or none, refuses then, and no [`Caller`] is found in the extensions. A
+    /// handler that asks for nobody runs.
+    #[must_use]
+    pub const fn staleness_by_scope(mut self) -> Self {
+        self.demand = Demand::SaidLater;
+        self
     }
 }
 
@@ -102,7 +141,7 @@ impl<S> Layer<S> for ResourceLayer {
     type Service = ResourceService<S>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        ResourceService { server: self.0.clone(), inner }
+        ResourceService { server: self.server.clone(), demand: self.demand, inner }
     }
 }
 
@@ -110,6 +149,7 @@ impl<S> Layer<S> for ResourceLayer {
 #[derive(Clone, Debug)]
 pub struct ResourceService<S> {
     server: ResourceServer,
+    demand: Demand,
     inner: S,
 }
 
@@ -132,10 +172,10 @@ where
         // The service that was found ready is the one to call; its clone need not be.
         let clone = self.inner.clone();
         let mut inner = std::mem::replace(&mut self.inner, clone);
-        let server = self.server.clone();
+        let (server, demand) = (self.server.clone(), self.demand);
         Box::pin(async move {
             let (mut parts, body) = request.into_parts();
-            let caller = match caller_of(&server, &mut parts).await {
+            let caller = match caller_of(&server, &mut parts, demand).await {
                 Ok(caller) => caller,
                 Err(rejection) => return Ok(rejection.into_response()),
             };
@@ -157,7 +197,8 @@ fn renew_nonce(server: &ResourceServer, caller: &Caller, mut answer: Response) -
     answer
 }
 
-/// Extractor: the request was signed by the key that its token is bound to. Demands no scope.
+/// Extractor: the request was signed by the key that its token is bound to. Demands no scope, and so
+/// a current view of revocations.
 #[derive(Clone, Debug)]
 pub struct Authenticated(Caller);
 
@@ -185,7 +226,7 @@ where
 
     async fn from_request_parts(parts: &mut Parts, state: &T) -> Result<Self, Self::Rejection> {
         let server = ResourceServer::from_ref(state);
-        caller_of(&server, parts).await.map(Self)
+        caller_of(&server, parts, Demand::Anything).await.map(Self)
     }
 }
 
@@ -249,7 +290,7 @@ where
 
     async fn from_request_parts(parts: &mut Parts, state: &T) -> Result<Self, Self::Rejection> {
         let server = ResourceServer::from_ref(state);
-        let caller = caller_of(&server, parts).await?;
+        let caller = caller_of(&server, parts, Demand::Scope(S::SCOPE)).await?;
         match caller.require(S::SCOPE) {
             Ok(()) => Ok(Self { caller, scope: PhantomData }),
             Err(error) => Err(AccessRejection::new(&server, error)),
@@ -284,3 +325,7 @@ impl ResourceServer {
 #[cfg(test)]
 #[path = "layer_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "layer_stale_tests.rs"]
+mod stale_tests;

@@ -2,6 +2,7 @@
 
 use axum::extract::State;
 use axum::middleware;
+use http::StatusCode;
 use serde_json::Value;
 use tower::ServiceExt as _;
 

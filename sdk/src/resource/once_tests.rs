@@ -66,6 +66,7 @@ async fn a_proof_that_was_used_before_a_restart_is_not_let_in_after_it() {
     fixture.clock.set(NOW.plus(1));
     let config = ResourceConfig::new(ISSUER, RESOURCE)
         .key_source(Arc::new(keys))
+        .without_revocations()
         .clock(Arc::clone(&fixture.clock) as Arc<dyn Clock>);
     let server = config.build().unwrap();
     let old = std::mem::replace(&mut fixture.server, server);

@@ -4,10 +4,11 @@
 //! secrets or proofs travel to are TLS, or never leave the machine.
 
 use std::fmt;
+use std::sync::Arc;
 
 use url::{Host, Url};
 
-use super::config::ResourceConfig;
+use super::config::{Choice, ResourceConfig};
 use crate::key::Algorithm;
 use crate::proof::dpop::Window;
 use crate::proof::target_uri::TargetUri;
@@ -17,6 +18,10 @@ const MAX_LEEWAY: u64 = 60;
 const MAX_PROOF_AGE: u64 = 300;
 /// Seconds that an access token may be told to live at most.
 const LONGEST_TOKEN: u64 = 86_400;
+/// Seconds that a view of revocations may be told to age at most.
+const LONGEST_STALENESS: u64 = 3600;
+/// Seconds that the issuer waits for something new at most.
+const MAX_WAIT: u64 = 30;
 
 /// Every fault of a configuration, each a sentence that names the setting.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -53,6 +58,8 @@ pub(super) struct Policy {
     pub(super) accepts_bearer: bool,
     pub(super) metadata_url: Option<String>,
     pub(super) scopes: Vec<String>,
+    /// The scopes that are served while nobody knows the newest revocations.
+    pub(super) open_when_stale: Arc<[String]>,
 }
 
 /// What is wrong with the settings by themselves.
@@ -91,7 +98,28 @@ pub(super) fn faults(config: &ResourceConfig) -> Vec<String> {
         config.replay_store.is_some() || !config.replays_survive_restart,
         "replays_survive_restart: only a replay_store outlives this process",
     );
+    demand(
+        (1..=LONGEST_STALENESS).contains(&config.max_staleness),
+        "max_staleness: 1 to 3600 seconds",
+    );
+    demand(
+        config.open_when_stale.iter().all(|scope| is_scope(scope)),
+        "open_when_stale: single scopes, each without spaces",
+    );
+    demand(config.revocation_wait <= MAX_WAIT, "revocation_wait: at most 30 seconds");
+    demand(config.revocation_capacity > 0, "revocation_capacity: at least 1");
+    demand(
+        config.key_source.is_none() || !matches!(config.revocations, Choice::IssuerFeed),
+        "revocation_source: with a key_source of its own, the server must be told where revocations \
+         come from (revocation_source), or that it does without them (without_revocations)",
+    );
     faults
+}
+
+/// Whether a text is one scope (RFC 6749 §3.3).
+fn is_scope(text: &str) -> bool {
+    let is_scope_char = |b: u8| b.is_ascii_graphic() && b != b'"' && b != b'\\';
+    !text.is_empty() && text.bytes().all(is_scope_char)
 }
 
 /// Whether what is sent to this URL can be trusted to arrive there: TLS, or never leaving the machine.
@@ -123,7 +151,12 @@ mod tests {
             .replay_capacity(0)
             .max_token_lifetime(0)
             .replays_survive_restart(true)
-            .advertise_metadata();
+            .advertise_metadata()
+            .max_staleness(0)
+            .open_when_stale(["a b"])
+            .revocation_wait(31)
+            .revocation_capacity(0)
+            .key_source(Arc::new(crate::resource::FixedKeys::new("")));
         let errors = config.build().err().unwrap();
         for setting in [
             "issuer:",
@@ -136,6 +169,11 @@ mod tests {
             "max_token_lifetime:",
             "replays_survive_restart:",
             "metadata_url:",
+            "max_staleness:",
+            "open_when_stale:",
+            "revocation_wait:",
+            "revocation_capacity:",
+            "revocation_source:",
         ] {
             assert!(errors.iter().any(|fault| fault.starts_with(setting)), "{setting}");
         }

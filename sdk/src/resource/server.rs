@@ -11,9 +11,11 @@ use quick_cache::sync::Cache;
 use super::challenge_header;
 use super::check::Verdict;
 use super::error::AccessError;
+use super::introspection::Introspection;
 use super::jwks_cache::JwksCache;
 use super::nonce::Nonces;
 use super::policy::Policy;
+use super::revocation::{RevocationStatus, Revocations};
 use super::used_proofs::UsedProofs;
 use crate::entropy::Entropy;
 use crate::proof::dpop::AccessTokenHash;
@@ -37,6 +39,8 @@ pub(super) struct Inner {
     /// a signature verification and nothing else.
     pub(super) verdicts: Cache<AccessTokenHash, Arc<Verdict>>,
     pub(super) nonces: Nonces,
+    pub(super) revocations: Revocations,
+    pub(super) introspection: Option<Introspection>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) entropy: Arc<dyn Entropy>,
 }
@@ -48,6 +52,8 @@ pub(super) struct Parts {
     pub(super) used_proofs: UsedProofs,
     pub(super) token_cache_capacity: usize,
     pub(super) nonces: Nonces,
+    pub(super) revocations: Revocations,
+    pub(super) introspection: Option<Introspection>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) entropy: Arc<dyn Entropy>,
 }
@@ -61,6 +67,8 @@ impl ResourceServer {
             used_proofs: parts.used_proofs,
             verdicts: Cache::new(parts.token_cache_capacity),
             nonces: parts.nonces,
+            revocations: parts.revocations,
+            introspection: parts.introspection,
             clock: parts.clock,
             entropy: parts.entropy,
         }))
@@ -70,6 +78,21 @@ impl ResourceServer {
     /// has it, and a JSON body with `error`, `error_description` and `reason`.
     pub fn refusal(&self, error: &AccessError) -> http::Response<String> {
         challenge_header::refusal(error, &self.0.policy)
+    }
+
+    /// Begins to follow the issuer's revocations, so that the first request need not wait for them,
+    /// and tells what is known after the first answer or two seconds. The first request begins by
+    /// itself. Must run inside a tokio runtime; what it started stops with the last clone of the
+    /// server.
+    pub async fn follow_revocations(&self) -> RevocationStatus {
+        self.0.revocations.start();
+        self.0.revocations.settle(self.0.clock.now()).await;
+        self.revocation_status()
+    }
+
+    /// What is known of the issuer's revocations, for metrics and health. Asks nobody.
+    pub fn revocation_status(&self) -> RevocationStatus {
+        self.0.revocations.status(self.0.clock.now())
     }
 
     /// A nonce for the client's next proof (RFC 9449 §9).

@@ -1,10 +1,11 @@
-//! Explains a token or a proof check by check: what was expected beside what was received.
+//! Explains a token, a refresh token or a proof check by check: what was expected beside what was received.
 //!
 //! A refused credential shows one reason, the first; here all of them stand side by side. Nothing
 //! printed could be used in the credential's place: signatures are left out.
 
 mod jwt;
 mod proof;
+mod refresh;
 mod report;
 mod token;
 
@@ -39,7 +40,7 @@ check all of it.";
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLE)]
 pub struct Args {
-    /// The token or proof: a text, @FILE, or - for standard input.
+    /// The token, refresh token or proof: a text, @FILE, or - for standard input.
     #[arg(default_value = "-")]
     input: String,
     /// The issuer expected; its keys are fetched to verify a token's signature.
@@ -73,7 +74,27 @@ pub async fn run(args: Args, output: &Output) -> Result<(), Failure> {
     }
     let now = args.at.unwrap_or_else(|| SystemClock.now());
     let mut report = Report::default();
-    match Jwt::parse(text.trim()) {
+    if refresh::is_one(text.trim()) {
+        refresh::explain(text.trim(), &mut report);
+    } else {
+        explain_jws(&args, text.trim(), now, &mut report).await?;
+    }
+    unless_quiet(report.print(output))?;
+    match report.failures() {
+        0 if report.is_decided() => Ok(()),
+        0 => Err(Failure::unchecked("nothing failed, but not everything was checked")),
+        1 => Err(Failure::refused("one check failed")),
+        number => Err(Failure::refused(format!("{number} checks failed"))),
+    }
+}
+
+async fn explain_jws(
+    args: &Args,
+    text: &str,
+    now: Timestamp,
+    report: &mut Report,
+) -> Result<(), Failure> {
+    match Jwt::parse(text) {
         Err(fault) => report.failed("form", "a compact JWS with JSON in it", fault),
         Ok(jwt) if jwt.is_proof() => {
             let access_token = args.token.as_deref().map(|path| read(&format!("@{path}")));
@@ -83,7 +104,7 @@ pub async fn run(args: Args, output: &Output) -> Result<(), Failure> {
                 access_token: access_token.transpose()?,
                 now,
             };
-            proof::explain(text.trim(), &jwt, &given, &mut report);
+            proof::explain(text, &jwt, &given, report);
         }
         Ok(jwt) => {
             let given = token::Given {
@@ -92,16 +113,10 @@ pub async fn run(args: Args, output: &Output) -> Result<(), Failure> {
                 keys: issuer_keys(args.issuer.as_deref()).await?,
                 now,
             };
-            token::explain(text.trim(), &jwt, &given, &mut report);
+            token::explain(text, &jwt, &given, report);
         }
     }
-    unless_quiet(report.print(output))?;
-    match report.failures() {
-        0 if report.is_decided() => Ok(()),
-        0 => Err(Failure::unchecked("nothing failed, but not everything was checked")),
-        1 => Err(Failure::refused("one check failed")),
-        number => Err(Failure::refused(format!("{number} checks failed"))),
-    }
+    Ok(())
 }
 
 async fn issuer_keys(issuer: Option<&str>) -> Result<Option<IssuerKeys>, Failure> {

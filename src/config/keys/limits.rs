@@ -89,6 +89,14 @@ pub(crate) static LIMITS_SESSIONS_PER_SUBJECT: Key<Whole<usize>> = Key {
     meaning: "How many sessions one account may have. Whoever opens one more ends the one that was used longest ago.",
 };
 
+pub(crate) static LIMITS_FEED_WAITERS: Key<Whole<usize>> = Key {
+    name: "limits.feed_waiters",
+    shape: Whole { min: 0, max: 1_000_000, unit: "requests" },
+    absent: Absent::Default("1000"),
+    meaning: "How many readers of `/revocations` may wait for news at the same time. Whoever comes beyond that is \
+              answered at once with what there is.",
+};
+
 pub(crate) static LIMITS_SHUTDOWN_GRACE: Key<Whole<u64>> = Key {
     name: "limits.shutdown_grace",
     shape: Whole { min: 0, max: 600, unit: SECOND },

@@ -7,10 +7,12 @@
 mod limits;
 mod resource;
 mod server;
+mod store;
 
 pub(crate) use limits::*;
 pub(crate) use resource::*;
 pub(crate) use server::*;
+pub(crate) use store::*;
 
 use super::shape::Shape;
 
@@ -97,6 +99,8 @@ pub(crate) const KEYS: &[&dyn AnyKey] = &[
     &DPOP_REQUIRE_NONCE,
     &DPOP_MAX_AGE,
     &DPOP_MAX_FUTURE_SKEW,
+    &STORE_ENGINE,
+    &STORE_DIRECTORY,
     &LIMITS_MAX_BODY_BYTES,
     &LIMITS_REQUESTS_PER_MINUTE,
     &LIMITS_BURST,
@@ -108,6 +112,7 @@ pub(crate) const KEYS: &[&dyn AnyKey] = &[
     &LIMITS_PROOFS,
     &LIMITS_SESSIONS,
     &LIMITS_SESSIONS_PER_SUBJECT,
+    &LIMITS_FEED_WAITERS,
     &LIMITS_SHUTDOWN_GRACE,
     &LIMITS_TRUSTED_PROXIES,
     &LOG_FORMAT,
@@ -125,11 +130,13 @@ pub(crate) const RESOURCE_KEYS: &[&dyn AnyKey] = &[
     &RESOURCE_FORMATS,
     &RESOURCE_ALLOW,
     &RESOURCE_DENY,
+    &RESOURCE_INTROSPECTION_KEYS,
+    &RESOURCE_INTROSPECTION_SECRET,
 ];
 
 /// The keys that development mode takes, all others needing a file.
 pub(crate) const DEVELOPMENT_KEYS: &[&dyn AnyKey] =
-    &[&LISTEN, &OPERATIONS_LISTEN, &LOG_FORMAT, &LOG_LEVEL];
+    &[&LISTEN, &OPERATIONS_LISTEN, &STORE_DIRECTORY, &LOG_FORMAT, &LOG_LEVEL];
 
 /// The unit of every lifetime.
 const SECOND: &str = "seconds";

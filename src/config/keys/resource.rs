@@ -2,7 +2,8 @@
 
 use super::super::settings::Binding;
 use super::super::shape::{
-    AccountName, Choice, FormatName, ListOf, ResourceUri, ScopeName, Switch, Whole,
+    AccountName, Choice, FormatName, ListOf, RawKeyName, ResourceUri, ScopeName, SecretHashText,
+    Switch, Whole,
 };
 use super::{Absent, Key, SECOND};
 
@@ -81,4 +82,19 @@ pub(crate) static RESOURCE_DENY: Key<ListOf<AccountName>> = Key {
     shape: ListOf { item: AccountName, empty: None },
     absent: Absent::Default(""),
     meaning: "Accounts that may not sign in, even where everyone may.",
+};
+
+pub(crate) static RESOURCE_INTROSPECTION_KEYS: Key<ListOf<RawKeyName>> = Key {
+    name: "introspection_keys",
+    shape: ListOf { item: RawKeyName, empty: None },
+    absent: Absent::Default(""),
+    meaning: "The keys by which this API signs in at `/introspect` (`private_key_jwt`) to ask about its own tokens.",
+};
+
+pub(crate) static RESOURCE_INTROSPECTION_SECRET: Key<SecretHashText> = Key {
+    name: "introspection_secret",
+    shape: SecretHashText,
+    absent: Absent::Means("no secret is taken"),
+    meaning: "The hash of a secret by which it does so (`client_secret_basic`, with `uri` as the user), for libraries \
+              that sign nothing. `countersign secret` makes both.",
 };

@@ -53,6 +53,25 @@ impl TextShape for AccountName {
     }
 }
 
+/// The `did:key` of a raw key that signs assertions.
+pub(crate) struct RawKeyName;
+
+impl TextShape for RawKeyName {
+    type Value = String;
+
+    fn accepted(&self) -> String {
+        "a did:key:z… of an Ed25519 or secp256k1 key".to_owned()
+    }
+
+    fn parse(&self, text: &str) -> Result<String, String> {
+        if text.starts_with("did:key:") {
+            AccountName.parse(text)
+        } else {
+            Err("is no did:key".to_owned())
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -93,6 +112,20 @@ mod tests {
             ),
         ] {
             assert_eq!(AccountName.parse(written).as_deref(), Ok(account));
+        }
+    }
+
+    #[test]
+    fn callers_are_raw_keys() {
+        let did = "did:key:z6MkhaXgBZDvotDkL5257faiztiGiC2QtKLGpbnnEGta2doK";
+        assert_eq!(RawKeyName.parse(did).as_deref(), Ok(did));
+        // The last is a P-256 key, by which no assertion is taken.
+        for written in [
+            "eip155:1:0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266",
+            "did:key:zabc",
+            "did:key:zDnaerDaTF5BXEavCrfRZEk316dpbLsfPDZ3WJ5hRTPFU2169",
+        ] {
+            assert!(RawKeyName.parse(written).is_err(), "{written}");
         }
     }
 

@@ -4,15 +4,17 @@
 //! several is in `validate.rs`. The accepted form is told by the shape itself, once for faults and for docs/CONFIG.md.
 
 mod account;
+mod folder;
 mod list;
 mod name;
 mod net;
 mod number;
 mod url;
 
-pub(crate) use account::{AccountName, ChainName};
+pub(crate) use account::{AccountName, ChainName, RawKeyName};
+pub(crate) use folder::Folder;
 pub(crate) use list::{Item, ListOf};
-pub(crate) use name::{FormatName, LogFilter, ScopeName};
+pub(crate) use name::{FormatName, LogFilter, ScopeName, SecretHashText};
 pub(crate) use net::{Address, AddressOrOff, Domain, Network};
 pub(crate) use number::{Whole, WholeOrOff};
 pub(crate) use url::{IssuerUrl, ResourceUri};

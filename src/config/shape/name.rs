@@ -1,7 +1,10 @@
-//! Names are the short identifiers of the house: scopes, message formats and log levels.
+//! Names are the short identifiers of the house: scopes, message formats, hashes of secrets and log levels.
 
+use super::super::fault::Fault;
 use super::super::suggest::nearest;
-use super::TextShape;
+use super::super::written::{Value, Written};
+use super::{Shape, TextShape};
+use crate::model::introspection::SecretHash;
 use crate::model::scope::Scope;
 use crate::wallet::registry;
 
@@ -47,6 +50,30 @@ impl TextShape for FormatName {
         let meant = nearest(text, formats());
         let suggestion = meant.map(|name| format!("; did you mean \"{name}\"?"));
         Err(format!("is not a registered format{}", suggestion.unwrap_or_default()))
+    }
+}
+
+/// What is kept of a secret, as `countersign secret` prints it.
+pub(crate) struct SecretHashText;
+
+impl Shape for SecretHashText {
+    type Value = SecretHash;
+
+    fn accepted(&self) -> String {
+        "a hash as countersign secret prints it, sha256:…".to_owned()
+    }
+
+    fn read(&self, written: &Written, faults: &mut Vec<Fault>) -> Option<SecretHash> {
+        let parsed = match &written.value {
+            Value::Plain(text) | Value::Text(text) => text.parse().ok(),
+            Value::Number(_) | Value::Switch(_) | Value::List(_) | Value::Other(_) => None,
+        };
+        if parsed.is_none() {
+            // Whoever wrote the secret itself does not read it again in a log.
+            let fault = written.fault("is not such a hash", Some(self.accepted()));
+            faults.push(Fault { found: None, ..fault });
+        }
+        parsed
     }
 }
 

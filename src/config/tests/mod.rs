@@ -31,7 +31,8 @@ fn pairs(variables: &[(&str, &str)]) -> Vec<(String, String)> {
 fn loaded(text: &str, variables: &[(&str, &str)], flags: Flags) -> Result<Settings, Vec<String>> {
     let file = file(text);
     let path = file.path().display().to_string();
-    let flags = Flags { config: Some(file.path().to_owned()), ..flags };
+    let data_dir = flags.data_dir.or_else(|| Some("data".to_owned()));
+    let flags = Flags { config: Some(file.path().to_owned()), data_dir, ..flags };
     load(&flags, &pairs(variables)).map_err(|faults| {
         faults.0.iter().map(|fault| fault.to_string().replace(&path, "FILE")).collect()
     })
@@ -58,6 +59,8 @@ fn the_least_configuration_takes_the_defaults_of_the_page() {
         formats: None,
         allow: Vec::new(),
         deny: Vec::new(),
+        introspection_keys: Vec::new(),
+        introspection_secret: None,
     };
     let expected = Settings {
         mode: Mode::Configured,
@@ -74,6 +77,7 @@ fn the_least_configuration_takes_the_defaults_of_the_page() {
         session_lifetime: 2_592_000,
         signing_algorithm: SigningAlgorithm::EdDsa,
         dpop: DpopSettings { require_nonce: false, max_age: 60, max_future_skew: 5 },
+        store: StoreSettings::Embedded { directory: PathBuf::from("data") },
         limits: Limits {
             max_body_bytes: 49_152,
             requests_per_minute: Some(600),
@@ -86,12 +90,52 @@ fn the_least_configuration_takes_the_defaults_of_the_page() {
             proofs: 10_000_000,
             sessions: 10_000_000,
             sessions_per_subject: 100,
+            feed_waiters: 1000,
             shutdown_grace: 20,
             trusted_proxies: vec!["127.0.0.0/8".parse().unwrap(), "::1/128".parse().unwrap()],
         },
         log: LogSettings { format: LogFormat::Text, level: "info".to_owned() },
     };
     assert_eq!(settings, expected);
+}
+
+#[test]
+fn a_store_that_forgets_is_chosen_in_so_many_words() {
+    let load_with = |line: &str, flags: Flags| {
+        let file = file(&format!("{line}\n{LEAST}"));
+        let path = file.path().display().to_string();
+        let flags = Flags { config: Some(file.path().to_owned()), ..flags };
+        load(&flags, &[])
+            .map(|settings| settings.store)
+            .map_err(|faults| faults.to_string().replace(&path, "FILE"))
+    };
+    let none = load_with("", Flags::default()).unwrap_err();
+    for part in
+        ["FILE: store.directory: is required", "engine = \"memory\"", "/var/lib/countersign"]
+    {
+        assert!(none.contains(part), "{none}");
+    }
+    let memory = load_with("store.engine = \"memory\"", Flags::default());
+    assert_eq!(memory, Ok(StoreSettings::Memory));
+    let kept = |directory: &str| Ok(StoreSettings::Embedded { directory: directory.into() });
+    let in_file = "store.directory = \"/a\"";
+    assert_eq!(load_with(in_file, Flags::default()), kept("/a"));
+    let by_flag = || Flags { data_dir: Some("/b".to_owned()), ..Flags::default() };
+    assert_eq!(load_with(in_file, by_flag()), kept("/b"));
+    let both = load_with("store.engine = \"memory\"", by_flag()).unwrap_err();
+    assert!(both.contains("is of no use to the engine"), "{both}");
+    let empty = load_with("store.directory = \"\"", Flags::default()).unwrap_err();
+    assert!(empty.contains("must not be empty") && !empty.contains("is required"), "{empty}");
+}
+
+#[test]
+fn development_forgets_unless_it_is_given_a_folder() {
+    assert_eq!(development(&[], &Flags::default()).unwrap().store, StoreSettings::Memory);
+    let kept = StoreSettings::Embedded { directory: PathBuf::from("data") };
+    let flags = Flags { data_dir: Some("data".to_owned()), ..Flags::default() };
+    assert_eq!(development(&[], &flags).unwrap().store, kept);
+    let variable = [("COUNTERSIGN_STORE__DIRECTORY", "data")];
+    assert_eq!(development(&variable, &Flags::default()).unwrap().store, kept);
 }
 
 #[test]
@@ -150,7 +194,7 @@ fn the_environment_sets_every_type() {
 
 #[test]
 fn the_environment_can_name_the_file() {
-    let file = file(LEAST);
+    let file = file(&format!("store.engine = \"memory\"\n{LEAST}"));
     let variables = pairs(&[("COUNTERSIGN_CONFIG", file.path().to_str().unwrap())]);
     assert_eq!(load(&Flags::default(), &variables).unwrap().mode, Mode::Configured);
 }
@@ -203,7 +247,7 @@ fn development_refuses_what_it_would_have_to_ignore() {
         development(&variables, &Flags::default()).unwrap_err(),
         [
             "COUNTERSIGN_ISSUER: issuer = \"https://auth.example\": needs a configuration file (--config): \
-          without one, only listen, operations_listen, log.format, log.level are taken"
+          without one, only listen, operations_listen, store.directory, log.format, log.level are taken"
         ]
     );
 }

@@ -8,10 +8,10 @@ import { base64url, calculateJwkThumbprint, exportJWK, generateKeyPair, SignJWT 
 import { randomBytes } from 'node:crypto'
 import nacl from 'tweetnacl'
 
-/** What a browser makes for one sign-in: P-256, private half not extractable. */
+/** What a browser makes for one sign-in: P-256, private half not extractable. `pair` is for libraries. */
 export async function sessionKey() {
-  const { privateKey, publicKey } = await generateKeyPair('ES256', { extractable: false })
-  return joseKey('ES256', privateKey, await exportJWK(publicKey))
+  const pair = await generateKeyPair('ES256', { extractable: false })
+  return { ...(await joseKey('ES256', pair.privateKey, await exportJWK(pair.publicKey))), pair }
 }
 
 /** An Ed25519 key from its 32-byte seed; `alg` is `EdDSA` (RFC 8037) or `Ed25519` (RFC 9864). */

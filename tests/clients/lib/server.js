@@ -25,9 +25,10 @@ export async function startConfigured(write, { path = '' } = {}) {
     `listen = "127.0.0.1:${port}"`,
     `operations_listen = "127.0.0.1:${operationsPort}"`,
   ]
-  const { file, remove } = await configurationFile(`${top.join('\n')}\n${write(origin)}\n`)
+  const { file, folder, remove } = await configurationFile(`${top.join('\n')}\n${write(origin)}\n`)
   try {
-    const server = await start(countersignBinary(), ['serve', '--config', file])
+    const data = join(folder, 'data')
+    const server = await start(countersignBinary(), ['serve', '--config', file, '--data-dir', data])
     server.issuer = origin + path
     server.operations = `http://127.0.0.1:${operationsPort}`
     return server
@@ -50,5 +51,5 @@ async function configurationFile(text) {
   const folder = await mkdtemp(join(tmpdir(), 'countersign-'))
   const file = join(folder, 'countersign.toml')
   await writeFile(file, text)
-  return { file, remove: () => rm(folder, { recursive: true, force: true }) }
+  return { file, folder, remove: () => rm(folder, { recursive: true, force: true }) }
 }

@@ -39,6 +39,7 @@ test('a sound configuration passes the check', async () => {
   const { code, output } = await check(
     [
       'issuer = "https://auth.example"',
+      'store.directory = "/var/lib/countersign"',
       '[[resources]]',
       'uri = "https://escrow.example"',
       'scopes = ["escrow:read"]',

@@ -300,4 +300,26 @@ mod tests {
         assert!(InMemoryWallet::solana(key(Curve::Secp256k1)).is_err());
         assert!(InMemoryWallet::raw(key(Curve::P256)).is_err());
     }
+
+    #[test]
+    fn each_format_has_a_wallet_that_controls_its_own_account_alone() {
+        for format in InMemoryWallet::formats() {
+            let wallet = |byte: u8, named: Option<&Account>| {
+                let made = [Curve::Secp256k1, Curve::Ed25519].map(|curve| {
+                    let signer = InMemorySigner::from_bytes(curve, &[byte; 32]).unwrap();
+                    InMemoryWallet::new(format, signer, named)
+                });
+                let [first, second] = made;
+                if matches!(first, Err(WalletKeyError::Curve(_))) { second } else { first }
+            };
+            let ours = wallet(9, None).unwrap();
+            assert_eq!(ours.format(), format);
+            assert_eq!(wallet(9, Some(ours.account())).unwrap().account(), ours.account());
+            let refused = wallet(8, Some(ours.account())).unwrap_err();
+            assert!(matches!(refused, WalletKeyError::NotControlled { .. }), "{format}: {refused}");
+        }
+        let signer = InMemorySigner::generate(Curve::Ed25519, &OsEntropy).unwrap();
+        let refused = InMemoryWallet::new("eip1271", signer, None).unwrap_err();
+        assert!(matches!(refused, WalletKeyError::Format(_)));
+    }
 }

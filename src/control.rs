@@ -1,0 +1,202 @@
+//! What whoever runs the server can ask it while it serves: one line of JSON over a socket in the store's folder, one line back.
+//!
+//! The file is locked while a server has it, so it is the server that looks and writes. Only the
+//! folder's owner reaches the socket, and the other end's user is asked for as well.
+
+use std::fs::{self, Permissions};
+use std::io::{self, BufRead as _, BufReader as StdBufReader, Read as _, Write as _};
+use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::net::UnixStream as StdUnixStream;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use countersign_sdk::key::Thumbprint;
+use countersign_sdk::time::{Clock, Timestamp};
+use serde::{Deserialize, Serialize};
+use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::Semaphore;
+
+use crate::model::revocation::Revocation;
+use crate::model::session::SessionId;
+use crate::store::Store as _;
+use crate::store::embedded::{EmbeddedStore, Report};
+
+/// The socket's name in the store's folder.
+const SOCKET: &str = "control.sock";
+/// The longest request and answer, in bytes.
+const LONGEST: u64 = 65_536;
+/// How long a request may take to arrive.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// What is asked.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum Request {
+    /// Read every record.
+    Check,
+    /// Write a backup to a new file.
+    Backup {
+        /// Its absolute path.
+        out: PathBuf,
+    },
+    /// Revoke.
+    Revoke(Named),
+}
+
+/// What is to be revoked.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Named {
+    /// A session.
+    Session(SessionId),
+    /// Everything of a subject.
+    Subject(String),
+    /// Everything of a key.
+    Key(Thumbprint),
+    /// Everything.
+    Everything,
+}
+
+impl From<Named> for Revocation {
+    fn from(named: Named) -> Self {
+        match named {
+            Named::Session(id) => Self::Session(id),
+            Named::Subject(subject) => Self::Subject(subject),
+            Named::Key(jkt) => Self::Key(jkt),
+            Named::Everything => Self::Everything,
+        }
+    }
+}
+
+/// What is answered.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Answer {
+    /// It is done.
+    Done,
+    /// What a check found.
+    Checked(Report),
+    /// It is not done, and why.
+    Failed(String),
+}
+
+/// Does what is asked of an open store, for a server as for a command that has the file to itself.
+pub async fn answer(store: &Arc<EmbeddedStore>, request: Request, now: Timestamp) -> Answer {
+    let failed = |error: &dyn std::error::Error| Answer::Failed(error.to_string());
+    match request {
+        Request::Revoke(named) => match store.revoke(&named.into(), now).await {
+            Ok(()) => Answer::Done,
+            Err(error) => failed(&error),
+        },
+        Request::Check => {
+            let store = Arc::clone(store);
+            match tokio::task::spawn_blocking(move || store.check(now)).await {
+                Ok(Ok(report)) => Answer::Checked(report),
+                Ok(Err(error)) => failed(&error),
+                Err(error) => failed(&error),
+            }
+        }
+        Request::Backup { out } => {
+            let store = Arc::clone(store);
+            match tokio::task::spawn_blocking(move || store.backup(&out)).await {
+                Ok(Ok(())) => Answer::Done,
+                Ok(Err(error)) => failed(&error),
+                Err(error) => failed(&error),
+            }
+        }
+    }
+}
+
+/// The bound socket; it goes when this is dropped.
+#[derive(Debug)]
+pub struct Control {
+    listener: UnixListener,
+    path: PathBuf,
+    store: Arc<EmbeddedStore>,
+    clock: Arc<dyn Clock>,
+}
+
+impl Control {
+    /// Binds the socket in the folder of `store`. One that lies there was left by a process that has
+    /// ended: the folder's lock is held by this one.
+    ///
+    /// # Errors
+    /// [`io::Error`].
+    pub fn bind(store: Arc<EmbeddedStore>, clock: Arc<dyn Clock>) -> io::Result<Self> {
+        let path = store.folder().join(SOCKET);
+        match fs::remove_file(&path) {
+            Ok(()) => {}
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(error),
+        }
+        // Until its mode is set, the folder's keeps others out.
+        let listener = UnixListener::bind(&path)?;
+        fs::set_permissions(&path, Permissions::from_mode(0o600))?;
+        Ok(Self { listener, path, store, clock })
+    }
+
+    /// Answers until it is dropped, one request after the other: each of them may read the whole file.
+    pub async fn run(self) {
+        let one = Arc::new(Semaphore::new(1));
+        loop {
+            let accepted = self.listener.accept().await;
+            let Ok(turn) = Arc::clone(&one).acquire_owned().await else { return };
+            match accepted {
+                Ok((stream, _)) => {
+                    let (store, now) = (Arc::clone(&self.store), self.clock.now());
+                    tokio::spawn(async move {
+                        if let Err(error) = serve(stream, &store, now).await {
+                            tracing::debug!(%error, "the control socket");
+                        }
+                        drop(turn);
+                    });
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "the control socket takes no connection");
+                    tokio::time::sleep(Duration::from_millis(100)).await;
+                }
+            }
+        }
+    }
+}
+
+impl Drop for Control {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.path);
+    }
+}
+
+async fn serve(stream: UnixStream, store: &Arc<EmbeddedStore>, now: Timestamp) -> io::Result<()> {
+    let peer = stream.peer_cred()?.uid();
+    if peer != rustix::process::geteuid().as_raw() && peer != 0 {
+        return Err(io::ErrorKind::PermissionDenied.into());
+    }
+    let (read, mut write) = stream.into_split();
+    let mut line = String::new();
+    let mut reader = BufReader::new(read.take(LONGEST));
+    tokio::time::timeout(PATIENCE, reader.read_line(&mut line)).await??;
+    let answer = match serde_json::from_str(&line) {
+        Ok(request) => {
+            tracing::info!(?request, "asked over the control socket");
+            answer(store, request, now).await
+        }
+        Err(error) => Answer::Failed(format!("not understood: {error}")),
+    };
+    let line = serde_json::to_string(&answer).map_err(io::Error::other)? + "\n";
+    write.write_all(line.as_bytes()).await
+}
+
+/// Asks the server that has `folder`.
+///
+/// # Errors
+/// [`io::Error`]; `NotFound` or `ConnectionRefused` when none answers there.
+pub fn ask(folder: &Path, request: &Request) -> io::Result<Answer> {
+    let mut stream = StdUnixStream::connect(folder.join(SOCKET))?;
+    let line = serde_json::to_string(request).map_err(io::Error::other)? + "\n";
+    stream.write_all(line.as_bytes())?;
+    let mut answer = String::new();
+    StdBufReader::new(stream.take(LONGEST)).read_line(&mut answer)?;
+    serde_json::from_str(&answer).map_err(io::Error::other)
+}

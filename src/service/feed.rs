@@ -1,0 +1,197 @@
+//! The feed of revocations: what is new since a reader's place, signed, and worth waiting for.
+//!
+//! An answer says up to which moment it knows everything (`iat`), and that moment is read before
+//! the store is. Readers only add what they are told and forget it after `until`, so a page that is
+//! read twice does no harm (protocol.md §7).
+
+use std::fmt;
+use std::str::FromStr;
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use countersign_sdk::key::Thumbprint;
+use countersign_sdk::time::Timestamp;
+use serde::{Serialize, Serializer};
+use tokio::sync::{Semaphore, watch};
+
+use super::context::{Context, session_refusal};
+use crate::model::reason::Refusal;
+use crate::model::revocation::{Entry, Target};
+use crate::model::session::SessionId;
+use crate::store::{Page, Place};
+use crate::token::jws;
+
+/// The `typ` of an answer, by which it can be taken for nothing else that the issuer signs.
+pub const TYPE: &str = "revocations+jwt";
+/// The most entries of an answer.
+const PAGE: usize = 1000;
+
+/// How many readers wait, and whether they still may.
+#[derive(Debug)]
+pub struct Feed {
+    waiting: Semaphore,
+    closed: watch::Sender<bool>,
+}
+
+impl Feed {
+    /// A feed on which at most `waiters` requests wait at the same time.
+    pub fn new(waiters: usize) -> Self {
+        let waiting = Semaphore::new(waiters.min(Semaphore::MAX_PERMITS));
+        Self { waiting, closed: watch::Sender::new(false) }
+    }
+
+    /// Answers everyone who waits, and lets nobody wait any more: the server is about to stop.
+    pub fn close(&self) {
+        self.closed.send_replace(true);
+    }
+}
+
+/// A reader's place, as text: 22 characters that mean nothing to anybody else.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cursor(Place);
+
+/// The text is not one that an answer of the feed carried as its cursor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("after is the cursor of an earlier answer, as it was")]
+pub struct CursorError;
+
+impl fmt::Display for Cursor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Place { life, sequence } = self.0;
+        let bytes = u128::from(u64::from_be_bytes(life)) << 64 | u128::from(sequence);
+        f.write_str(&URL_SAFE_NO_PAD.encode(bytes.to_be_bytes()))
+    }
+}
+
+impl FromStr for Cursor {
+    type Err = CursorError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let mut bytes = [0; 16];
+        if text.len() != 22 {
+            return Err(CursorError);
+        }
+        match URL_SAFE_NO_PAD.decode_slice_unchecked(text, &mut bytes) {
+            Ok(16) => {
+                let (life, sequence) = bytes.split_first_chunk::<8>().ok_or(CursorError)?;
+                let sequence = sequence.try_into().map_err(|_| CursorError)?;
+                Ok(Self(Place { life: *life, sequence: u64::from_be_bytes(sequence) }))
+            }
+            Ok(_) | Err(_) => Err(CursorError),
+        }
+    }
+}
+
+impl Serialize for Cursor {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+#[derive(Serialize)]
+struct Claims<'a> {
+    iss: &'a str,
+    iat: Timestamp,
+    entries: Vec<Published<'a>>,
+    cursor: Cursor,
+    more: bool,
+}
+
+#[derive(Default, Serialize)]
+struct Published<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    jti: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sid: Option<SessionId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    jkt: Option<Thumbprint>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sub: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    not_before: Option<Timestamp>,
+    until: Timestamp,
+}
+
+impl<'a> From<&'a Entry> for Published<'a> {
+    fn from(entry: &'a Entry) -> Self {
+        let plain =
+            Self { not_before: entry.not_before, until: entry.until, ..Published::default() };
+        match &entry.target {
+            Target::Token(jti) => Self { jti: Some(jti), ..plain },
+            Target::Session(id) => Self { sid: Some(*id), ..plain },
+            Target::Key(jkt) => Self { jkt: Some(*jkt), ..plain },
+            Target::Subject(subject) => Self { sub: Some(subject), ..plain },
+            Target::Everything => plain,
+        }
+    }
+}
+
+/// The signed answer for a reader at `after`. Where there is nothing new it is given after `wait`,
+/// or as soon as there is; at once where as many readers wait as may.
+///
+/// # Errors
+/// [`Reason::StoreUnavailable`](crate::model::reason::Reason::StoreUnavailable) or
+/// [`Reason::ServerError`](crate::model::reason::Reason::ServerError).
+pub async fn read(
+    context: &Context,
+    after: Option<Cursor>,
+    wait: Duration,
+) -> Result<String, Refusal> {
+    let mut latest = context.store.latest();
+    // From here on a change is seen, so that none falls between looking and waiting.
+    latest.borrow_and_update();
+    let (at, page) = look(context, after).await?;
+    let nothing_new = after.is_some_and(|cursor| page.next == cursor.0);
+    if !nothing_new || wait.is_zero() {
+        return answer(context, at, &page);
+    }
+    let Ok(_place) = context.feed.waiting.try_acquire() else {
+        return answer(context, at, &page);
+    };
+    let mut closed = context.feed.closed.subscribe();
+    // Whichever comes first, the answer is the same: what there is now.
+    tokio::select! {
+        _ = latest.changed() => {}
+        _ = closed.wait_for(|closed| *closed) => {}
+        () = tokio::time::sleep(wait) => {}
+    }
+    let (at, page) = look(context, after).await?;
+    answer(context, at, &page)
+}
+
+/// The page at a place, and the moment up to which it is complete.
+async fn look(context: &Context, after: Option<Cursor>) -> Result<(Timestamp, Page), Refusal> {
+    let at = context.now();
+    let place = after.map(|cursor| cursor.0);
+    let page = context.store.revocations(place, PAGE, at).await.map_err(session_refusal)?;
+    Ok((at, page))
+}
+
+fn answer(context: &Context, at: Timestamp, page: &Page) -> Result<String, Refusal> {
+    let claims = Claims {
+        iss: &context.issuer.url,
+        iat: at,
+        entries: page.entries.iter().map(Published::from).collect(),
+        cursor: Cursor(page.next),
+        more: page.more,
+    };
+    jws::sign(context.keyring.active(), TYPE, &claims)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cursors_are_written_and_read_back() {
+        let cursor = Cursor(Place { life: [1, 2, 3, 4, 5, 6, 7, 255], sequence: u64::MAX - 1 });
+        assert_eq!(cursor.to_string().parse(), Ok(cursor));
+        assert_eq!(cursor.to_string().len(), 22);
+        for text in
+            ["", "0", "AAAAAAAAAAAAAAAAAAAAAB", "AAAAAAAAAAAAAAAAAAAAA=", "äAAAAAAAAAAAAAAAAAAAA"]
+        {
+            assert_eq!(text.parse::<Cursor>(), Err(CursorError), "{text}");
+        }
+    }
+}

@@ -1,0 +1,82 @@
+//! What is revoked by whoever holds a token, and what needs the token's key besides (RFC 7009, protocol.md §7).
+//!
+//! A token alone burns itself: whoever found a leaked one does its owner a service. Everything of a
+//! key or a subject takes a proof. Nothing is written for a text that is no live token of ours, so
+//! that strangers cannot fill the store.
+
+use countersign_sdk::time::Timestamp;
+
+use super::context::{Context, session_refusal};
+use super::holder::{Holder, Presented};
+use crate::model::reason::Refusal;
+use crate::model::revocation::Revocation;
+use crate::store::SessionError;
+use crate::token::refresh::PREFIX;
+use crate::token::verify::NotLive;
+
+/// What more than one token a holder revokes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Everything {
+    /// Of the key that the token is bound to.
+    OfKey,
+    /// Of the subject.
+    OfSubject,
+}
+
+/// Revokes one access token, or the session of a refresh token. It is kept when this returns; a text
+/// that is no live token of ours is one that needs no revoking.
+///
+/// # Errors
+/// [`Reason::StoreUnavailable`](crate::model::reason::Reason::StoreUnavailable).
+pub async fn revoke(context: &Context, token: &str) -> Result<(), Refusal> {
+    let now = context.now();
+    match target(context, token, now).await {
+        Ok(Some(revocation)) => context.store.revoke(&revocation, now).await,
+        Ok(None) => Ok(()),
+        Err(error) => Err(error),
+    }
+    .map_err(session_refusal)
+}
+
+/// What a token names, if it is a live one.
+async fn target(
+    context: &Context,
+    token: &str,
+    now: Timestamp,
+) -> Result<Option<Revocation>, SessionError> {
+    if token.starts_with(PREFIX) {
+        let Ok(genuine) = context.refresh_tokens.read(token) else { return Ok(None) };
+        // An old one burns the session as well: who holds it can only be its owner or a thief.
+        return match context.store.session(genuine.session(), now).await {
+            Ok(session) => Ok(Some(Revocation::Session(session.id))),
+            Err(SessionError::Ended) => Ok(None),
+            Err(error) => Err(error),
+        };
+    }
+    match context.access_tokens.verify(token, &*context.store, now).await {
+        Ok(token) => Ok(Some(Revocation::Token {
+            jti: token.id().to_owned(),
+            expires_at: token.expires_at(),
+        })),
+        Err(NotLive::NotOurs | NotLive::Expired | NotLive::Revoked) => Ok(None),
+        Err(NotLive::Unknown(error)) => Err(error),
+    }
+}
+
+/// Revokes every token and session of the holder's key or subject, up to and including this second.
+///
+/// # Errors
+/// The [`Refusal`] of the first check that failed; the store is the last.
+pub async fn revoke_everything(
+    context: &Context,
+    everything: Everything,
+    presented: &Presented<'_>,
+) -> Result<(), Refusal> {
+    let now = context.now();
+    let holder = Holder::prove(context, presented, now).await?;
+    let revocation = match everything {
+        Everything::OfKey => Revocation::Key(holder.key()),
+        Everything::OfSubject => Revocation::Subject(holder.token().subject().to_owned()),
+    };
+    context.store.revoke(&revocation, now).await.map_err(session_refusal)
+}

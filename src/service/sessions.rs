@@ -1,0 +1,49 @@
+//! A subject sees and ends its own sessions, whichever of its tokens it comes with (protocol.md §2).
+//!
+//! What is another subject's does not exist here: it is neither shown nor told from what never was.
+
+use super::context::{Context, session_refusal};
+use super::holder::Holder;
+use crate::model::reason::{Reason, Refusal};
+use crate::model::revocation::Revocation;
+use crate::model::session::{Session, SessionId};
+use crate::store::SessionError;
+
+/// The sessions of the holder's subject, for every resource, the oldest first.
+///
+/// # Errors
+/// [`Reason::StoreUnavailable`].
+pub async fn list(context: &Context, holder: &Holder) -> Result<Vec<Session>, Refusal> {
+    let subject = holder.token().subject();
+    context.store.sessions_of(subject, context.now()).await.map_err(session_refusal)
+}
+
+/// Ends one session and its tokens. It is kept when this returns.
+///
+/// # Errors
+/// [`Reason::SessionUnknown`] when it is none of the subject's, or over; [`Reason::StoreUnavailable`].
+pub async fn end(context: &Context, holder: &Holder, id: SessionId) -> Result<(), Refusal> {
+    let now = context.now();
+    let session = match context.store.session(id, now).await {
+        Ok(session) if session.subject == holder.token().subject() => session,
+        Ok(_) | Err(SessionError::Ended) => return Err(unknown()),
+        Err(error) => return Err(session_refusal(error)),
+    };
+    let ended = context.store.revoke(&Revocation::Session(session.id), now).await;
+    ended.map_err(session_refusal)
+}
+
+/// Ends every session of the holder's subject, and every token of it up to and including this second.
+///
+/// # Errors
+/// [`Reason::StoreUnavailable`].
+pub async fn end_all(context: &Context, holder: &Holder) -> Result<(), Refusal> {
+    let subject = holder.token().subject().to_owned();
+    let ended = context.store.revoke(&Revocation::Subject(subject), context.now()).await;
+    ended.map_err(session_refusal)
+}
+
+/// The refusal for a session that is none of the subject's.
+pub(crate) fn unknown() -> Refusal {
+    Refusal::new(Reason::SessionUnknown, "this subject has no session of that name")
+}

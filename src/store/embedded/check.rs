@@ -1,0 +1,126 @@
+//! Whether a store holds together: every record is one, and what finds records agrees with them.
+//!
+//! That the pages hold what was written is checked by their checksums whenever the file is opened.
+
+use countersign_sdk::time::Timestamp;
+use redb::{ReadableTable as _, ReadableTableMetadata as _};
+use serde::{Deserialize, Serialize};
+
+use super::failed::Failed;
+use super::record;
+use super::tables::{ReadTables, key_of, subject_and_id};
+use crate::model::session::SessionId;
+
+/// How many faults are told; beyond, they are counted.
+const TOLD: usize = 100;
+
+/// What a check found.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Report {
+    /// Sessions that are kept.
+    pub sessions: u64,
+    /// Those of them that are not over.
+    pub live: u64,
+    /// Revocations that are kept.
+    pub revocations: u64,
+    /// Those of them that are published.
+    pub published: u64,
+    /// The file's size in bytes.
+    pub bytes: u64,
+    /// How many faults there are.
+    pub faults: u64,
+    /// The first of them, a sentence each.
+    pub first_faults: Vec<String>,
+}
+
+impl Report {
+    fn fault(&mut self, text: String) {
+        self.faults += 1;
+        if self.first_faults.len() < TOLD {
+            self.first_faults.push(text);
+        }
+    }
+}
+
+/// Checks the tables of a snapshot; `sequence` is the last place that it can hold.
+pub(super) fn check(
+    tables: &ReadTables,
+    sequence: u64,
+    bytes: u64,
+    now: Timestamp,
+) -> Result<Report, Failed> {
+    let mut report = Report {
+        sessions: tables.sessions.len()?,
+        revocations: tables.revoked.len()?,
+        published: tables.feed.len()?,
+        bytes,
+        ..Report::default()
+    };
+    sessions(tables, now, &mut report)?;
+    revocations(tables, sequence, now, &mut report)?;
+    feed(tables, &mut report)?;
+    Ok(report)
+}
+
+fn sessions(tables: &ReadTables, now: Timestamp, report: &mut Report) -> Result<(), Failed> {
+    for found in tables.sessions.iter()? {
+        let (key, record) = found?;
+        let id = SessionId::from_bytes(*key.value());
+        let Ok(session) = record::session(id, record.value()) else {
+            report.fault(format!("the record of session {id} cannot be read"));
+            continue;
+        };
+        if tables.by_subject.get(&subject_and_id(&session.subject, id))?.is_none() {
+            report.fault(format!("session {id} is not among those of its subject"));
+        }
+        match tables.is_over(&session, now) {
+            Ok(over) => report.live += u64::from(!over),
+            // Told where the revocations are looked through.
+            Err(Failed::Unreadable(_)) => {}
+            Err(fault) => return Err(fault),
+        }
+    }
+    // Every session is in the index; as many entries as sessions, so none is of something else.
+    let indexed = tables.by_subject.len()?;
+    if indexed != report.sessions {
+        report.fault(format!("{indexed} entries find {} sessions", report.sessions));
+    }
+    Ok(())
+}
+
+fn revocations(
+    tables: &ReadTables,
+    sequence: u64,
+    now: Timestamp,
+    report: &mut Report,
+) -> Result<(), Failed> {
+    for found in tables.revoked.iter()? {
+        let (key, placed) = found?;
+        let (place, record) = placed.value();
+        let Ok(entry) = record::entry(record) else {
+            report.fault(format!("the record of revocation {place} cannot be read"));
+            continue;
+        };
+        if key.value() != key_of(&entry.target) {
+            report.fault(format!("revocation {place} stands under the name of another"));
+        }
+        if place > sequence {
+            report.fault(format!("revocation {place} lies beyond the last, {sequence}"));
+        }
+        if entry.is_live(now) && tables.feed.get(place)?.is_none() {
+            report.fault(format!("revocation {place} must be published and is not"));
+        }
+    }
+    Ok(())
+}
+
+fn feed(tables: &ReadTables, report: &mut Report) -> Result<(), Failed> {
+    for found in tables.feed.iter()? {
+        let (place, key) = found?;
+        let kept = tables.revoked.get(key.value())?.map(|placed| placed.value().0);
+        if kept != Some(place.value()) {
+            report.fault(format!("{} is published and is no revocation", place.value()));
+        }
+    }
+    Ok(())
+}

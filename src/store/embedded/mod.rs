@@ -1,0 +1,297 @@
+//! The store in one file: sessions and revocations that outlive the process, written by one thread, a group at a time.
+//!
+//! An answer follows the flush that keeps it. Reads are of the last flushed state. Nonces and proofs
+//! stay in memory, as for every engine of one process. The file is redb's; `docs/STORAGE.md` describes
+//! it, and `docs/adr/0008-redb.md` says why.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
+use std::thread::{Builder as ThreadBuilder, JoinHandle};
+use std::{fmt, io};
+
+use async_trait::async_trait;
+use countersign_sdk::entropy::Entropy;
+use countersign_sdk::key::Thumbprint;
+use countersign_sdk::proof::replay::{ClaimError, Claimed, ReplayKey, ReplayStore};
+use countersign_sdk::time::Timestamp;
+use tokio::sync::{Mutex, oneshot, watch};
+
+use super::nonces::UsedOnce;
+use super::{
+    LiveSession, Page, Place, SessionBounds, SessionError, SessionSecret, SpentNonce, Store,
+    StoreError,
+};
+use crate::model::revocation::{Revocation, TokenNames};
+use crate::model::session::{Session, SessionId};
+use crate::wallet::policy::OpenedNonce;
+
+mod check;
+mod failed;
+mod file;
+mod reads;
+pub mod record;
+mod schema;
+mod snapshot;
+mod sweep;
+mod tables;
+mod verbs;
+mod writer;
+
+pub use check::Report;
+pub use file::{FILE, Folder, OpenError};
+use reads::Reader;
+use schema::Identity;
+pub use snapshot::{Restored, Terms, restore};
+use sweep::Walk;
+use writer::{Done, Job, Shared, Verb, Writer};
+
+/// How many verbs may wait for the writer; one more is refused.
+const QUEUE: usize = 4096;
+
+/// How many of each kind there may be.
+#[derive(Clone, Copy, Debug)]
+pub struct Bounds {
+    /// Spent nonces.
+    pub nonces: usize,
+    /// Used proofs.
+    pub proofs: usize,
+    /// Sessions, and as many revocations.
+    pub sessions: SessionBounds,
+}
+
+/// The open store.
+pub struct EmbeddedStore {
+    used: UsedOnce,
+    shared: Arc<Shared>,
+    identity: Identity,
+    existed: bool,
+    walk: Mutex<Walk>,
+    jobs: Option<SyncSender<Job>>,
+    writer: Option<JoinHandle<()>>,
+    /// Let go last, when the writer has closed the file.
+    folder: Folder,
+}
+
+impl fmt::Debug for EmbeddedStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EmbeddedStore").field("folder", &self.folder.path()).finish_non_exhaustive()
+    }
+}
+
+impl EmbeddedStore {
+    /// Opens the store in `folder`, and makes a new one if there is no file of its name.
+    ///
+    /// Reads the whole file. Blocks until that is done.
+    ///
+    /// # Errors
+    /// [`OpenError`].
+    pub fn open(folder: Folder, bounds: Bounds, entropy: &dyn Entropy) -> Result<Self, OpenError> {
+        let existed = folder.has_store()?;
+        if existed {
+            tracing::info!(folder = %folder.path().display(), "opening the store");
+        } else {
+            folder.found(entropy)?;
+            tracing::info!(folder = %folder.path().display(), "there was no store: a new one is made");
+        }
+        let path = folder.file();
+        let open = move || file::open(&path);
+        let database = open()?;
+        let layout = schema::migrate(&database)?;
+        let (identity, sequence) = schema::identity(&database)?;
+        let shared = Arc::new(Shared::new(database, sequence));
+        tracing::debug!(layout, sequence, "the store is open");
+        let (jobs, queue) = sync_channel(QUEUE);
+        let writer = Writer {
+            jobs: queue,
+            shared: Arc::clone(&shared),
+            bounds: bounds.sessions,
+            identity: identity.clone(),
+            sequence,
+            open,
+            retry: writer::FIRST_RETRY,
+            since_recovery: 0,
+        };
+        let thread = ThreadBuilder::new().name("store".to_owned());
+        let thread = thread.spawn(move || writer.run());
+        let writer = thread.map_err(|error: io::Error| OpenError::Failed(error.to_string()))?;
+        Ok(Self {
+            used: UsedOnce::new(bounds.nonces, bounds.proofs),
+            shared,
+            identity,
+            existed,
+            walk: Mutex::default(),
+            jobs: Some(jobs),
+            writer: Some(writer),
+            folder,
+        })
+    }
+
+    /// Where it lies.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// How many transactions were flushed since it was opened.
+    pub fn commits(&self) -> u64 {
+        self.shared.commits.load(Ordering::Relaxed)
+    }
+
+    /// Reads every record and compares what finds it; takes a while and blocks.
+    ///
+    /// # Errors
+    /// [`OpenError`].
+    pub fn check(&self, now: Timestamp) -> Result<Report, OpenError> {
+        snapshot::report(&*self.believed()?, &self.folder.file(), now)
+    }
+
+    /// Writes a backup of the present state to the new file `out`; takes a while and blocks.
+    ///
+    /// # Errors
+    /// [`OpenError`]; nothing of that name was written then.
+    pub fn backup(&self, out: &Path) -> Result<(), OpenError> {
+        snapshot::backup(&*self.believed()?, out)
+    }
+
+    fn believed(&self) -> Result<Arc<redb::Database>, OpenError> {
+        let unavailable = || OpenError::Failed("the store's file has failed".to_owned());
+        self.shared.database().ok_or_else(unavailable)
+    }
+
+    fn reader(&self) -> Reader {
+        Reader { shared: Arc::clone(&self.shared), life: self.identity.life }
+    }
+
+    /// Has the writer do it, and waits until it is kept.
+    async fn write(&self, verb: Verb, now: Timestamp) -> Result<Done, SessionError> {
+        let (answer, answered) = oneshot::channel();
+        let jobs = self.jobs.as_ref().ok_or(SessionError::Unavailable)?;
+        if !self.is_available() {
+            return Err(SessionError::Unavailable);
+        }
+        match jobs.try_send(Job { verb, now, answer }) {
+            Ok(()) => answered.await.unwrap_or(Err(SessionError::Unavailable)),
+            Err(TrySendError::Full(_)) => Err(SessionError::Full),
+            Err(TrySendError::Disconnected(_)) => Err(SessionError::Unavailable),
+        }
+    }
+
+    async fn write_session(&self, verb: Verb, now: Timestamp) -> Result<LiveSession, SessionError> {
+        let session = self.write(verb, now).await?.ok_or(SessionError::Unavailable)?;
+        Ok(LiveSession::assertion(session))
+    }
+}
+
+impl Drop for EmbeddedStore {
+    fn drop(&mut self) {
+        self.jobs = None;
+        // What is queued is written and the file closed before anyone else may have the folder.
+        if let Some(writer) = self.writer.take()
+            && writer.join().is_err()
+        {
+            tracing::error!("the store's thread ended badly");
+        }
+    }
+}
+
+#[async_trait]
+impl ReplayStore for EmbeddedStore {
+    async fn claim(
+        &self,
+        key: ReplayKey,
+        until: Timestamp,
+        now: Timestamp,
+    ) -> Result<Claimed, ClaimError> {
+        self.used.claim(key, until, now)
+    }
+}
+
+#[async_trait]
+impl Store for EmbeddedStore {
+    async fn spend(&self, nonce: &OpenedNonce, now: Timestamp) -> Result<SpentNonce, StoreError> {
+        self.used.spend(nonce, now)
+    }
+
+    async fn open(&self, session: Session, now: Timestamp) -> Result<LiveSession, SessionError> {
+        self.write_session(Verb::Open(Box::new(session)), now).await
+    }
+
+    async fn rotate(
+        &self,
+        id: SessionId,
+        generation: u32,
+        holder: Option<Thumbprint>,
+        now: Timestamp,
+    ) -> Result<LiveSession, SessionError> {
+        self.write_session(Verb::Rotate { id, generation, holder }, now).await
+    }
+
+    async fn session(&self, id: SessionId, now: Timestamp) -> Result<Session, SessionError> {
+        self.reader().session(id, now)
+    }
+
+    async fn sessions_of(
+        &self,
+        subject: &str,
+        now: Timestamp,
+    ) -> Result<Vec<Session>, SessionError> {
+        let (reader, subject) = (self.reader(), subject.to_owned());
+        off_the_workers(move || reader.sessions_of(&subject, now)).await
+    }
+
+    async fn revoke(&self, revocation: &Revocation, now: Timestamp) -> Result<(), SessionError> {
+        self.write(Verb::Revoke(revocation.clone()), now).await.map(|_| ())
+    }
+
+    async fn is_revoked(
+        &self,
+        token: &TokenNames<'_>,
+        _now: Timestamp,
+    ) -> Result<bool, SessionError> {
+        self.reader().touches(&token.targets(), token.issued_at)
+    }
+
+    async fn revocations(
+        &self,
+        after: Option<Place>,
+        limit: usize,
+        now: Timestamp,
+    ) -> Result<Page, SessionError> {
+        let reader = self.reader();
+        off_the_workers(move || reader.revocations(after, limit, now)).await
+    }
+
+    fn latest(&self) -> watch::Receiver<u64> {
+        self.shared.latest.subscribe()
+    }
+
+    fn session_secret(&self) -> SessionSecret {
+        self.identity.secret.clone()
+    }
+
+    fn has_forgotten_proofs(&self) -> bool {
+        self.existed
+    }
+
+    fn is_available(&self) -> bool {
+        self.shared.database().is_some()
+    }
+
+    async fn sweep(&self, now: Timestamp) {
+        self.used.sweep(now);
+        // One walk at a time: a second would find the same.
+        let Ok(mut walk) = self.walk.try_lock() else { return };
+        sweep::sweep(self, &mut walk, now).await;
+    }
+}
+
+/// Reads of many pages wait for the disk where nobody else waits for them.
+async fn off_the_workers<T: Send + 'static>(
+    read: impl FnOnce() -> Result<T, SessionError> + Send + 'static,
+) -> Result<T, SessionError> {
+    tokio::task::spawn_blocking(read).await.unwrap_or(Err(SessionError::Unavailable))
+}
+
+#[cfg(test)]
+mod tests;

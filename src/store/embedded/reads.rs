@@ -1,0 +1,99 @@
+//! What is read of the last flushed state, beside the writer and never waiting for it.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use countersign_sdk::time::Timestamp;
+use redb::{Database, ReadableDatabase as _};
+
+use super::failed::Failed;
+use super::tables::ReadTables;
+use super::writer::Shared;
+use crate::model::revocation::Target;
+use crate::model::session::{Session, SessionId};
+use crate::store::{Page, Place, SessionError};
+
+/// Reads the store.
+#[derive(Clone, Debug)]
+pub(super) struct Reader {
+    pub(super) shared: Arc<Shared>,
+    pub(super) life: [u8; 8],
+}
+
+impl Reader {
+    pub(super) fn session(&self, id: SessionId, now: Timestamp) -> Result<Session, SessionError> {
+        self.read(|tables| tables.live(id, now))
+    }
+
+    pub(super) fn sessions_of(
+        &self,
+        subject: &str,
+        now: Timestamp,
+    ) -> Result<Vec<Session>, SessionError> {
+        self.read(|tables| tables.live_among(subject, tables.names_of(subject)?, now))
+    }
+
+    pub(super) fn touches(
+        &self,
+        targets: &[Target],
+        beginning: Timestamp,
+    ) -> Result<bool, SessionError> {
+        self.read(|tables| tables.touches(targets, beginning))
+    }
+
+    pub(super) fn revocations(
+        &self,
+        after: Option<Place>,
+        limit: usize,
+        now: Timestamp,
+    ) -> Result<Page, SessionError> {
+        // Asked before the snapshot is taken: what is made meanwhile is found the next time.
+        let last = *self.shared.latest.borrow();
+        let known = after.filter(|place| place.life == self.life && place.sequence <= last);
+        let from = known.map_or(0, |place| place.sequence).saturating_add(1);
+        self.read(|tables| {
+            let (mut entries, mut reached) = (Vec::new(), last);
+            let mut more = false;
+            for found in tables.feed.range(from..=last)? {
+                let (place, key) = found?;
+                let Some((_, entry)) = tables.entry_at(key.value())? else { continue };
+                if !entry.is_live(now) {
+                    continue;
+                }
+                if entries.len() == limit {
+                    more = true;
+                    break;
+                }
+                entries.push(entry);
+                reached = place.value();
+            }
+            let sequence = if more { reached } else { last };
+            Ok(Page { entries, next: Place { life: self.life, sequence }, more })
+        })
+    }
+
+    /// Reads from one snapshot.
+    pub(super) fn read<T>(
+        &self,
+        look: impl FnOnce(&ReadTables) -> Result<T, Failed>,
+    ) -> Result<T, SessionError> {
+        let database = self.shared.database().ok_or(SessionError::Unavailable)?;
+        // As for the writer: a page that nobody wrote makes the library panic at worst.
+        let read = catch_unwind(AssertUnwindSafe(|| snapshot(&database, look)));
+        match read.unwrap_or(Err(Failed::Panicked)) {
+            Ok(found) => Ok(found),
+            Err(Failed::Refused(refusal)) => Err(refusal),
+            Err(fault @ (Failed::Unreadable(_) | Failed::Broken(_) | Failed::Panicked)) => {
+                tracing::error!(%fault, "the store cannot be read; run `countersign store check`");
+                Err(SessionError::Unavailable)
+            }
+        }
+    }
+}
+
+fn snapshot<T>(
+    database: &Database,
+    look: impl FnOnce(&ReadTables) -> Result<T, Failed>,
+) -> Result<T, Failed> {
+    look(&ReadTables::of(&database.begin_read()?)?)
+}

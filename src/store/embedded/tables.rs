@@ -1,0 +1,191 @@
+//! The tables of the file: what is kept under which key, and how it is looked up in a transaction of either kind.
+//!
+//! | table | key | value |
+//! |---|---|---|
+//! | `meta` | a name | [`SCHEMA`], [`LIFE`], [`SECRET`], [`SEQUENCE`] |
+//! | `sessions` | session id, which begins with the second of its making | its record |
+//! | `by_subject` | first 16 bytes of SHA-256 of the subject, then the session id | nothing |
+//! | `revoked` | what is revoked | its place in the sequence, its record |
+//! | `feed` | place in the sequence | the key in `revoked`, for as long as it must be published |
+
+use aws_lc_rs::digest::{SHA256, digest};
+use countersign_sdk::time::Timestamp;
+use redb::{ReadOnlyTable, ReadTransaction, ReadableTable, StorageError, Table, TableDefinition};
+
+use super::failed::Failed;
+use super::record;
+use crate::model::revocation::{Entry, Target};
+use crate::model::session::{Session, SessionId};
+use crate::store::SessionError;
+
+type Id = &'static [u8; 16];
+type SubjectAndId = &'static [u8; 32];
+type Bytes = &'static [u8];
+type PlacedBytes = (u64, Bytes);
+
+pub(super) const META: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("meta");
+pub(super) const SESSIONS: TableDefinition<'_, Id, Bytes> = TableDefinition::new("sessions");
+pub(super) const BY_SUBJECT: TableDefinition<'_, SubjectAndId, ()> =
+    TableDefinition::new("by_subject");
+pub(super) const REVOKED: TableDefinition<'_, Bytes, PlacedBytes> = TableDefinition::new("revoked");
+pub(super) const FEED: TableDefinition<'_, u64, Bytes> = TableDefinition::new("feed");
+
+/// In `meta`: the version of this layout, `u32`, big-endian as all numbers there.
+pub(super) const SCHEMA: &str = "schema";
+/// In `meta`: the name of this sequence of revocations, 8 bytes.
+pub(super) const LIFE: &str = "life";
+/// In `meta`: what refresh tokens are derived from, 32 bytes.
+pub(super) const SECRET: &str = "session_secret";
+/// In `meta`: the place of the last revocation, `u64`.
+pub(super) const SEQUENCE: &str = "sequence";
+
+/// The tables of the verbs, of one transaction.
+pub(super) struct Tables<S, B, R, F> {
+    pub(super) sessions: S,
+    pub(super) by_subject: B,
+    pub(super) revoked: R,
+    pub(super) feed: F,
+}
+
+/// As a snapshot has them.
+pub(super) type ReadTables = Tables<
+    ReadOnlyTable<Id, Bytes>,
+    ReadOnlyTable<SubjectAndId, ()>,
+    ReadOnlyTable<Bytes, PlacedBytes>,
+    ReadOnlyTable<u64, Bytes>,
+>;
+
+/// As they are written.
+pub(super) type WriteTables<'t> = Tables<
+    Table<'t, Id, Bytes>,
+    Table<'t, SubjectAndId, ()>,
+    Table<'t, Bytes, PlacedBytes>,
+    Table<'t, u64, Bytes>,
+>;
+
+impl ReadTables {
+    pub(super) fn of(snapshot: &ReadTransaction) -> Result<Self, Failed> {
+        Ok(Self {
+            sessions: snapshot.open_table(SESSIONS)?,
+            by_subject: snapshot.open_table(BY_SUBJECT)?,
+            revoked: snapshot.open_table(REVOKED)?,
+            feed: snapshot.open_table(FEED)?,
+        })
+    }
+}
+
+impl<'t> WriteTables<'t> {
+    /// The tables, made where they are missing.
+    pub(super) fn of(transaction: &'t redb::WriteTransaction) -> Result<Self, Failed> {
+        Ok(Self {
+            sessions: transaction.open_table(SESSIONS)?,
+            by_subject: transaction.open_table(BY_SUBJECT)?,
+            revoked: transaction.open_table(REVOKED)?,
+            feed: transaction.open_table(FEED)?,
+        })
+    }
+}
+
+/// The key in `by_subject` of a session of `subject`.
+pub(super) fn subject_and_id(subject: &str, id: SessionId) -> [u8; 32] {
+    let mut key = [0; 32];
+    let (of_subject, of_session) = key.split_at_mut(16);
+    let hash = digest(&SHA256, subject.as_bytes());
+    of_subject.iter_mut().zip(hash.as_ref()).for_each(|(to, from)| *to = *from);
+    of_session.copy_from_slice(id.as_bytes());
+    key
+}
+
+/// The session that a key of `by_subject` names.
+pub(super) fn id_of(subject_and_id: &[u8; 32]) -> SessionId {
+    SessionId::from_bytes(subject_and_id.last_chunk().copied().unwrap_or_default())
+}
+
+/// The key in `revoked`: its kind, and its name or what stands for it.
+pub(super) fn key_of(target: &Target) -> Vec<u8> {
+    let (kind, name) = match target {
+        Target::Token(jti) => (b't', digest(&SHA256, jti.as_bytes()).as_ref().to_vec()),
+        Target::Session(id) => (b's', id.as_bytes().to_vec()),
+        Target::Key(jkt) => (b'k', jkt.as_bytes().to_vec()),
+        Target::Subject(subject) => (b'u', digest(&SHA256, subject.as_bytes()).as_ref().to_vec()),
+        Target::Everything => (b'e', Vec::new()),
+    };
+    [&[kind], &name[..]].concat()
+}
+
+impl<S, B, R, F> Tables<S, B, R, F>
+where
+    S: ReadableTable<Id, Bytes>,
+    B: ReadableTable<SubjectAndId, ()>,
+    R: ReadableTable<Bytes, PlacedBytes>,
+    F: ReadableTable<u64, Bytes>,
+{
+    /// The session as it is kept, whether it is over or not.
+    pub(super) fn kept(&self, id: SessionId) -> Result<Option<Session>, Failed> {
+        let record = self.sessions.get(id.as_bytes())?;
+        Ok(record.map(|record| record::session(id, record.value())).transpose()?)
+    }
+
+    /// The session, unless it is over.
+    pub(super) fn live(&self, id: SessionId, now: Timestamp) -> Result<Session, Failed> {
+        let session = self.kept(id)?.ok_or(SessionError::Ended)?;
+        match self.is_over(&session, now)? {
+            true => Err(SessionError::Ended.into()),
+            false => Ok(session),
+        }
+    }
+
+    /// Whether a session is over by itself or was cut off.
+    pub(super) fn is_over(&self, session: &Session, now: Timestamp) -> Result<bool, Failed> {
+        Ok(session.is_over(now) || self.touches(&session.targets(), session.created_at)?)
+    }
+
+    /// Whether what began at `beginning` is revoked by the entry of one of `targets`.
+    pub(super) fn touches(&self, targets: &[Target], beginning: Timestamp) -> Result<bool, Failed> {
+        for target in targets {
+            if self.entry(target)?.is_some_and(|(_, entry)| entry.touches(beginning)) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// The entry of a target, with its place.
+    pub(super) fn entry(&self, target: &Target) -> Result<Option<(u64, Entry)>, Failed> {
+        self.entry_at(&key_of(target))
+    }
+
+    pub(super) fn entry_at(&self, key: &[u8]) -> Result<Option<(u64, Entry)>, Failed> {
+        let Some(found) = self.revoked.get(key)? else { return Ok(None) };
+        let (place, record) = found.value();
+        Ok(Some((place, record::entry(record)?)))
+    }
+
+    /// The names of a subject's sessions, the oldest first, those that are over among them.
+    pub(super) fn names_of(&self, subject: &str) -> Result<Vec<SessionId>, StorageError> {
+        let first = subject_and_id(subject, SessionId::from_bytes([0; 16]));
+        let last = subject_and_id(subject, SessionId::from_bytes([0xff; 16]));
+        let range = self.by_subject.range::<&[u8; 32]>(&first..=&last)?;
+        range.map(|found| found.map(|(key, _)| id_of(key.value()))).collect()
+    }
+
+    /// Those of `names` that are sessions of `subject` and not over.
+    pub(super) fn live_among(
+        &self,
+        subject: &str,
+        names: Vec<SessionId>,
+        now: Timestamp,
+    ) -> Result<Vec<Session>, Failed> {
+        let mut live = Vec::with_capacity(names.len());
+        for id in names {
+            if let Some(session) = self.kept(id)?
+                // The index knows a subject by a part of its hash.
+                && session.subject == subject
+                && !self.is_over(&session, now)?
+            {
+                live.push(session);
+            }
+        }
+        Ok(live)
+    }
+}

@@ -1,0 +1,168 @@
+//! What each verb does to the tables, inside the one write transaction that it shares with others.
+//!
+//! A verb looks before it writes: what it refuses has changed nothing, so that a refusal never
+//! disturbs its neighbours in the transaction. What is decided is decided in `model`.
+
+use countersign_sdk::key::Thumbprint;
+use countersign_sdk::time::Timestamp;
+use redb::{ReadableTable as _, ReadableTableMetadata as _};
+
+use super::failed::Failed;
+use super::record;
+use super::tables::{WriteTables, key_of, subject_and_id};
+use crate::model::revocation::{Entry, Revocation};
+use crate::model::session::{Session, SessionId, Turn};
+use crate::store::{SessionBounds, SessionError};
+
+/// The tables, and how far the sequence of revocations has come.
+pub(super) struct Writing<'t> {
+    pub(super) tables: WriteTables<'t>,
+    pub(super) sequence: u64,
+    pub(super) bounds: SessionBounds,
+}
+
+/// What clean-up has found to be over, by key.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Over {
+    pub(super) sessions: Vec<SessionId>,
+    pub(super) revoked: Vec<Vec<u8>>,
+    pub(super) feed: Vec<u64>,
+}
+
+impl Writing<'_> {
+    pub(super) fn open(&mut self, mut session: Session, now: Timestamp) -> Result<Session, Failed> {
+        for target in session.targets() {
+            if let Some((_, entry)) = self.tables.entry(&target)?
+                && !session.begins_after(&entry)
+            {
+                return Err(SessionError::Ended.into());
+            }
+        }
+        let displaced = self.displaced_by_one_more(&session.subject, now)?;
+        if let Some(id) = displaced {
+            self.end(id, now)?;
+        } else if self.tables.sessions.len()? >= self.bounds.total as u64 {
+            return Err(SessionError::Full.into());
+        }
+        let key = subject_and_id(&session.subject, session.id);
+        self.tables.by_subject.insert(&key, ())?;
+        self.write(&session)?;
+        Ok(session)
+    }
+
+    /// The session that ends if `subject` opens another.
+    fn displaced_by_one_more(
+        &self,
+        subject: &str,
+        now: Timestamp,
+    ) -> Result<Option<SessionId>, Failed> {
+        let names = self.tables.names_of(subject)?;
+        if names.len() < self.bounds.per_subject {
+            return Ok(None);
+        }
+        let others = self.tables.live_among(subject, names, now)?;
+        let longest_unused = others.iter().min_by_key(|other| (other.last_used_at, other.id));
+        let full = others.len() >= self.bounds.per_subject;
+        Ok(longest_unused.filter(|_| full).map(|other| other.id))
+    }
+
+    pub(super) fn rotate(
+        &mut self,
+        id: SessionId,
+        generation: u32,
+        holder: Option<Thumbprint>,
+        now: Timestamp,
+    ) -> Result<Session, Failed> {
+        let mut session = self.tables.live(id, now)?;
+        if session.bound_to != holder {
+            return Err(SessionError::OtherKey.into());
+        }
+        match session.turn(generation, now) {
+            Turn::Repeat => {}
+            Turn::Advance { to } => {
+                session.advance(to, now);
+                self.write(&session)?;
+            }
+            Turn::Reuse => {
+                self.end(id, now)?;
+                return Err(SessionError::Reused.into());
+            }
+        }
+        Ok(session)
+    }
+
+    pub(super) fn revoke(&mut self, revocation: &Revocation, now: Timestamp) -> Result<(), Failed> {
+        let entry = revocation.entry(now);
+        let known = self.tables.entry(&entry.target)?.is_some();
+        if !known && self.tables.revoked.len()? >= self.bounds.total as u64 {
+            return Err(SessionError::Full.into());
+        }
+        if let Revocation::Session(id) = revocation {
+            self.remove(*id)?;
+        }
+        self.note(entry)
+    }
+
+    /// Removes what is over, and looks again whether it is: it was found in an earlier state.
+    pub(super) fn forget(&mut self, over: &Over, now: Timestamp) -> Result<(), Failed> {
+        for id in &over.sessions {
+            if let Some(session) = self.tables.kept(*id)?
+                && self.tables.is_over(&session, now)?
+            {
+                self.remove(*id)?;
+            }
+        }
+        for place in &over.feed {
+            let key = self.tables.feed.get(place)?.map(|key| key.value().to_vec());
+            let Some(key) = key else { continue };
+            let entry = self.tables.entry_at(&key)?;
+            if entry.is_none_or(|(at, entry)| at != *place || !entry.is_live(now)) {
+                self.tables.feed.remove(place)?;
+            }
+        }
+        for key in &over.revoked {
+            if let Some((place, entry)) = self.tables.entry_at(key)?
+                && entry.is_over(now)
+            {
+                self.tables.revoked.remove(&key[..])?;
+                self.tables.feed.remove(place)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn write(&mut self, session: &Session) -> Result<(), Failed> {
+        let record = record::of_session(session);
+        self.tables.sessions.insert(session.id.as_bytes(), &record[..])?;
+        Ok(())
+    }
+
+    fn remove(&mut self, id: SessionId) -> Result<(), Failed> {
+        let Some(session) = self.tables.kept(id)? else { return Ok(()) };
+        self.tables.by_subject.remove(&subject_and_id(&session.subject, id))?;
+        self.tables.sessions.remove(id.as_bytes())?;
+        Ok(())
+    }
+
+    fn end(&mut self, id: SessionId, now: Timestamp) -> Result<(), Failed> {
+        self.remove(id)?;
+        self.note(Revocation::Session(id).entry(now))
+    }
+
+    /// Writes an entry, in place of an earlier one of its target.
+    fn note(&mut self, entry: Entry) -> Result<(), Failed> {
+        let key = key_of(&entry.target);
+        let entry = match self.tables.entry_at(&key)? {
+            Some((place, earlier)) => {
+                self.tables.feed.remove(place)?;
+                entry.and(&earlier)
+            }
+            None => entry,
+        };
+        self.sequence += 1;
+        let record = record::of_entry(&entry);
+        self.tables.feed.insert(self.sequence, &key[..])?;
+        self.tables.revoked.insert(&key[..], (self.sequence, &record[..]))?;
+        Ok(())
+    }
+}

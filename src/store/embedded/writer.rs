@@ -1,0 +1,278 @@
+//! One thread writes: whatever is queued goes into one transaction and one flush, and is answered only then.
+//!
+//! So a commit costs once for all who wait for it, and the more come, the more share it. After a
+//! fault of the file nothing is answered but that the store is unavailable, until the file has been
+//! opened anew and has taken a commit: what a broken handle says about itself is not believed.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use countersign_sdk::key::Thumbprint;
+use countersign_sdk::time::Timestamp;
+use redb::{Database, Durability, WriteTransaction};
+use tokio::sync::{oneshot, watch};
+
+use super::failed::Failed;
+use super::file::OpenError;
+use super::schema::{self, Identity};
+use super::tables::WriteTables;
+use super::verbs::{Over, Writing};
+use crate::model::revocation::Revocation;
+use crate::model::session::{Session, SessionId};
+use crate::store::{SessionBounds, SessionError};
+
+/// How many verbs share a transaction at most; beyond, the first would wait for the last.
+const LARGEST_BATCH: usize = 512;
+/// How long after a fault the file is opened again, and how long at most.
+pub(super) const FIRST_RETRY: Duration = Duration::from_millis(100);
+const LAST_RETRY: Duration = Duration::from_secs(5);
+/// So many commits after a recovery count as recovered; a fault before that lengthens the wait.
+const STEADY: u64 = 1000;
+
+/// A verb that writes.
+#[derive(Clone, Debug)]
+pub(super) enum Verb {
+    Open(Box<Session>),
+    Rotate { id: SessionId, generation: u32, holder: Option<Thumbprint> },
+    Revoke(Revocation),
+    Forget(Over),
+}
+
+/// What a verb gives: the session, where it is about one.
+pub(super) type Done = Option<Session>;
+
+/// A verb, when it was called, and who waits for it.
+#[derive(Debug)]
+pub(super) struct Job {
+    pub(super) verb: Verb,
+    pub(super) now: Timestamp,
+    pub(super) answer: oneshot::Sender<Result<Done, SessionError>>,
+}
+
+/// What readers and the writer share.
+#[derive(Debug)]
+pub(super) struct Shared {
+    /// None while the file is not believed.
+    database: RwLock<Option<Arc<Database>>>,
+    pub(super) latest: watch::Sender<u64>,
+    /// How many transactions were flushed.
+    pub(super) commits: AtomicU64,
+}
+
+impl Shared {
+    pub(super) fn new(database: Database, sequence: u64) -> Self {
+        Self {
+            database: RwLock::new(Some(Arc::new(database))),
+            latest: watch::Sender::new(sequence),
+            commits: AtomicU64::new(0),
+        }
+    }
+
+    /// The open file, if it is believed.
+    pub(super) fn database(&self) -> Option<Arc<Database>> {
+        self.database.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn set(&self, database: Option<Arc<Database>>) {
+        let before = {
+            let mut current = self.database.write().unwrap_or_else(PoisonError::into_inner);
+            std::mem::replace(&mut *current, database)
+        };
+        // A broken handle may fail at closing in any way; outside of the lock that is its own affair.
+        let _ = catch_unwind(AssertUnwindSafe(|| drop(before)));
+    }
+}
+
+/// The thread's own.
+pub(super) struct Writer<O> {
+    pub(super) jobs: Receiver<Job>,
+    pub(super) shared: Arc<Shared>,
+    pub(super) bounds: SessionBounds,
+    /// Which store this is; another one in its place is not taken.
+    pub(super) identity: Identity,
+    pub(super) sequence: u64,
+    /// Opens the file again.
+    pub(super) open: O,
+    pub(super) retry: Duration,
+    pub(super) since_recovery: u64,
+}
+
+impl<O: Fn() -> Result<Database, OpenError>> Writer<O> {
+    /// Writes until nobody is left to ask.
+    pub(super) fn run(mut self) {
+        while let Ok(first) = self.jobs.recv() {
+            let mut batch = vec![first];
+            while batch.len() < LARGEST_BATCH
+                && let Ok(job) = self.jobs.try_recv()
+            {
+                batch.push(job);
+            }
+            self.write(batch);
+        }
+        self.shared.set(None);
+    }
+
+    fn write(&mut self, batch: Vec<Job>) {
+        let database = self.shared.database();
+        let written = match &database {
+            Some(database) => self.commit(database, &batch),
+            None => Err(Failed::Refused(SessionError::Unavailable)),
+        };
+        drop(database);
+        match written {
+            Ok((sequence, answers)) => {
+                self.sequence = sequence;
+                self.since_recovery = self.since_recovery.saturating_add(1);
+                self.shared.latest.send_if_modified(|latest| {
+                    let moved = *latest != sequence;
+                    *latest = sequence;
+                    moved
+                });
+                for (job, answer) in batch.into_iter().zip(answers) {
+                    // Whoever does not wait any more is not told.
+                    let _ = job.answer.send(answer);
+                }
+            }
+            Err(fault) => {
+                tracing::error!(%fault, "the store's file failed; nothing is answered from it");
+                self.shared.set(None);
+                refuse(batch);
+                self.recover();
+            }
+        }
+    }
+
+    /// One transaction for all of `batch`. A verb that meets an unreadable record is left out of it.
+    fn commit(
+        &self,
+        database: &Database,
+        batch: &[Job],
+    ) -> Result<(u64, Vec<Result<Done, SessionError>>), Failed> {
+        let mut spoiled = vec![false; batch.len()];
+        loop {
+            // A page whose content is not what was written can make the library panic; to those who
+            // wait that is a fault of the file like any other.
+            let attempt = AssertUnwindSafe(|| self.attempt(database, batch, &mut spoiled));
+            match catch_unwind(attempt) {
+                Ok(Ok(None)) => {}
+                Ok(Ok(Some(done))) => {
+                    self.shared.commits.fetch_add(1, Ordering::Relaxed);
+                    return Ok(done);
+                }
+                Ok(Err(fault)) => return Err(fault),
+                Err(_) => return Err(Failed::Panicked),
+            }
+        }
+    }
+
+    /// Nothing when another verb was found spoiled, and the rest is to be done without it.
+    #[expect(clippy::type_complexity, reason = "the sequence and one answer each")]
+    fn attempt(
+        &self,
+        database: &Database,
+        batch: &[Job],
+        spoiled: &mut [bool],
+    ) -> Result<Option<(u64, Vec<Result<Done, SessionError>>)>, Failed> {
+        let transaction = begin(database)?;
+        let mut answers = Vec::with_capacity(batch.len());
+        let tables = WriteTables::of(&transaction)?;
+        let mut writing = Writing { tables, sequence: self.sequence, bounds: self.bounds };
+        for (job, spoiled) in batch.iter().zip(spoiled) {
+            if *spoiled {
+                answers.push(Err(SessionError::Unavailable));
+                continue;
+            }
+            match apply(&mut writing, job) {
+                Ok(done) => answers.push(Ok(done)),
+                Err(Failed::Refused(refusal)) => answers.push(Err(refusal)),
+                Err(Failed::Unreadable(unreadable)) => {
+                    tracing::error!(%unreadable, "run `countersign store check`");
+                    *spoiled = true;
+                    drop(writing);
+                    transaction.abort()?;
+                    return Ok(None);
+                }
+                Err(fault @ (Failed::Broken(_) | Failed::Panicked)) => return Err(fault),
+            }
+        }
+        let sequence = writing.sequence;
+        drop(writing);
+        if sequence != self.sequence {
+            schema::write_sequence(&transaction, sequence)?;
+        }
+        transaction.commit()?;
+        Ok(Some((sequence, answers)))
+    }
+
+    /// Opens the file again until it is the same store and takes a commit.
+    fn recover(&mut self) {
+        self.retry = match self.since_recovery > STEADY {
+            true => FIRST_RETRY,
+            false => (self.retry * 2).min(LAST_RETRY),
+        };
+        loop {
+            match self.jobs.recv_timeout(self.retry) {
+                Ok(job) => {
+                    refuse(vec![job]);
+                    continue;
+                }
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => return,
+            }
+            match self.reopened() {
+                Ok((database, sequence)) => {
+                    self.sequence = sequence;
+                    self.since_recovery = 0;
+                    self.shared.latest.send_replace(sequence);
+                    self.shared.set(Some(Arc::new(database)));
+                    tracing::info!("the store's file is open again");
+                    return;
+                }
+                Err(fault) => {
+                    tracing::warn!(%fault, "the store's file cannot be used yet");
+                    self.retry = (self.retry * 2).min(LAST_RETRY);
+                }
+            }
+        }
+    }
+
+    fn reopened(&self) -> Result<(Database, u64), OpenError> {
+        let database = (self.open)()?;
+        let (identity, sequence) = schema::identity(&database)?;
+        if identity != self.identity {
+            return Err(OpenError::Replaced);
+        }
+        let transaction = begin(&database)?;
+        schema::write_sequence(&transaction, sequence)?;
+        transaction.commit().map_err(Failed::from)?;
+        Ok((database, sequence))
+    }
+}
+
+/// A transaction whose commit has been flushed when it returns.
+pub(super) fn begin(database: &Database) -> Result<WriteTransaction, Failed> {
+    let mut transaction = database.begin_write()?;
+    // The default; said, since everything rests on it.
+    transaction.set_durability(Durability::Immediate)?;
+    Ok(transaction)
+}
+
+fn apply(writing: &mut Writing<'_>, job: &Job) -> Result<Done, Failed> {
+    match &job.verb {
+        Verb::Open(session) => writing.open((**session).clone(), job.now).map(Some),
+        Verb::Rotate { id, generation, holder } => {
+            writing.rotate(*id, *generation, *holder, job.now).map(Some)
+        }
+        Verb::Revoke(revocation) => writing.revoke(revocation, job.now).map(|()| None),
+        Verb::Forget(over) => writing.forget(over, job.now).map(|()| None),
+    }
+}
+
+fn refuse(jobs: Vec<Job>) {
+    for job in jobs {
+        let _ = job.answer.send(Err(SessionError::Unavailable));
+    }
+}

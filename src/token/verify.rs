@@ -1,0 +1,223 @@
+//! Whether a text is a live access token of this issuer, whatever resource it is for.
+//!
+//! For the issuer's own endpoints, where the holder of a token acts on what the token stands for.
+//! That it is not revoked is part of what an [`OwnAccessToken`] is: there is no other way to one.
+//! RFC 9068 §4, RFC 8725 §3; the audience is for the caller to look at.
+
+use countersign_sdk::key::{Algorithm, Thumbprint};
+use countersign_sdk::resource::{IssuerKeys, IssuerKeysError, verify_jws};
+use countersign_sdk::time::Timestamp;
+use serde::Deserialize;
+
+use crate::keyring::Keyring;
+use crate::model::revocation::TokenNames;
+use crate::model::session::SessionId;
+use crate::store::{SessionError, Store};
+
+/// Why a text is no live access token of this issuer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NotLive {
+    /// Another issuer's, another kind of document, altered, or no token at all.
+    #[error("it is not an access token of this issuer")]
+    NotOurs,
+    /// Its `exp` has passed.
+    #[error("it has expired")]
+    Expired,
+    /// It, its session, its key or its subject was revoked, or everything was.
+    #[error("it was revoked")]
+    Revoked,
+    /// Whether it is revoked is not known, so it is not taken.
+    #[error("the store did not say whether it is revoked")]
+    Unknown(SessionError),
+}
+
+/// Why no access token can be verified.
+#[derive(Debug, thiserror::Error)]
+pub enum KeysError {
+    /// The key set could not be written.
+    #[error("the key set could not be written: {0}")]
+    Encoding(#[from] serde_json::Error),
+    /// Its own reader does not take it.
+    #[error("the issuer's own key set: {0}")]
+    Set(#[from] IssuerKeysError),
+}
+
+/// Verifies the access tokens of one issuer by the keys that it publishes.
+#[derive(Debug)]
+pub struct AccessTokens {
+    issuer: String,
+    keys: IssuerKeys,
+    algorithm: Algorithm,
+}
+
+/// An access token that this issuer signed, that has not expired and was not revoked a moment ago.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OwnAccessToken(Claims);
+
+#[derive(Deserialize)]
+struct Header {
+    typ: String,
+}
+
+/// What the issuer wrote. Serde refuses a member that stands twice.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+struct Claims {
+    iss: String,
+    sub: String,
+    aud: String,
+    client_id: String,
+    iat: Timestamp,
+    nbf: Timestamp,
+    exp: Timestamp,
+    jti: String,
+    scope: String,
+    auth_time: Timestamp,
+    account: String,
+    cnf: Option<Confirmation>,
+    proven_key: ProvenKey,
+    sid: Option<SessionId>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+struct Confirmation {
+    jkt: Thumbprint,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+struct ProvenKey {
+    jkt: Option<Thumbprint>,
+    method: String,
+}
+
+impl AccessTokens {
+    /// Those of `issuer`, signed by a key of `keyring`.
+    ///
+    /// # Errors
+    /// [`KeysError`].
+    pub fn new(issuer: &str, keyring: &Keyring) -> Result<Self, KeysError> {
+        Ok(Self {
+            issuer: issuer.to_owned(),
+            keys: IssuerKeys::from_json(keyring.to_jwks()?.as_bytes())?,
+            algorithm: keyring.active().algorithm(),
+        })
+    }
+
+    /// Reads a token and asks the store whether it is revoked.
+    ///
+    /// Its `nbf` is not compared: this issuer never writes one that lies more than a second ahead
+    /// of its own clock.
+    ///
+    /// # Errors
+    /// [`NotLive`], naming the first check that failed.
+    pub async fn verify(
+        &self,
+        token: &str,
+        store: &dyn Store,
+        now: Timestamp,
+    ) -> Result<OwnAccessToken, NotLive> {
+        let claims = self.genuine(token).ok_or(NotLive::NotOurs)?;
+        if now >= claims.exp {
+            return Err(NotLive::Expired);
+        }
+        let token = OwnAccessToken(claims);
+        match store.is_revoked(&token.names(), now).await {
+            Ok(false) => Ok(token),
+            Ok(true) => Err(NotLive::Revoked),
+            Err(error) => Err(NotLive::Unknown(error)),
+        }
+    }
+
+    /// What a token says that this issuer signed, at some time.
+    fn genuine(&self, token: &str) -> Option<Claims> {
+        // The signature first, whose check also bounds the size and refuses what no header may say.
+        let payload = verify_jws(token, &self.keys, &[self.algorithm]).ok()?;
+        let header = token.split('.').next().and_then(decoded)?;
+        let header: Header = serde_json::from_slice(&header).ok()?;
+        let claims: Claims = serde_json::from_slice(&payload).ok()?;
+        // The issuer signs other documents with the same key, each with another typ.
+        (header.typ == "at+jwt" && claims.iss == self.issuer).then_some(claims)
+    }
+}
+
+fn decoded(part: &str) -> Option<Vec<u8>> {
+    use base64::Engine as _;
+    base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(part).ok()
+}
+
+impl OwnAccessToken {
+    /// The names by which it can be revoked.
+    pub fn names(&self) -> TokenNames<'_> {
+        TokenNames {
+            jti: &self.0.jti,
+            session: self.0.sid,
+            subject: &self.0.sub,
+            keys: [self.key(), self.0.proven_key.jkt],
+            issued_at: self.0.iat,
+        }
+    }
+
+    /// `sub`: a `did:pkh` or `did:key`.
+    pub fn subject(&self) -> &str {
+        &self.0.sub
+    }
+
+    /// `aud`: the one resource.
+    pub fn audience(&self) -> &str {
+        &self.0.aud
+    }
+
+    /// `jti`.
+    pub fn id(&self) -> &str {
+        &self.0.jti
+    }
+
+    /// `sid`: its session, if it belongs to one.
+    pub const fn session(&self) -> Option<SessionId> {
+        self.0.sid
+    }
+
+    /// `cnf.jkt`: the key that it is bound to, if it is bound.
+    pub fn key(&self) -> Option<Thumbprint> {
+        self.0.cnf.as_ref().map(|cnf| cnf.jkt)
+    }
+
+    /// `proven_key`: the key that was proven, if the account is one, and how.
+    pub fn proven_key(&self) -> (Option<Thumbprint>, &str) {
+        (self.0.proven_key.jkt, &self.0.proven_key.method)
+    }
+
+    /// `client_id`.
+    pub fn client_id(&self) -> &str {
+        &self.0.client_id
+    }
+
+    /// `scope`, with spaces between.
+    pub fn scope(&self) -> &str {
+        &self.0.scope
+    }
+
+    /// `account`: the account on the chain that was signed for.
+    pub fn account(&self) -> &str {
+        &self.0.account
+    }
+
+    /// `iat`.
+    pub const fn issued_at(&self) -> Timestamp {
+        self.0.iat
+    }
+
+    /// `nbf`.
+    pub const fn not_before(&self) -> Timestamp {
+        self.0.nbf
+    }
+
+    /// `exp`: the first second at which it is worth nothing.
+    pub const fn expires_at(&self) -> Timestamp {
+        self.0.exp
+    }
+
+    /// `auth_time`: when the key was proven.
+    pub const fn authenticated_at(&self) -> Timestamp {
+        self.0.auth_time
+    }
+}
