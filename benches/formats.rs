@@ -13,6 +13,7 @@
 use std::hint::black_box;
 use std::time::Instant;
 
+use countersign::wallet::caip122::{Fields, render};
 use countersign::wallet::format::{Evidence, WalletFormat};
 use countersign::wallet::registry;
 use countersign_sdk::account::Account;
@@ -54,7 +55,7 @@ fn main() -> Result<(), Failure> {
                 ("nostr", _) => Bare::Schnorr,
                 _ => Bare::Ecdsa,
             };
-            let text = text_for(*format, wallet.account());
+            let text = text_for(*format, wallet.account())?;
             let to_sign = ToSign { message: &text, payload: None };
             let Ok(signature) = runtime.block_on(wallet.sign_challenge(&to_sign)) else { continue };
             let evidence = Evidence { signature: &signature, public_key: wallet.public_key() };
@@ -72,22 +73,29 @@ fn main() -> Result<(), Failure> {
 }
 
 /// A text as a challenge has it, with a session key and a ReCap.
-fn text_for(format: &dyn WalletFormat, account: &Account) -> String {
-    let (address, chain) = match format.spelling(account) {
-        Some(spelling) => (spelling.address, spelling.chain_id),
-        None => ("", None),
+fn text_for(format: &dyn WalletFormat, account: &Account) -> Result<String, Failure> {
+    let spelling = format.spelling(account).ok_or("an account of another format")?;
+    let fields = Fields {
+        domain: "app.example",
+        address: spelling.address,
+        statement: Some(
+            "Sign in to https://escrow.example. I further authorize the stated URI to perform the \
+             following actions on my behalf: (1) 'escrow': 'read', 'release' for \
+             'https://escrow.example'.",
+        ),
+        uri: Some("https://auth.example"),
+        version: Some("1"),
+        chain_id: spelling.chain_id,
+        nonce: Some("016b025b0665fb7dcecef3ad379ba66824d520b9eb070fa138a1dbed6c1cfba3"),
+        issued_at: Some("2027-01-15T08:00:00Z"),
+        expiration_time: Some("2027-02-14T08:00:00Z"),
+        resources: Some(vec![
+            "urn:ietf:params:oauth:jwk-thumbprint:sha-256:0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I",
+            "urn:recap:eyJhdHQiOnsiaHR0cHM6Ly9lc2Nyb3cuZXhhbXBsZSI6eyJlc2Nyb3cvcmVhZCI6W3t9XX19LCJwcmYiOltdfQ",
+        ]),
+        ..Fields::default()
     };
-    let chain = chain.map_or_else(String::new, |chain| format!("Chain ID: {chain}\n"));
-    let header = format.profile().header;
-    format!(
-        "app.example{header}\n{address}\n\nSign in to https://escrow.example. I further authorize the \
-         stated URI to perform the following actions on my behalf: (1) 'escrow': 'read', 'release' for \
-         'https://escrow.example'.\n\nURI: https://auth.example\nVersion: 1\n{chain}\
-         Nonce: 016b025b0665fb7dcecef3ad379ba66824d520b9eb070fa138a1dbed6c1cfba3\n\
-         Issued At: 2027-01-15T08:00:00Z\nExpiration Time: 2027-02-14T08:00:00Z\nResources:\n\
-         - urn:ietf:params:oauth:jwk-thumbprint:sha-256:0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I\n\
-         - urn:recap:eyJhdHQiOnsiaHR0cHM6Ly9lc2Nyb3cuZXhhbXBsZSI6eyJlc2Nyb3cvcmVhZCI6W3t9XX19LCJwcmYiOltdfQ"
-    )
+    Ok(render(format.profile(), &fields)?)
 }
 
 /// Medians of the two times in microseconds, and of their ratio.
