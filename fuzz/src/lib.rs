@@ -12,6 +12,7 @@ pub mod identifiers;
 pub mod keys;
 pub mod material;
 pub mod proofs;
+pub mod records;
 pub mod requests;
 pub mod resource;
 pub mod revocations;
@@ -60,4 +61,5 @@ pub const TARGETS: &[Target] = &[
     ("http_router", http::router),
     ("resource_layer", resource::layer),
     ("revocation_feed", revocations::feed),
+    ("store_record", records::store_record),
 ];
