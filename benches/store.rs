@@ -20,7 +20,7 @@ use clap::Parser;
 use countersign::model::session::{Session, SessionId};
 use countersign::store::embedded::{Bounds, EmbeddedStore, FILE, Folder};
 use countersign::store::memory::MemoryStore;
-use countersign::store::{SessionBounds, Store};
+use countersign::store::{ProvenKey, SessionBounds, SessionError, Store};
 use countersign_sdk::entropy::{Entropy as _, OsEntropy};
 use countersign_sdk::key::Thumbprint;
 use countersign_sdk::time::Timestamp;
@@ -35,7 +35,7 @@ const START: u64 = 1_800_000_000;
 const BOUNDS: Bounds = Bounds {
     nonces: 1000,
     proofs: 1000,
-    sessions: SessionBounds { total: 100_000_000, per_subject: 100 },
+    sessions: SessionBounds { total: 100_000_000, per_subject: 100, revocations: 1_000_000 },
 };
 
 /// Measures the stores.
@@ -58,11 +58,11 @@ struct Args {
 fn session(number: usize) -> Result<Session, Failure> {
     // As when a thousand sign in each second.
     let now = Timestamp::from_unix(START + (number / 1000) as u64);
-    let mut random = [[0; 32]; 2];
+    let mut random = [[0; 32]; 3];
     for bytes in &mut random {
         OsEntropy.fill(bytes)?;
     }
-    let [address, key] = random;
+    let [address, key, wallet] = random;
     let account = format!("eip155:1:0x{}", hex::encode(&address[..20]));
     Ok(Session {
         id: SessionId::generate(now, &OsEntropy)?,
@@ -70,7 +70,8 @@ fn session(number: usize) -> Result<Session, Failure> {
         account,
         client_id: "app.example".to_owned(),
         method: "siwe".to_owned(),
-        proven: None,
+        proven: Some(Thumbprint::from_bytes(wallet)),
+        proven_did: Some("did:key:zQ3shokFTS3brHcDQrn82RUDfCZESWL1ZdCEJwekUDPQiYBme".to_owned()),
         bound_to: Some(Thumbprint::from_bytes(key)),
         resource: "https://escrow.example".to_owned(),
         scope: "escrow:read escrow:release".to_owned(),
@@ -128,7 +129,7 @@ async fn verbs(
             async move {
                 let session = session(5_000_000)?;
                 let now = session.created_at;
-                let _ = store.open(session, now).await?;
+                let _ = store.open(session, now, now).await?;
                 Ok(())
             }
         };
@@ -139,10 +140,13 @@ async fn verbs(
             async move {
                 let session = pick(&known)?;
                 let now = session.created_at.plus(60);
-                let kept = store.session(session.id, now).await?;
-                // Of two who pick the same, the second repeats: both are what a server does.
-                let _ = store.rotate(session.id, kept.generation, session.bound_to, now).await?;
-                Ok(())
+                let Ok(kept) = store.session(session.id, now).await else { return Ok(()) };
+                let holder = session.bound_to.map(|jkt| ProvenKey { jkt, at: now });
+                match store.rotate(session.id, kept.generation, holder, now).await {
+                    // Whoever has picked the same may have been quicker, by one or by two.
+                    Ok(_) | Err(SessionError::Reused | SessionError::Ended) => Ok(()),
+                    Err(error) => Err(error.into()),
+                }
             }
         };
         let (rotations, slow_rotation) = rate(at_once, time, rotate).await?;
@@ -151,8 +155,10 @@ async fn verbs(
             let (store, known) = (Arc::clone(&reading), Arc::clone(&among));
             async move {
                 let session = pick(&known)?;
-                store.session(session.id, session.created_at).await?;
-                Ok(())
+                match store.session(session.id, session.created_at).await {
+                    Ok(_) | Err(SessionError::Ended) => Ok(()),
+                    Err(error) => Err(error.into()),
+                }
             }
         };
         let (reads, slow_read) = rate(at_once, time, read).await?;
@@ -185,7 +191,7 @@ async fn fill(store: &Arc<dyn Store>, count: usize) -> Result<Vec<Session>, Fail
                     return Ok::<_, Failure>(some);
                 }
                 let session = session(number)?;
-                let _ = store.open(session.clone(), session.created_at).await?;
+                let _ = store.open(session.clone(), session.created_at, session.created_at).await?;
                 if number % 50 == 0 {
                     some.push(session);
                 }

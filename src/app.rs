@@ -36,12 +36,13 @@ use crate::model::domain::Domains;
 use crate::model::introspection::Callers;
 use crate::model::reason::{Reason, Refusal};
 use crate::model::resource::{Binding, KnownScopes, Resource, ResourceRules, Resources};
+use crate::model::revocation::Revocation;
 use crate::model::scope::ScopeSet;
 use crate::service::context::{Chains, Context, Issuer, Rules};
 use crate::service::feed::Feed;
 use crate::store::embedded::{Bounds, EmbeddedStore, Folder, OpenError};
 use crate::store::memory::MemoryStore;
-use crate::store::{SessionBounds, Store};
+use crate::store::{SessionBounds, SessionError, Store};
 use crate::token::nonce::Nonces;
 use crate::token::refresh::RefreshTokens;
 use crate::token::verify::{AccessTokens, KeysError};
@@ -73,6 +74,9 @@ pub enum StartError {
     /// The store was not opened.
     #[error("the store: {0}")]
     Store(#[from] OpenError),
+    /// The store was opened and takes nothing.
+    #[error("the store: {0}")]
+    Unwritten(SessionError),
     /// The issuer's own tokens could not be verified.
     #[error(transparent)]
     Tokens(#[from] KeysError),
@@ -123,6 +127,7 @@ impl App {
         let (store, embedded) = open_store(&settings, Arc::clone(&surroundings.entropy)).await?;
         let control = embedded.and_then(|store| control(store, &surroundings));
         let state = state(&settings, surroundings, store)?;
+        void_tokens_of_before(&state.context).await?;
         Ok(Self { settings, public, operations, control, state })
     }
 
@@ -196,6 +201,17 @@ fn control(store: Arc<EmbeddedStore>, surroundings: &Surroundings) -> Option<Con
     }
 }
 
+/// The key that signed the access tokens of an earlier process is gone, and with it what could revoke
+/// one of them: APIs that still have the key are told that all of them are void. Sessions go on.
+async fn void_tokens_of_before(context: &Context) -> Result<(), StartError> {
+    if !context.store.has_forgotten_proofs() {
+        return Ok(());
+    }
+    let now = context.now();
+    let written = context.store.revoke(&Revocation::TokensBefore(now), now).await;
+    written.map_err(StartError::Unwritten)
+}
+
 async fn mark_draining(
     mut stop: watch::Receiver<bool>,
     health: Arc<Health>,
@@ -235,8 +251,11 @@ async fn open_store(
     entropy: Arc<dyn Entropy>,
 ) -> Result<(Arc<dyn Store>, Option<Arc<EmbeddedStore>>), StartError> {
     let limits = &settings.limits;
-    let sessions =
-        SessionBounds { total: limits.sessions, per_subject: limits.sessions_per_subject };
+    let sessions = SessionBounds {
+        total: limits.sessions,
+        per_subject: limits.sessions_per_subject,
+        revocations: limits.revocations,
+    };
     let bounds = Bounds { nonces: limits.spent_nonces, proofs: limits.proofs, sessions };
     match settings.store.clone() {
         StoreSettings::Memory => {

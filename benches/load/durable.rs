@@ -29,7 +29,7 @@ pub(crate) struct Pair {
 pub(crate) fn measure(args: &Args) -> Result<Vec<Durable>, Failure> {
     let folder = tempfile::tempdir_in(&args.durable_folder)?;
     let memory = Server::countersign(&args.server)?;
-    let embedded = Server::durable(&args.server, folder.path())?;
+    let embedded = Server::durable(&args.server, &folder.path().join("store"))?;
     let load = Load {
         clients: args.durable_clients,
         window: Duration::from_secs_f64(args.seconds),

@@ -22,6 +22,7 @@ fn main() {
     keys();
     rest();
     requests();
+    records();
 }
 
 /// Writes one seed. The first of a name wins nothing: each has its own number.
@@ -176,6 +177,46 @@ fn structures() {
     let key = signer(0).public_key().as_bytes().try_into().expect("32 bytes");
     let ssh = countersign_sdk::chain::sshsig::SshSignature { key, signature: [1; 64], hash };
     seed("ssh_signature", "armoured", ssh.armoured());
+}
+
+fn records() {
+    use countersign::model::revocation::Revocation;
+    use countersign::model::session::{Session, SessionId};
+    use countersign::store::embedded::record::{of_entry, of_session};
+    let now = countersign_fuzz::material::now();
+    let id = SessionId::from_bytes([7; 16]);
+    let jkt = signer(0).public_key().thumbprint();
+    let account = "eip155:1:0xF3F4F90b63eb726Bf2778B99c98Cb9a8227518Ed";
+    let bound = Session {
+        id,
+        subject: format!("did:pkh:{account}"),
+        account: account.to_owned(),
+        client_id: "app.example".to_owned(),
+        method: "siwe".to_owned(),
+        proven: None,
+        bound_to: Some(jkt),
+        resource: RESOURCE.to_owned(),
+        scope: "escrow:read".to_owned(),
+        label: Some("a phone".to_owned()),
+        created_at: now,
+        ends_at: now.plus(2_592_000),
+        last_used_at: now,
+        generation: 300,
+        rotated_at: now,
+    };
+    let bearer = Session { bound_to: None, proven: Some(jkt), label: None, ..bound.clone() };
+    for (name, session) in [("bound", &bound), ("bearer", &bearer)] {
+        seed("store_record", name, [&[0], &of_session(session)[..]].concat());
+    }
+    for (name, revocation) in [
+        ("token", Revocation::Token { jti: "a".to_owned(), expires_at: now }),
+        ("session", Revocation::Session(id)),
+        ("key", Revocation::Key(jkt)),
+        ("subject", Revocation::Subject("did:key:z".to_owned())),
+        ("everything", Revocation::Everything),
+    ] {
+        seed("store_record", name, [&[1], &of_entry(&revocation.entry(now))[..]].concat());
+    }
 }
 
 fn recaps() {
@@ -481,7 +522,8 @@ fn sessions(key: &InMemorySigner, did: &str) {
     seed(
         "introspect_form",
         "secret",
-        [&[3], secret.as_bytes(), &[0], b"token=a.b.c&client_id=https%3A%2F%2Fescrow.example"].concat(),
+        [&[3], secret.as_bytes(), &[0], b"token=a.b.c&client_id=https%3A%2F%2Fescrow.example"]
+            .concat(),
     );
     seed("introspect_form", "other", "\x01Bearer x\0token=a.b.c");
 }

@@ -35,7 +35,11 @@ struct Server {
 fn server() -> &'static Server {
     static SERVER: OnceLock<Server> = OnceLock::new();
     SERVER.get_or_init(|| {
-        let runtime = Builder::new_current_thread().enable_all().start_paused(true).build().expect("a runtime");
+        let runtime = Builder::new_current_thread()
+            .enable_all()
+            .start_paused(true)
+            .build()
+            .expect("a runtime");
         let development = Flags::default();
         let mut file = tempfile::NamedTempFile::new().expect("a temporary file");
         let caller = signer(0).public_key().to_did_key().expect("a did:key");

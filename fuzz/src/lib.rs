@@ -13,6 +13,7 @@ pub mod identifiers;
 pub mod keys;
 pub mod material;
 pub mod proofs;
+pub mod records;
 pub mod requests;
 pub mod resource;
 pub mod revocations;
@@ -68,4 +69,5 @@ pub const TARGETS: &[Target] = &[
     ("http_router", http::router),
     ("resource_layer", resource::layer),
     ("revocation_feed", revocations::feed),
+    ("store_record", records::store_record),
 ];

@@ -248,7 +248,8 @@ pub(crate) fn judge(format: &dyn WalletFormat, data: &[u8], pair: fn(u8) -> Pair
         return disturbed(format, Cut(rest), pair);
     }
     let mut cut = Cut(data);
-    let (signature, public_key) = (cut.text(), pair(0).public_key);
+    let signature = cut.text();
+    let public_key = format.needs_public_key().then(|| pair(0).public_key).flatten();
     let text = String::from_utf8_lossy(cut.0).into_owned();
     let verify = |text: &str| verify(format, text, &signature, public_key.as_deref());
     let Some(signer) = verify(&text) else {

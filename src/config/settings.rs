@@ -168,6 +168,8 @@ pub struct Limits {
     pub sessions: usize,
     /// Sessions of one subject; one more ends the one that was used longest ago.
     pub sessions_per_subject: usize,
+    /// The hard bound of revocations that are remembered; when it is reached, more are answered 503.
+    pub revocations: usize,
     /// Requests that may wait for revocations at the same time.
     pub feed_waiters: usize,
     /// Seconds that open requests are given when the server is told to stop.

@@ -230,6 +230,7 @@ fn limits(reader: &mut Reader<'_>) -> Option<Limits> {
     let proofs = reader.read(&keys::LIMITS_PROOFS);
     let sessions = reader.read(&keys::LIMITS_SESSIONS);
     let sessions_per_subject = reader.read(&keys::LIMITS_SESSIONS_PER_SUBJECT);
+    let revocations = reader.read(&keys::LIMITS_REVOCATIONS);
     let feed_waiters = reader.read(&keys::LIMITS_FEED_WAITERS);
     let shutdown_grace = reader.read(&keys::LIMITS_SHUTDOWN_GRACE);
     let trusted_proxies = reader.read(&keys::LIMITS_TRUSTED_PROXIES);
@@ -245,6 +246,7 @@ fn limits(reader: &mut Reader<'_>) -> Option<Limits> {
         proofs: proofs?,
         sessions: sessions?,
         sessions_per_subject: sessions_per_subject?,
+        revocations: revocations?,
         feed_waiters: feed_waiters?,
         shutdown_grace: shutdown_grace?,
         trusted_proxies: plain(trusted_proxies?),

@@ -137,6 +137,7 @@ pub const fn wire(reason: Reason, refused: Refused) -> (StatusCode, &'static str
         | Reason::AssertionReplayed
         | Reason::RefreshTokenInvalid
         | Reason::RefreshReused
+        | Reason::RefreshLate
         | Reason::SessionEnded => (BAD, "invalid_grant"),
         Reason::ProofRequired
         | Reason::ProofInvalid

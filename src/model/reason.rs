@@ -127,6 +127,8 @@ reasons! {
     RefreshTokenInvalid = "refresh_token_invalid",
     /// An old refresh token was used again; its session is ended.
     RefreshReused = "refresh_reused",
+    /// The request was made before the session moved on, and arrived after; nothing has changed.
+    RefreshLate = "refresh_late",
     /// The session has ended: by its own time, by its holder, or by a revocation.
     SessionEnded = "session_ended",
     /// There is no such session of this subject, or it has ended.

@@ -2,7 +2,8 @@
 //!
 //! A token ends with its own `jti`, with its session, or with everything that a key, a subject or
 //! the issuer was given before a moment. Whole seconds make that moment the next one: a token of
-//! the very second of the revocation is touched as well (protocol.md §7).
+//! the very second of the revocation is touched as well. Sessions that are touched end at once, by
+//! name; a signature that was given before, and is presented after, opens nothing (protocol.md §7).
 
 use countersign_sdk::key::Thumbprint;
 use countersign_sdk::time::Timestamp;
@@ -11,10 +12,8 @@ use super::session::{Session, SessionId};
 
 /// The longest life of an access token in seconds, whatever the configuration says now or said before.
 pub const LONGEST_TOKEN: u64 = 900;
-/// Seconds by which a resource server may let a token live on, its clock being behind.
-const LONGEST_LEEWAY: u64 = 60;
-/// The longest that a session can last, in seconds.
-const LONGEST_SESSION: u64 = 31_536_000;
+/// Seconds by which a resource server may let a token live on: its leeway, and its clock being behind.
+const LONGEST_LEEWAY: u64 = 120;
 
 /// What somebody revokes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,6 +33,8 @@ pub enum Revocation {
     Subject(String),
     /// Every session and token there is.
     Everything,
+    /// Every token that was made before a moment, and no session: nobody here can verify them any more.
+    TokensBefore(Timestamp),
 }
 
 /// What an entry names; two revocations with one target are one entry.
@@ -58,11 +59,9 @@ pub struct Entry {
     pub target: Target,
     /// Tokens and sessions with an earlier beginning are revoked; `None` where the target says it all.
     pub not_before: Option<Timestamp>,
-    /// The last second at which a token that it touches could be taken anywhere.
+    /// The last second at which a token that it touches could be taken anywhere. Then nothing is left
+    /// of what was revoked, and it may be forgotten.
     pub until: Timestamp,
-    /// The last second at which a session that it touches could still be there. Sessions that were
-    /// opened before `not_before` are over, and this is how a store knows.
-    pub kept_until: Timestamp,
 }
 
 impl Revocation {
@@ -71,18 +70,8 @@ impl Revocation {
         // A token of this very second ends as well; one of the next lives.
         let next = now.plus(1);
         let last_token = next.plus(LONGEST_TOKEN + LONGEST_LEEWAY);
-        let since = |target: Target| Entry {
-            target,
-            not_before: Some(next),
-            until: last_token,
-            kept_until: next.plus(LONGEST_SESSION),
-        };
-        let named = |target: Target, until: Timestamp| Entry {
-            target,
-            not_before: None,
-            until,
-            kept_until: until,
-        };
+        let since = |target| Entry { target, not_before: Some(next), until: last_token };
+        let named = |target, until| Entry { target, not_before: None, until };
         match self {
             Self::Token { jti, expires_at } => {
                 named(Target::Token(jti.clone()), expires_at.plus(LONGEST_LEEWAY))
@@ -91,19 +80,17 @@ impl Revocation {
             Self::Key(jkt) => since(Target::Key(*jkt)),
             Self::Subject(subject) => since(Target::Subject(subject.clone())),
             Self::Everything => since(Target::Everything),
+            Self::TokensBefore(moment) => {
+                Entry { not_before: Some(*moment), ..since(Target::Everything) }
+            }
         }
     }
 }
 
 impl Entry {
-    /// Whether it must still be published.
+    /// Whether a token that it touches could still be taken anywhere.
     pub fn is_live(&self, now: Timestamp) -> bool {
         now <= self.until
-    }
-
-    /// Whether it may be forgotten.
-    pub fn is_over(&self, now: Timestamp) -> bool {
-        now > self.until && now > self.kept_until
     }
 
     /// Both together, where a target is revoked again: each bound is the later one.
@@ -112,14 +99,13 @@ impl Entry {
         Self {
             not_before: self.not_before.max(earlier.not_before),
             until: self.until.max(earlier.until),
-            kept_until: self.kept_until.max(earlier.kept_until),
             target: self.target,
         }
     }
 }
 
 impl Entry {
-    /// Whether a token or session of its target that began at `beginning` is revoked by it.
+    /// Whether what its target was given at `beginning` – a token, a signature – is revoked by it.
     pub fn touches(&self, beginning: Timestamp) -> bool {
         self.not_before.is_none_or(|not_before| beginning < not_before)
     }
@@ -128,8 +114,8 @@ impl Entry {
 /// The names by which an access token can be revoked.
 #[derive(Clone, Copy, Debug)]
 pub struct TokenNames<'a> {
-    /// `jti`.
-    pub jti: &'a str,
+    /// `jti`; `None` for a token that is still to be made.
+    pub jti: Option<&'a str>,
     /// `sid`.
     pub session: Option<SessionId>,
     /// `sub`.
@@ -145,30 +131,22 @@ impl TokenNames<'_> {
     /// its `iat`.
     pub fn targets(&self) -> Vec<Target> {
         let mut targets = groups(self.subject, self.keys);
-        targets.push(Target::Token(self.jti.to_owned()));
+        targets.extend(self.jti.map(|jti| Target::Token(jti.to_owned())));
         targets.extend(self.session.map(Target::Session));
         targets
     }
 }
 
 impl Session {
-    /// Every target by which it can be cut off beside its own name.
+    /// Every target by which it can be ended beside its own name.
     pub fn targets(&self) -> Vec<Target> {
         groups(&self.subject, [self.bound_to, self.proven])
     }
 
-    /// Whether the session, about to be opened, may stand beside `entry` of one of its targets. One
-    /// of the very second of the revocation begins with the next, so that its tokens live; an
-    /// earlier one, whose message was under way while its subject revoked everything, does not.
-    pub fn begins_after(&mut self, entry: &Entry) -> bool {
-        match entry.not_before {
-            Some(not_before) if self.created_at < not_before => {
-                let stands = self.created_at.plus(1) >= not_before;
-                self.created_at = not_before;
-                stands
-            }
-            Some(_) | None => true,
-        }
+    /// The entry of its end; `None` when its last token is over already.
+    pub fn end(&self, now: Timestamp) -> Option<Entry> {
+        let entry = Revocation::Session(self.id).entry(self.last_used_at);
+        entry.is_live(now).then_some(entry)
     }
 }
 
@@ -188,11 +166,10 @@ mod tests {
     #[test]
     fn an_entry_outlives_whatever_it_touches() {
         let token = Revocation::Token { jti: "a".to_owned(), expires_at: NOW.plus(300) };
-        assert_eq!(token.entry(NOW).until, NOW.plus(360));
+        assert_eq!(token.entry(NOW).until, NOW.plus(420));
         let subject = Revocation::Subject("s".to_owned()).entry(NOW);
-        assert!(subject.is_live(NOW.plus(900 + 60 + 1)));
-        assert!(!subject.is_live(NOW.plus(900 + 60 + 2)) && !subject.is_over(NOW.plus(31_536_001)));
-        assert!(subject.is_over(NOW.plus(31_536_002)));
+        assert!(subject.is_live(NOW.plus(900 + 120 + 1)));
+        assert!(!subject.is_live(NOW.plus(900 + 120 + 2)));
     }
 
     #[test]
@@ -205,13 +182,11 @@ mod tests {
     }
 
     #[test]
-    fn a_session_of_the_same_second_begins_with_the_next() {
-        let mut opened = session("did:key:z", true, NOW);
-        assert_eq!(opened.targets().len(), 4);
-        let entry = Revocation::Subject(opened.subject.clone()).entry(NOW);
-        assert!(opened.begins_after(&entry));
-        assert_eq!(opened.created_at, NOW.plus(1));
-        let mut earlier = session("did:key:z", true, NOW.minus(1));
-        assert!(!earlier.begins_after(&entry));
+    fn the_end_of_a_session_is_told_as_long_as_its_last_token_could_live() {
+        let mut ended = session("did:key:z", true, NOW);
+        assert_eq!(ended.targets().len(), 4);
+        assert!(ended.end(NOW.plus(1021)).is_some() && ended.end(NOW.plus(1022)).is_none());
+        ended.advance(1, NOW.plus(5));
+        assert_eq!(ended.end(NOW.plus(1022)).unwrap().until, NOW.plus(5 + 1021));
     }
 }

@@ -107,6 +107,8 @@ pub struct Session {
     pub method: String,
     /// The key that was proven; `None` for an account that is no key of its own.
     pub proven: Option<Thumbprint>,
+    /// The same key as a `did:key`, from which its other names follow.
+    pub proven_did: Option<String>,
     /// The session key; `None` for a session that whoever holds its tokens can use.
     pub bound_to: Option<Thumbprint>,
     /// The resource that it opens.
@@ -137,13 +139,16 @@ pub enum Turn {
     },
     /// It is the direct predecessor of the current one, whose answer was lost: the same successor again.
     Repeat,
+    /// The request was made before the session moved on and held up on its way: nothing changes.
+    Late,
     /// Somebody kept an old one: the session ends.
     Reuse,
 }
 
 impl Session {
-    /// What presenting the refresh token of `generation` means now.
-    pub const fn turn(&self, generation: u32, now: Timestamp) -> Turn {
+    /// What presenting the refresh token of `generation` means now, by a proof that was made at
+    /// `proven_at`; `None` without a proof.
+    pub fn turn(&self, generation: u32, proven_at: Option<Timestamp>, now: Timestamp) -> Turn {
         let ahead = generation > self.generation && self.bound_to.is_some();
         if generation == self.generation || ahead {
             // A genuine token that is ahead of the record: the store was put back to an earlier state.
@@ -155,7 +160,13 @@ impl Session {
         }
         let direct = generation < self.generation && self.generation - generation == 1;
         let in_time = self.bound_to.is_some() || now.since(self.rotated_at) <= BEARER_RETRY_WINDOW;
-        if direct && in_time { Turn::Repeat } else { Turn::Reuse }
+        if direct && in_time {
+            Turn::Repeat
+        } else if proven_at.is_some_and(|proven_at| proven_at < self.rotated_at) {
+            Turn::Late
+        } else {
+            Turn::Reuse
+        }
     }
 
     /// Whether the session is over by itself.
@@ -191,6 +202,7 @@ pub(crate) mod tests {
             client_id: "app.example".to_owned(),
             method: "siwe".to_owned(),
             proven: Some(key()),
+            proven_did: Some(format!("did:key:{subject}")),
             bound_to: bound.then(key),
             resource: "https://escrow.example".to_owned(),
             scope: "escrow:read".to_owned(),
@@ -219,22 +231,28 @@ pub(crate) mod tests {
     #[test]
     fn a_bound_session_repeats_at_any_time_and_knows_reuse() {
         let mut session = session("did:key:z", true, NOW);
-        assert_eq!(session.turn(0, NOW), Turn::Advance { to: 1 });
+        let turn = |session: &Session, generation, after| {
+            let now = NOW.plus(after);
+            session.turn(generation, Some(now), now)
+        };
+        assert_eq!(turn(&session, 0, 0), Turn::Advance { to: 1 });
         session.advance(1, NOW);
-        assert_eq!(session.turn(1, NOW), Turn::Advance { to: 2 });
-        assert_eq!(session.turn(0, NOW.plus(100_000)), Turn::Repeat);
+        assert_eq!(turn(&session, 1, 0), Turn::Advance { to: 2 });
+        assert_eq!(turn(&session, 0, 100_000), Turn::Repeat);
         session.advance(2, NOW);
-        assert_eq!(session.turn(0, NOW), Turn::Reuse);
-        assert_eq!(session.turn(7, NOW), Turn::Advance { to: 8 }, "the store was put back");
-        assert_eq!(session.turn(u32::MAX, NOW), Turn::Reuse);
+        assert_eq!(turn(&session, 0, 0), Turn::Reuse);
+        assert_eq!(turn(&session, 7, 0), Turn::Advance { to: 8 }, "the store was put back");
+        assert_eq!(turn(&session, u32::MAX, 0), Turn::Reuse);
+        // A request of before the last rotation that arrives after it: its sender has moved on.
+        assert_eq!(session.turn(0, Some(NOW.minus(1)), NOW.plus(5)), Turn::Late);
     }
 
     #[test]
     fn an_unbound_session_repeats_for_ten_seconds() {
         let mut session = session("did:key:z", false, NOW);
         session.advance(1, NOW);
-        assert_eq!(session.turn(0, NOW.plus(10)), Turn::Repeat);
-        assert_eq!(session.turn(0, NOW.plus(11)), Turn::Reuse);
-        assert_eq!(session.turn(2, NOW), Turn::Reuse);
+        assert_eq!(session.turn(0, None, NOW.plus(10)), Turn::Repeat);
+        assert_eq!(session.turn(0, None, NOW.plus(11)), Turn::Reuse);
+        assert_eq!(session.turn(2, None, NOW), Turn::Reuse);
     }
 }

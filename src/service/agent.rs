@@ -5,7 +5,7 @@ use countersign_sdk::proof::jwt_assertion::{self, AssertionError, Expected};
 
 use super::context::{Context, store_refusal};
 use super::mint::{Access, mint, narrowed};
-use super::{IssuedToken, possession};
+use super::{IssuedToken, possession, standing};
 use crate::model::reason::{Reason, Refusal};
 use crate::token::access::Authenticated;
 use crate::wallet::registry;
@@ -72,6 +72,7 @@ pub async fn sign_in(context: &Context, request: &Assertion<'_>) -> Result<Issue
             },
         )?;
     let who = Authenticated::by_assertion(&assertion, claimed);
+    standing::check(context, &who, &possession, assertion.issued_at(), now).await?;
     mint(context, &who, &possession, &Access { target, scope, until: None }, now)
 }
 

@@ -166,6 +166,10 @@ pub(crate) fn session_refusal(error: SessionError) -> Refusal {
             "this refresh token was replaced long ago, so somebody else may have it: the session is \
              ended; sign in again",
         ),
+        SessionError::Late => Refusal::new(
+            Reason::RefreshLate,
+            "this request was made before the session moved on and arrived after; nothing has changed",
+        ),
         SessionError::Full => Refusal::new(
             Reason::StoreUnavailable,
             "this server holds as many sessions and revocations as it may; try again shortly",

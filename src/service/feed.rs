@@ -94,6 +94,8 @@ struct Claims<'a> {
     iss: &'a str,
     iat: Timestamp,
     entries: Vec<Published<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    after: Option<Cursor>,
     cursor: Cursor,
     more: bool,
 }
@@ -144,10 +146,10 @@ pub async fn read(
     let (at, page) = look(context, after).await?;
     let nothing_new = after.is_some_and(|cursor| page.next == cursor.0);
     if !nothing_new || wait.is_zero() {
-        return answer(context, at, &page);
+        return answer(context, after, at, &page);
     }
     let Ok(_place) = context.feed.waiting.try_acquire() else {
-        return answer(context, at, &page);
+        return answer(context, after, at, &page);
     };
     let mut closed = context.feed.closed.subscribe();
     // Whichever comes first, the answer is the same: what there is now.
@@ -157,7 +159,7 @@ pub async fn read(
         () = tokio::time::sleep(wait) => {}
     }
     let (at, page) = look(context, after).await?;
-    answer(context, at, &page)
+    answer(context, after, at, &page)
 }
 
 /// The page at a place, and the moment up to which it is complete.
@@ -168,11 +170,18 @@ async fn look(context: &Context, after: Option<Cursor>) -> Result<(Timestamp, Pa
     Ok((at, page))
 }
 
-fn answer(context: &Context, at: Timestamp, page: &Page) -> Result<String, Refusal> {
+/// It says what it follows, so that one answer cannot be shown in place of another.
+fn answer(
+    context: &Context,
+    after: Option<Cursor>,
+    at: Timestamp,
+    page: &Page,
+) -> Result<String, Refusal> {
     let claims = Claims {
         iss: &context.issuer.url,
         iat: at,
         entries: page.entries.iter().map(Published::from).collect(),
+        after,
         cursor: Cursor(page.next),
         more: page.more,
     };

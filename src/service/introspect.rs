@@ -97,7 +97,8 @@ async fn by_assertion<'a>(
     })?;
     let did = assertion.account().to_did();
     check_client_id(client_id, &did)?;
-    // What was used before the store began is not remembered.
+    // What was used before this process began is not remembered. One that was dated ahead then could be
+    // used again, and would tell whoever has both it and the token what the token says by itself.
     if assertion.issued_at() < context.remembers_since {
         return Err(refused("the client_assertion is older than this server; make a new one"));
     }

@@ -7,6 +7,7 @@
 //! | [`sign_in`] | a signed message becomes a token |
 //! | [`agent`] | an assertion by a raw key becomes a token |
 //! | [`refresh`] | a refresh token becomes the next token of its session |
+//! | [`standing`] | whether what was signed was revoked before it was presented |
 //! | [`mint`] | the token that all of them end in |
 //! | [`possession`] | the DPoP proof of a request: checked first, claimed last |
 //! | [`holder`] | who acts by an access token, having proven its key |
@@ -27,6 +28,7 @@ pub mod refresh;
 pub mod revoke;
 pub mod sessions;
 pub mod sign_in;
+pub mod standing;
 
 use crate::model::session::SessionId;
 use crate::token::refresh::RefreshToken;

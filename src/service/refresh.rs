@@ -4,7 +4,9 @@
 //! presented token means – the current one, its predecessor whose answer was lost, or one that
 //! somebody kept – is decided by the store in one step.
 
+use countersign_sdk::account::Account;
 use countersign_sdk::proof::dpop::VerifiedProof;
+use countersign_sdk::time::Timestamp;
 
 use super::IssuedToken;
 use super::context::{Context, session_refusal};
@@ -13,7 +15,8 @@ use super::possession;
 use crate::model::reason::{Reason, Refusal};
 use crate::model::scope::ScopeSet;
 use crate::model::session::Session;
-use crate::store::SessionError;
+use crate::store::{ProvenKey, SessionError};
+use crate::wallet::{policy, registry};
 
 /// What a client sends with the grant `refresh_token`.
 #[derive(Clone, Copy, Debug)]
@@ -47,31 +50,51 @@ pub async fn refresh(context: &Context, request: &Refresh<'_>) -> Result<IssuedT
             Some(_) => session_refusal(SessionError::OtherKey),
         });
     }
-    let access = access_for(context, request, &session)?;
+    let access = access_for(context, request, &session, now)?;
     let possession = possession::claim(context, proof.as_ref(), access.target.rules, now).await?;
+    let proven =
+        proof.as_ref().map(|proof| ProvenKey { jkt: proof.thumbprint(), at: proof.made_at() });
     let live = context
         .store
-        .rotate(presented.session(), presented.generation(), possession.jkt(), now)
+        .rotate(presented.session(), presented.generation(), proven, now)
         .await
         .map_err(session_refusal)?;
     mint_of_session(context, &live, &possession, &access, now)
 }
 
-/// Resource and scopes of the session, as far as the rules still allow them: a scope that no longer
-/// exists is left out, and whoever is denied by now gets nothing.
+/// Resource and scopes of the session, as far as the rules still allow them. They may have become
+/// stricter since it was opened: a scope that no longer exists is left out, a session that may last
+/// less ends earlier, and whoever could not sign in any more gets nothing.
 fn access_for<'a>(
     context: &'a Context,
     request: &Refresh<'_>,
     session: &Session,
+    now: Timestamp,
 ) -> Result<Access<'a>, Refusal> {
     if request.resource.is_some_and(|asked| asked != session.resource) {
         let detail = "the session is for another resource; sign in for this one";
         return Err(Refusal::new(Reason::ResourceNotAllowed, detail));
     }
-    let target = context.rules.resources.find(Some(&session.resource))?;
+    let rules = &context.rules;
+    let target = rules.resources.find(Some(&session.resource))?;
     target.rules.check_format(&session.method)?;
     target.rules.check_subject(&session.subject)?;
+    if let Some(Ok(Account::Key(key))) = session.proven_did.as_deref().map(str::parse) {
+        target.rules.check_names(registry::subjects_of_key(key.key()))?;
+    }
+    if !rules.domains.allows(&session.client_id) {
+        let detail = "the session was opened for a domain that is not allowed any more";
+        return Err(Refusal::new(Reason::DomainNotAllowed, detail));
+    }
+    if let Ok(account) = session.account.parse() {
+        policy::check_chain(&account, &rules.chains)?;
+    }
+    let ends_at = session.ends_at.min(session.created_at.plus(rules.session_lifetime));
+    let may_be_unbound = session.bound_to.is_some() || target.rules.bearer_sessions;
+    if now >= ends_at || !may_be_unbound {
+        return Err(session_refusal(SessionError::Ended));
+    }
     let granted: ScopeSet = session.scope.parse()?;
     let scope = narrowed(target.rules.known_of(granted), request.scope)?;
-    Ok(Access { target, scope, until: Some(session.ends_at) })
+    Ok(Access { target, scope, until: Some(ends_at) })
 }

@@ -9,7 +9,7 @@ use countersign_sdk::time::Timestamp;
 
 use super::context::{Context, session_refusal, store_refusal};
 use super::mint::{Access, mint, mint_of_session, narrowed};
-use super::{IssuedToken, possession};
+use super::{IssuedToken, possession, standing};
 use crate::model::reason::{Reason, Refusal};
 use crate::model::session::SessionId;
 use crate::token::access::{Authenticated, Opens, Possession};
@@ -66,12 +66,18 @@ pub async fn sign_in(
         .spend(bound.nonce(), now)
         .await
         .map_err(|error| store_refusal(error, used()))?;
+    // The wallet cannot have signed before the nonce was there.
+    let signed_from = bound.nonce().until.minus(context.rules.challenge_lifetime);
     let who = Authenticated::by_message(&bound, &signer, spent);
     match session_end(context, &bound, &possession, &access, now) {
-        None => mint(context, &who, &possession, &access, now),
+        None => {
+            standing::check(context, &who, &possession, signed_from, now).await?;
+            mint(context, &who, &possession, &access, now)
+        }
         Some(ends_at) => {
             let opens = Opens {
                 bound_to: possession.jkt(),
+                proven_did: signer.key().to_did_key(),
                 resource: access.target.uri.to_string(),
                 scope: access.scope.to_string(),
                 label: request.session_label.map(str::to_owned),
@@ -79,7 +85,8 @@ pub async fn sign_in(
             };
             let id = SessionId::generate(now, &*context.entropy)
                 .map_err(|_| Refusal::new(Reason::ServerError, "no random bytes to be had"))?;
-            let opened = context.store.open(who.into_session(id, opens, now), now).await;
+            let opened =
+                context.store.open(who.into_session(id, opens, now), signed_from, now).await;
             mint_of_session(context, &opened.map_err(session_refusal)?, &possession, &access, now)
         }
     }

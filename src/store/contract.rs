@@ -5,10 +5,11 @@
 
 use std::sync::Arc;
 
+use countersign_sdk::key::Thumbprint;
 use countersign_sdk::proof::replay::{ClaimError, ReplayKey};
 use countersign_sdk::time::Timestamp;
 
-use super::{SessionError, Store, StoreError};
+use super::{ProvenKey, SessionError, Store, StoreError};
 use crate::model::revocation::{Revocation, Target, TokenNames};
 use crate::model::session::Session;
 use crate::model::session::tests::session;
@@ -28,15 +29,23 @@ pub(crate) async fn check(make: &dyn Fn(usize) -> Arc<dyn Store>) {
     reuse_ends_this_session_alone(make(100)).await;
     sessions_end_by_time(make(100)).await;
     a_group_is_cut_off(make(100)).await;
-    a_message_under_way_opens_nothing_after_its_subject_was_cut_off(make(100)).await;
+    a_signature_of_before_opens_nothing_after_its_subject_was_cut_off(make(100)).await;
+    a_clock_that_was_set_back_hides_nothing(make(100)).await;
+    a_request_that_was_held_up_ends_nothing(make(100)).await;
+    a_full_store_still_ends_sessions(make(2)).await;
     one_session_too_many_displaces_the_longest_unused(make(100)).await;
     a_full_store_opens_no_session(make(2)).await;
     revocations_are_paged_and_forgotten(make(100)).await;
 }
 
+/// Proven at that moment.
+pub(crate) fn by(key: Option<Thumbprint>, at: Timestamp) -> Option<ProvenKey> {
+    key.map(|jkt| ProvenKey { jkt, at })
+}
+
 fn names(session: &Session) -> TokenNames<'_> {
     TokenNames {
-        jti: "token",
+        jti: Some("token"),
         session: Some(session.id),
         subject: &session.subject,
         keys: [session.bound_to, session.proven],
@@ -45,7 +54,7 @@ fn names(session: &Session) -> TokenNames<'_> {
 }
 
 async fn opened(store: &Arc<dyn Store>, subject: &str, bound: bool) -> Session {
-    let live = store.open(session(subject, bound, NOW), NOW).await.unwrap();
+    let live = store.open(session(subject, bound, NOW), NOW, NOW).await.unwrap();
     live.session().clone()
 }
 
@@ -57,8 +66,9 @@ async fn one_rotation_wins_and_all_get_its_successor(store: Arc<dyn Store>) {
                 .map(|_| {
                     let (store, session) = (Arc::clone(&store), session.clone());
                     tokio::spawn(async move {
-                        let rotated =
-                            store.rotate(session.id, generation, session.bound_to, NOW).await;
+                        let rotated = store
+                            .rotate(session.id, generation, by(session.bound_to, NOW), NOW)
+                            .await;
                         rotated.map(|live| live.session().generation)
                     })
                 })
@@ -77,12 +87,12 @@ async fn a_wrong_holder_changes_nothing(store: Arc<dyn Store>) {
     let other = session("did:key:b", true, NOW).bound_to;
     for holder in [None, other, bound.proven] {
         for generation in [0, 7] {
-            let rotated = store.rotate(bound.id, generation, holder, NOW).await;
+            let rotated = store.rotate(bound.id, generation, by(holder, NOW), NOW).await;
             assert_eq!(rotated.err(), Some(SessionError::OtherKey));
         }
     }
     let unbound = opened(&store, "did:key:c", false).await;
-    let rotated = store.rotate(unbound.id, 0, other, NOW).await;
+    let rotated = store.rotate(unbound.id, 0, by(other, NOW), NOW).await;
     assert_eq!(rotated.err(), Some(SessionError::OtherKey));
     assert_eq!(store.session(bound.id, NOW).await, Ok(bound));
     assert_eq!(store.session(unbound.id, NOW).await, Ok(unbound));
@@ -93,26 +103,27 @@ async fn reuse_ends_this_session_alone(store: Arc<dyn Store>) {
         [opened(&store, "did:key:a", true).await, opened(&store, "did:key:a", true).await];
     let changed = store.latest();
     for generation in 0..2 {
-        assert!(store.rotate(stolen.id, generation, stolen.bound_to, NOW).await.is_ok());
+        assert!(store.rotate(stolen.id, generation, by(stolen.bound_to, NOW), NOW).await.is_ok());
     }
     assert!(!changed.has_changed().unwrap());
-    let rotated = store.rotate(stolen.id, 0, stolen.bound_to, NOW).await;
+    let rotated = store.rotate(stolen.id, 0, by(stolen.bound_to, NOW), NOW).await;
     assert_eq!(rotated.err(), Some(SessionError::Reused));
     assert!(changed.has_changed().unwrap(), "the end is published");
     for generation in 0..3 {
-        let rotated = store.rotate(stolen.id, generation, stolen.bound_to, NOW).await;
+        let rotated = store.rotate(stolen.id, generation, by(stolen.bound_to, NOW), NOW).await;
         assert_eq!(rotated.err(), Some(SessionError::Ended));
     }
     assert_eq!(store.is_revoked(&names(&stolen), NOW).await, Ok(true));
     assert_eq!(store.is_revoked(&names(&other), NOW).await, Ok(false));
-    assert!(store.rotate(other.id, 0, other.bound_to, NOW).await.is_ok());
+    assert!(store.rotate(other.id, 0, by(other.bound_to, NOW), NOW).await.is_ok());
 }
 
 async fn sessions_end_by_time(store: Arc<dyn Store>) {
     let session = opened(&store, "did:key:a", true).await;
     let last = session.ends_at.minus(1);
-    assert!(store.rotate(session.id, 0, session.bound_to, last).await.is_ok());
-    let rotated = store.rotate(session.id, 1, session.bound_to, session.ends_at).await;
+    assert!(store.rotate(session.id, 0, by(session.bound_to, last), last).await.is_ok());
+    let rotated =
+        store.rotate(session.id, 1, by(session.bound_to, session.ends_at), session.ends_at).await;
     assert_eq!(rotated.err(), Some(SessionError::Ended));
     assert_eq!(store.sessions_of(&session.subject, last).await.unwrap().len(), 1);
     assert_eq!(store.sessions_of(&session.subject, session.ends_at).await, Ok(Vec::new()));
@@ -132,34 +143,71 @@ async fn a_group_is_cut_off(store: Arc<dyn Store>) {
     ] {
         store.revoke(&revocation, NOW).await.unwrap();
     }
+    // Long after, when nothing is left of the entry.
+    let later = NOW.plus(1800);
     for session in [&of_subject, &of_key, &of_proven] {
-        let rotated = store.rotate(session.id, 0, session.bound_to, NOW).await;
+        let rotated = store.rotate(session.id, 0, by(session.bound_to, NOW), NOW).await;
         assert_eq!(rotated.err(), Some(SessionError::Ended));
         assert_eq!(store.is_revoked(&names(session), NOW).await, Ok(true));
         assert_eq!(store.sessions_of(&session.subject, NOW).await, Ok(Vec::new()));
     }
-    let later = TokenNames { issued_at: NOW.plus(1), ..names(&of_subject) };
-    assert_eq!(store.is_revoked(&later, NOW).await, Ok(false), "a token of afterwards");
-    // The sweep forgets the sessions and not that they were cut off.
-    store.sweep(NOW.plus(1)).await;
-    let rotated = store.rotate(of_key.id, 0, of_key.bound_to, NOW.plus(1)).await;
+    let of_afterwards = TokenNames { issued_at: NOW.plus(1), ..names(&of_subject) };
+    assert_eq!(store.is_revoked(&of_afterwards, NOW).await, Ok(false), "a token of afterwards");
+    store.sweep(later).await;
+    assert!(store.revocations(None, 10, NOW).await.unwrap().entries.is_empty(), "swept");
+    let rotated = store.rotate(of_key.id, 0, by(of_key.bound_to, later), later).await;
     assert_eq!(rotated.err(), Some(SessionError::Ended));
-    assert!(store.rotate(bystander.id, 0, bystander.bound_to, NOW).await.is_ok());
+    assert!(store.rotate(bystander.id, 0, by(bystander.bound_to, NOW), NOW).await.is_ok());
     store.revoke(&Revocation::Everything, NOW).await.unwrap();
-    let rotated = store.rotate(bystander.id, 1, bystander.bound_to, NOW).await;
+    let rotated = store.rotate(bystander.id, 1, by(bystander.bound_to, NOW), NOW).await;
     assert_eq!(rotated.err(), Some(SessionError::Ended));
 }
 
-async fn a_message_under_way_opens_nothing_after_its_subject_was_cut_off(store: Arc<dyn Store>) {
+async fn a_signature_of_before_opens_nothing_after_its_subject_was_cut_off(store: Arc<dyn Store>) {
     let subject = "did:key:a";
-    store.revoke(&Revocation::Subject(subject.to_owned()), NOW.plus(2)).await.unwrap();
-    let under_way = store.open(session(subject, true, NOW), NOW.plus(2)).await;
-    assert_eq!(under_way.err(), Some(SessionError::Ended));
-    let same_second = store.open(session(subject, true, NOW.plus(2)), NOW.plus(2)).await.unwrap();
-    let session = same_second.session();
-    assert_eq!(session.created_at, NOW.plus(3));
-    assert_eq!(store.is_revoked(&names(session), NOW.plus(2)).await, Ok(false));
-    assert!(store.rotate(session.id, 0, session.bound_to, NOW.plus(2)).await.is_ok());
+    store.revoke(&Revocation::Subject(subject.to_owned()), NOW).await.unwrap();
+    let later = NOW.plus(300);
+    for signed_from in [NOW.minus(100), NOW] {
+        let under_way = store.open(session(subject, true, later), signed_from, later).await;
+        assert_eq!(under_way.err(), Some(SessionError::Ended));
+    }
+    let after = store.open(session(subject, true, later), NOW.plus(1), later).await.unwrap();
+    assert_eq!(store.is_revoked(&names(after.session()), later).await, Ok(false));
+}
+
+/// A clock that is set back does not hide from a revocation what was dated by it before.
+async fn a_clock_that_was_set_back_hides_nothing(store: Arc<dyn Store>) {
+    let session = opened(&store, "did:key:a", true).await;
+    assert!(store.claim(ReplayKey::of_bytes("contract", b"x"), NOW, NOW).await.is_ok());
+    store.revoke(&Revocation::Subject(session.subject.clone()), NOW.minus(10)).await.unwrap();
+    assert_eq!(store.is_revoked(&names(&session), NOW).await, Ok(true));
+    let rotated = store.rotate(session.id, 0, by(session.bound_to, NOW), NOW).await;
+    assert_eq!(rotated.err(), Some(SessionError::Ended));
+}
+
+async fn a_request_that_was_held_up_ends_nothing(store: Arc<dyn Store>) {
+    let session = opened(&store, "did:key:a", true).await;
+    for generation in 0..2 {
+        let now = NOW.plus(20 * (u64::from(generation) + 1));
+        assert!(store.rotate(session.id, generation, by(session.bound_to, now), now).await.is_ok());
+    }
+    let late = store.rotate(session.id, 0, by(session.bound_to, NOW), NOW.plus(55)).await;
+    assert_eq!(late.err(), Some(SessionError::Late));
+    let now = NOW.plus(60);
+    assert!(store.rotate(session.id, 2, by(session.bound_to, now), now).await.is_ok());
+}
+
+/// Where there is no room for the entry, the session ends all the same.
+async fn a_full_store_still_ends_sessions(store: Arc<dyn Store>) {
+    let session = opened(&store, "did:key:a", true).await;
+    for jti in ["1", "2"] {
+        let token = Revocation::Token { jti: jti.to_owned(), expires_at: NOW.plus(300) };
+        store.revoke(&token, NOW).await.unwrap();
+    }
+    let ended = store.revoke(&Revocation::Session(session.id), NOW).await;
+    assert_eq!(ended, Err(SessionError::Full));
+    let rotated = store.rotate(session.id, 0, by(session.bound_to, NOW), NOW).await;
+    assert_eq!(rotated.err(), Some(SessionError::Ended));
 }
 
 async fn one_session_too_many_displaces_the_longest_unused(store: Arc<dyn Store>) {
@@ -169,7 +217,12 @@ async fn one_session_too_many_displaces_the_longest_unused(store: Arc<dyn Store>
     }
     for (used, at) in [(0, 5), (2, 6)] {
         let session: &Session = &sessions[used];
-        assert!(store.rotate(session.id, 0, session.bound_to, NOW.plus(at)).await.is_ok());
+        assert!(
+            store
+                .rotate(session.id, 0, by(session.bound_to, NOW.plus(at)), NOW.plus(at))
+                .await
+                .is_ok()
+        );
     }
     let fourth = opened(&store, "did:key:a", true).await;
     assert_eq!(store.session(sessions[1].id, NOW).await, Err(SessionError::Ended));
@@ -183,11 +236,14 @@ async fn one_session_too_many_displaces_the_longest_unused(store: Arc<dyn Store>
 async fn a_full_store_opens_no_session(store: Arc<dyn Store>) {
     let first = opened(&store, "did:key:a", true).await;
     opened(&store, "did:key:b", true).await;
-    let third = store.open(session("did:key:c", true, NOW), NOW).await;
+    let third = store.open(session("did:key:c", true, NOW), NOW, NOW).await;
     assert_eq!(third.err(), Some(SessionError::Full));
-    assert!(store.rotate(first.id, 0, first.bound_to, NOW).await.is_ok(), "nothing evicted");
+    assert!(
+        store.rotate(first.id, 0, by(first.bound_to, NOW), NOW).await.is_ok(),
+        "nothing evicted"
+    );
     store.revoke(&Revocation::Session(first.id), NOW).await.unwrap();
-    assert!(store.open(session("did:key:c", true, NOW), NOW).await.is_ok());
+    assert!(store.open(session("did:key:c", true, NOW), NOW, NOW).await.is_ok());
 }
 
 async fn revocations_are_paged_and_forgotten(store: Arc<dyn Store>) {
@@ -218,9 +274,9 @@ async fn revocations_are_paged_and_forgotten(store: Arc<dyn Store>) {
         let place = super::Place { life, sequence };
         assert_eq!(store.revocations(Some(place), 100, NOW).await.unwrap().entries.len(), 5);
     }
-    let later = store.revocations(None, 100, NOW.plus(60 + 3)).await.unwrap();
+    let later = store.revocations(None, 100, NOW.plus(120 + 3)).await.unwrap();
     assert_eq!(targets(&later), named(3..5), "what touched tokens that are over by now is gone");
-    store.sweep(NOW.plus(60 + 3)).await;
+    store.sweep(NOW.plus(120 + 3)).await;
     assert_eq!(store.revocations(None, 100, NOW).await.unwrap().entries.len(), 2, "swept");
 }
 

@@ -8,15 +8,14 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use countersign_sdk::entropy::{Entropy, EntropyError};
-use countersign_sdk::key::Thumbprint;
 use countersign_sdk::proof::replay::{ClaimError, Claimed, ReplayKey, ReplayStore};
 use countersign_sdk::time::Timestamp;
 use tokio::sync::watch;
 
 use super::nonces::UsedOnce;
 use super::{
-    LiveSession, Page, Place, SessionBounds, SessionError, SessionSecret, SpentNonce, Store,
-    StoreError,
+    LiveSession, Page, Place, ProvenKey, SessionBounds, SessionError, SessionSecret, SpentNonce,
+    Store, StoreError,
 };
 use crate::model::revocation::{Entry, Revocation, Target, TokenNames};
 use crate::model::session::{Session, SessionId, Turn};
@@ -37,7 +36,8 @@ pub struct MemoryStore {
 #[derive(Debug, Default)]
 struct State {
     sessions: HashMap<SessionId, Session>,
-    by_subject: HashMap<String, BTreeSet<SessionId>>,
+    /// The sessions of each subject and of each key.
+    of_owner: HashMap<Target, BTreeSet<SessionId>>,
     /// Each target's entry, and its place in `order`.
     entries: HashMap<Target, (u64, Entry)>,
     order: BTreeMap<u64, Target>,
@@ -76,25 +76,25 @@ impl MemoryStore {
 impl State {
     fn live(&self, id: SessionId, now: Timestamp) -> Result<&Session, SessionError> {
         let session = self.sessions.get(&id).ok_or(SessionError::Ended)?;
-        if session.is_over(now) || self.touches(&session.targets(), session.created_at) {
-            return Err(SessionError::Ended);
-        }
-        Ok(session)
+        if session.is_over(now) { Err(SessionError::Ended) } else { Ok(session) }
     }
 
     fn touches(&self, targets: &[Target], beginning: Timestamp) -> bool {
-        let entries = targets.iter().filter_map(|target| self.entries.get(target));
-        entries.into_iter().any(|(_, entry)| entry.touches(beginning))
+        let mut entries = targets.iter().filter_map(|target| self.entries.get(target));
+        entries.any(|(_, entry)| entry.touches(beginning))
     }
 
-    fn remove(&mut self, id: SessionId) {
-        let Some(session) = self.sessions.remove(&id) else { return };
-        if let Some(ids) = self.by_subject.get_mut(&session.subject) {
-            ids.remove(&id);
-            if ids.is_empty() {
-                self.by_subject.remove(&session.subject);
+    fn remove(&mut self, id: SessionId) -> Option<Session> {
+        let session = self.sessions.remove(&id)?;
+        for owner in session.targets() {
+            if let Some(ids) = self.of_owner.get_mut(&owner) {
+                ids.remove(&id);
+                if ids.is_empty() {
+                    self.of_owner.remove(&owner);
+                }
             }
         }
+        Some(session)
     }
 
     /// Writes an entry, in place of an earlier one of its target.
@@ -112,38 +112,39 @@ impl State {
     }
 
     fn end(&mut self, id: SessionId, now: Timestamp) {
-        self.remove(id);
-        self.note(Revocation::Session(id).entry(now));
+        if let Some(entry) = self.remove(id).and_then(|session| session.end(now)) {
+            self.note(entry);
+        }
     }
 
-    /// The sessions of `subject` that are not over.
-    fn of(&self, subject: &str, now: Timestamp) -> Vec<&Session> {
-        let ids = self.by_subject.get(subject).into_iter().flatten();
+    /// The sessions of a subject or key that are not over.
+    fn of(&self, owner: &Target, now: Timestamp) -> Vec<&Session> {
+        let ids = self.of_owner.get(owner).into_iter().flatten();
         ids.filter_map(|id| self.live(*id, now).ok()).collect()
     }
 
     fn open(
         &mut self,
-        mut session: Session,
+        session: Session,
+        signed_from: Timestamp,
         bounds: SessionBounds,
         now: Timestamp,
     ) -> Result<Session, SessionError> {
-        for target in session.targets() {
-            if let Some((_, entry)) = self.entries.get(&target)
-                && !session.begins_after(entry)
-            {
-                return Err(SessionError::Ended);
-            }
+        if self.touches(&session.targets(), signed_from) {
+            return Err(SessionError::Ended);
         }
-        let others = self.of(&session.subject, now);
+        let others = self.of(&Target::Subject(session.subject.clone()), now);
         let longest_unused = others.iter().min_by_key(|other| (other.last_used_at, other.id));
         let displaced = (others.len() >= bounds.per_subject).then_some(longest_unused).flatten();
         match displaced.map(|other| other.id) {
+            Some(_) if self.entries.len() >= bounds.revocations => return Err(SessionError::Full),
             Some(id) => self.end(id, now),
             None if self.sessions.len() >= bounds.total => return Err(SessionError::Full),
             None => {}
         }
-        self.by_subject.entry(session.subject.clone()).or_default().insert(session.id);
+        for owner in session.targets() {
+            self.of_owner.entry(owner).or_default().insert(session.id);
+        }
         self.sessions.insert(session.id, session.clone());
         Ok(session)
     }
@@ -152,15 +153,16 @@ impl State {
         &mut self,
         id: SessionId,
         generation: u32,
-        holder: Option<Thumbprint>,
+        holder: Option<ProvenKey>,
         now: Timestamp,
     ) -> Result<Session, SessionError> {
         let mut session = self.live(id, now)?.clone();
-        if session.bound_to != holder {
+        if session.bound_to != holder.map(|key| key.jkt) {
             return Err(SessionError::OtherKey);
         }
-        match session.turn(generation, now) {
+        match session.turn(generation, holder.map(|key| key.at), now) {
             Turn::Repeat => {}
+            Turn::Late => return Err(SessionError::Late),
             Turn::Advance { to } => {
                 session.advance(to, now);
                 self.sessions.insert(id, session.clone());
@@ -173,6 +175,7 @@ impl State {
         Ok(session)
     }
 
+    /// Ends what is touched first, whether there is room for the entry or not.
     fn revoke(
         &mut self,
         revocation: &Revocation,
@@ -180,29 +183,36 @@ impl State {
         now: Timestamp,
     ) -> Result<(), SessionError> {
         let entry = revocation.entry(now);
-        if !self.entries.contains_key(&entry.target) && self.entries.len() >= bounds.total {
-            return Err(SessionError::Full);
+        let touched: Vec<SessionId> = match revocation {
+            Revocation::Token { .. } | Revocation::TokensBefore(_) => Vec::new(),
+            Revocation::Session(id) => vec![*id],
+            Revocation::Everything => self.sessions.keys().copied().collect(),
+            Revocation::Key(_) | Revocation::Subject(_) => {
+                self.of_owner.get(&entry.target).into_iter().flatten().copied().collect()
+            }
+        };
+        for id in touched {
+            self.remove(id);
         }
-        if let Revocation::Session(id) = revocation {
-            self.remove(*id);
+        if !self.entries.contains_key(&entry.target) && self.entries.len() >= bounds.revocations {
+            return Err(SessionError::Full);
         }
         self.note(entry);
         Ok(())
     }
 
     fn sweep(&mut self, now: Timestamp) {
-        let over: Vec<SessionId> =
-            self.sessions.keys().copied().filter(|id| self.live(*id, now).is_err()).collect();
-        for id in over {
+        let over = self.sessions.values().filter(|session| session.is_over(now));
+        for id in over.map(|session| session.id).collect::<Vec<_>>() {
             self.remove(id);
         }
         let (entries, order) = (&mut self.entries, &mut self.order);
         entries.retain(|_, (place, entry)| {
-            let over = entry.is_over(now);
-            if over {
+            let live = entry.is_live(now);
+            if !live {
                 order.remove(place);
             }
-            !over
+            live
         });
     }
 }
@@ -225,9 +235,14 @@ impl Store for MemoryStore {
         self.used.spend(nonce, now)
     }
 
-    async fn open(&self, session: Session, now: Timestamp) -> Result<LiveSession, SessionError> {
+    async fn open(
+        &self,
+        session: Session,
+        signed_from: Timestamp,
+        now: Timestamp,
+    ) -> Result<LiveSession, SessionError> {
         let mut state = self.lock();
-        let opened = state.open(session, self.bounds, now);
+        let opened = state.open(session, signed_from, self.bounds, now);
         self.tell(&state);
         opened.map(LiveSession::assertion)
     }
@@ -236,7 +251,7 @@ impl Store for MemoryStore {
         &self,
         id: SessionId,
         generation: u32,
-        holder: Option<Thumbprint>,
+        holder: Option<ProvenKey>,
         now: Timestamp,
     ) -> Result<LiveSession, SessionError> {
         let mut state = self.lock();
@@ -254,10 +269,14 @@ impl Store for MemoryStore {
         subject: &str,
         now: Timestamp,
     ) -> Result<Vec<Session>, SessionError> {
-        Ok(self.lock().of(subject, now).into_iter().cloned().collect())
+        let subject = Target::Subject(subject.to_owned());
+        let mut sessions: Vec<_> = self.lock().of(&subject, now).into_iter().cloned().collect();
+        sessions.sort_by_key(|session| session.id);
+        Ok(sessions)
     }
 
     async fn revoke(&self, revocation: &Revocation, now: Timestamp) -> Result<(), SessionError> {
+        let now = self.used.not_before_any(now);
         let mut state = self.lock();
         let revoked = state.revoke(revocation, self.bounds, now);
         self.tell(&state);
@@ -342,7 +361,7 @@ mod tests {
     #[tokio::test(flavor = "multi_thread")]
     async fn keeps_the_contract() {
         contract::check(&|capacity| {
-            let bounds = SessionBounds { total: capacity, per_subject: 3 };
+            let bounds = SessionBounds { total: capacity, per_subject: 3, revocations: capacity };
             Arc::new(MemoryStore::new(capacity, capacity, bounds, &OsEntropy).unwrap())
         })
         .await;

@@ -50,6 +50,9 @@ pub enum SessionError {
     /// A refresh token older than the direct predecessor was presented: the session is ended now.
     #[error("an old refresh token was used again")]
     Reused,
+    /// The request was made before the session moved on, and held up on its way.
+    #[error("the session has moved on since the request was made")]
+    Late,
     /// The store is at its bound.
     #[error("the store is full")]
     Full,
@@ -87,13 +90,24 @@ impl LiveSession {
     }
 }
 
-/// How many sessions there may be.
+/// The key that somebody has proven to hold, and when the proof was made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ProvenKey {
+    /// Its thumbprint.
+    pub jkt: Thumbprint,
+    /// The proof's `iat`.
+    pub at: Timestamp,
+}
+
+/// How many sessions and revocations there may be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SessionBounds {
     /// In all; at the bound nobody can open another.
     pub total: usize,
     /// Of one subject; whoever opens one more ends the one of them that was used longest ago.
     pub per_subject: usize,
+    /// Revocations that are remembered.
+    pub revocations: usize,
 }
 
 /// A secret that lives exactly as long as the sessions do: refresh tokens are derived from it.
@@ -161,18 +175,22 @@ pub trait Store: ReplayStore + fmt::Debug {
     /// [`StoreError`]; no token may be minted, whichever it is.
     async fn spend(&self, nonce: &OpenedNonce, now: Timestamp) -> Result<SpentNonce, StoreError>;
 
-    /// Opens a session, unless its subject, its keys or everything was revoked since it was created
-    /// ([`Session::begins_after`]). One more than a subject may have ends the one that was used
-    /// longest ago. Kept before this returns, whatever happens to the process then.
+    /// Opens a session, unless its subject, its keys or everything was revoked since `signed_from`, the
+    /// moment before which its message cannot have been signed. One more than a subject may have ends
+    /// the one that was used longest ago. Kept before this returns, whatever happens to the process then.
     ///
     /// A false yes lets somebody in who was put out; a false no makes somebody sign again.
     ///
     /// # Errors
-    /// [`SessionError`], `OtherKey` and `Reused` excepted.
-    async fn open(&self, session: Session, now: Timestamp) -> Result<LiveSession, SessionError>;
+    /// [`SessionError::Ended`], [`SessionError::Full`] or [`SessionError::Unavailable`].
+    async fn open(
+        &self,
+        session: Session,
+        signed_from: Timestamp,
+        now: Timestamp,
+    ) -> Result<LiveSession, SessionError>;
 
-    /// Decides what the refresh token of `generation` gives whoever has proven to be `holder`, and
-    /// does it, atomically ([`Session::turn`]): of any number of concurrent calls with one generation,
+    /// Decides what the refresh token of `generation` gives whoever presents it, and does it, atomically ([`Session::turn`]): of any number of concurrent calls with one generation,
     /// one moves the session on and the others get the same. Kept before this returns.
     ///
     /// A false yes keeps a thief in; a false no logs somebody out.
@@ -183,7 +201,7 @@ pub trait Store: ReplayStore + fmt::Debug {
         &self,
         id: SessionId,
         generation: u32,
-        holder: Option<Thumbprint>,
+        holder: Option<ProvenKey>,
         now: Timestamp,
     ) -> Result<LiveSession, SessionError>;
 

@@ -4,23 +4,42 @@
 //! of before is taken afterwards, since its key is gone, assertions from before the start are
 //! refused, and proofs of then need a nonce of now wherever sessions have survived.
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use countersign_sdk::proof::replay::{ClaimError, Claimed, MemoryReplayStore, ReplayKey};
 use countersign_sdk::time::Timestamp;
 
 use super::{SpentNonce, StoreError};
 use crate::wallet::policy::OpenedNonce;
 
+/// How far the clock may have been set back without a revocation losing sight of what is dated ahead,
+/// in seconds. Beyond, the clock was wrong before.
+const SET_BACK: u64 = 120;
+
 /// Two bounded maps, so that a flood of one leaves room for the other.
 #[derive(Debug)]
 pub(in crate::store) struct UsedOnce {
     nonces: MemoryReplayStore,
     proofs: MemoryReplayStore,
+    /// The latest moment that any request was handled at.
+    latest: AtomicU64,
 }
 
 impl UsedOnce {
     /// At most so many spent nonces and so many used proofs.
     pub(in crate::store) fn new(nonces: usize, proofs: usize) -> Self {
-        Self { nonces: MemoryReplayStore::new(nonces), proofs: MemoryReplayStore::new(proofs) }
+        Self {
+            nonces: MemoryReplayStore::new(nonces),
+            proofs: MemoryReplayStore::new(proofs),
+            latest: AtomicU64::default(),
+        }
+    }
+
+    /// Now, for a revocation: not before anything that may have been dated by a clock that was set
+    /// back since.
+    pub(in crate::store) fn not_before_any(&self, now: Timestamp) -> Timestamp {
+        let latest = self.latest.fetch_max(now.as_unix(), Ordering::AcqRel);
+        now.max(Timestamp::from_unix(latest).min(now.plus(SET_BACK)))
     }
 
     pub(in crate::store) fn spend(
@@ -28,6 +47,7 @@ impl UsedOnce {
         nonce: &OpenedNonce,
         now: Timestamp,
     ) -> Result<SpentNonce, StoreError> {
+        self.latest.fetch_max(now.as_unix(), Ordering::AcqRel);
         match self.nonces.claim_now(nonce.spend_key, nonce.until, now) {
             Ok(_claimed) => Ok(SpentNonce::assertion()),
             Err(ClaimError::Replayed) => Err(StoreError::Used),
@@ -42,6 +62,7 @@ impl UsedOnce {
         until: Timestamp,
         now: Timestamp,
     ) -> Result<Claimed, ClaimError> {
+        self.latest.fetch_max(now.as_unix(), Ordering::AcqRel);
         self.proofs.claim_now(key, until, now)
     }
 

@@ -106,6 +106,7 @@ impl Authenticated {
             client_id: self.client_id,
             method: self.method.into_owned(),
             proven: self.proven,
+            proven_did: opens.proven_did,
             bound_to: opens.bound_to,
             resource: opens.resource,
             scope: opens.scope,
@@ -118,6 +119,11 @@ impl Authenticated {
         }
     }
 
+    /// The key that was proven.
+    pub const fn proven(&self) -> Option<Thumbprint> {
+        self.proven
+    }
+
     /// The subject, a `did:pkh` or `did:key`.
     pub fn subject(&self) -> &str {
         &self.subject
@@ -128,6 +134,7 @@ impl Authenticated {
 #[derive(Debug)]
 pub(crate) struct Opens {
     pub(crate) bound_to: Option<Thumbprint>,
+    pub(crate) proven_did: Option<String>,
     pub(crate) resource: String,
     pub(crate) scope: String,
     pub(crate) label: Option<String>,
@@ -242,15 +249,13 @@ pub fn issue(
     entropy
         .fill(&mut jti)
         .map_err(|_| Refusal::new(Reason::ServerError, "no random bytes to be had"))?;
-    // A session that began within the second of a revocation begins with the next.
-    let issued_at = who.at.map_or(grant.now, |at| at.max(grant.now));
     let claims = Claims {
         iss: grant.issuer,
         sub: &who.subject,
         aud: grant.audience,
         client_id: &who.client_id,
-        iat: issued_at,
-        nbf: issued_at,
+        iat: grant.now,
+        nbf: grant.now,
         exp: grant.now.plus(grant.lifetime),
         jti: URL_SAFE_NO_PAD.encode(jti),
         scope: grant.scope.to_string(),

@@ -170,9 +170,9 @@ mod tests {
     const NOW: Timestamp = Timestamp::from_unix(1_000_000);
 
     async fn live() -> LiveSession {
-        let bounds = SessionBounds { total: 10, per_subject: 10 };
+        let bounds = SessionBounds { total: 10, per_subject: 10, revocations: 10 };
         let store = MemoryStore::new(10, 10, bounds, &OsEntropy).unwrap();
-        store.open(session("did:key:z", true, NOW), NOW).await.unwrap()
+        store.open(session("did:key:z", true, NOW), NOW, NOW).await.unwrap()
     }
 
     fn tokens() -> RefreshTokens {

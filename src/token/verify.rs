@@ -148,7 +148,7 @@ impl OwnAccessToken {
     /// The names by which it can be revoked.
     pub fn names(&self) -> TokenNames<'_> {
         TokenNames {
-            jti: &self.0.jti,
+            jti: Some(&self.0.jti),
             session: self.0.sid,
             subject: &self.0.sub,
             keys: [self.key(), self.0.proven_key.jkt],
@@ -221,3 +221,7 @@ impl OwnAccessToken {
         self.0.auth_time
     }
 }
+
+#[cfg(test)]
+#[path = "verify_tests.rs"]
+mod tests;

@@ -96,7 +96,7 @@ async fn compare(client: &Client, kept: &mut Kept) {
         kept.fate = Fate::Ended;
     }
     let (_, answer) = client.refresh(kept, &kept.tokens[count - 1]).await;
-    let answer = answer.expect("a running server answers");
+    let answer = answer.unwrap();
     match (kept.fate, answer.status) {
         (Fate::Alive | Fate::Unknown, 200) => {
             kept.tokens.push(answer.text("refresh_token").to_owned());
@@ -124,7 +124,8 @@ async fn nothing_used_is_taken_again(client: &Client, used: Vec<Sent>) {
     }
 }
 
-async fn rounds(folder: &Path, rounds: usize) {
+/// Tells after each round, and at the end, what was done.
+async fn rounds(folder: &Path, rounds: usize, tell: impl Fn(String)) {
     let port = free_port();
     let mut kept: Vec<Kept> = Vec::new();
     let (mut answered, mut slowest) = (0, Duration::ZERO);
@@ -153,11 +154,11 @@ async fn rounds(folder: &Path, rounds: usize) {
         for session in &mut kept[before..] {
             compare(&client, session).await;
         }
-        println!(
+        tell(format!(
             "round {round}: {answered} answers, {} sessions, ready after {:?}",
             kept.len(),
             server.ready_after
-        );
+        ));
     }
     for session in &mut kept {
         compare(&client, session).await;
@@ -167,16 +168,16 @@ async fn rounds(folder: &Path, rounds: usize) {
     let alive = kept.iter().filter(|session| session.fate == Fate::Alive).count();
     assert_eq!(report["faults"], 0, "{report}");
     assert!(report["live"].as_u64().unwrap() >= alive as u64, "{alive} are alive: {report}");
-    println!(
+    tell(format!(
         "{rounds} rounds, {answered} answers, {} sessions, slowest start {slowest:?}: {report}",
         kept.len()
-    );
+    ));
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_answered_outlives_a_kill() {
     let folder = tempfile::tempdir().unwrap();
-    rounds(&folder.path().join("store"), 10).await;
+    rounds(&folder.path().join("store"), 10, |line| println!("{line}")).await;
 }
 
 /// The same for as many rounds as `CRASH_ROUNDS` says, by `scripts/crash`.
@@ -185,5 +186,6 @@ async fn what_was_answered_outlives_a_kill() {
 async fn what_was_answered_outlives_many_kills() {
     let told = std::env::var_os("CRASH_ROUNDS").and_then(|rounds| rounds.to_str()?.parse().ok());
     let folder = tempfile::tempdir().unwrap();
-    rounds(&folder.path().join("store"), told.unwrap_or(200)).await;
+    let folder = folder.path().join("store");
+    rounds(&folder, told.unwrap_or(200), |line| println!("{line}")).await;
 }

@@ -42,6 +42,7 @@ impl Reader {
         let answer = send(server, "GET", &format!("/revocations?wait={wait}{after}"), &[]).await;
         let payload = verified(server, &answer).await;
         assert_eq!(payload["iss"], json!(self.issuer));
+        assert_eq!(payload.get("after").and_then(Value::as_str), self.cursor.as_deref());
         self.cursor = Some(payload["cursor"].as_str().unwrap().to_owned());
         let sequence = sequence(self.cursor.as_ref().unwrap());
         self.first.get_or_insert(sequence);
@@ -104,11 +105,11 @@ async fn each_kind_is_told_with_its_times() {
     server.clock.advance(5);
     assert_eq!(two.ask(&server, "DELETE", "/sessions").await.status, 204);
     let entries = reader.read(&server).await;
-    let longest = 900 + 60;
+    let longest = 900 + 120;
     assert_eq!(
         entries,
         [
-            json!({ "jti": one.answer.claims()["jti"], "until": START + 300 + 60 }),
+            json!({ "jti": one.answer.claims()["jti"], "until": START + 300 + 120 }),
             json!({ "sid": one.session(), "until": START + 1 + longest }),
             json!({ "jkt": jkt(&agent), "not_before": START + 1, "until": START + 1 + longest }),
             json!({
@@ -119,7 +120,7 @@ async fn each_kind_is_told_with_its_times() {
     assert!(reader.read(&server).await.is_empty());
     // Whoever is new gets them all, and each is gone once it has nothing left to touch.
     assert_eq!(Reader::new(&server).read(&server).await, entries);
-    server.clock.advance(300 + 60 - 4);
+    server.clock.advance(300 + 120 - 4);
     assert_eq!(kinds(&Reader::new(&server).read(&server).await), ["sid", "jkt", "sub"]);
     server.clock.advance(longest);
     assert!(Reader::new(&server).read(&server).await.is_empty());
@@ -224,6 +225,26 @@ async fn a_cursor_of_another_life_gets_everything_and_garbage_is_refused() {
 }
 
 #[tokio::test]
+async fn a_reader_goes_on_after_a_restart() {
+    let server = Server::configured(&waiters(1)).await;
+    let agent = key(Curve::Ed25519);
+    let token = agent_token(&server, &agent, "https://api.example").await;
+    let mut reader = Reader::new(&server);
+    reader.read(&server).await;
+    let mut up_to_date = Reader::new(&server);
+    assert_eq!(revoke(&server, token.text("access_token")).await.status, 200);
+    let told = up_to_date.read(&server).await;
+    let server = server.restart(&waiters(1)).await;
+    // Tokens of before cannot be verified here any more, nor revoked: all of them are void.
+    let void = json!({ "not_before": server.now(), "until": server.now() + 1 + 900 + 120 });
+    let both = [told, vec![void.clone()]].concat();
+    // Who had not heard hears it now, and who had hears it no more.
+    assert_eq!(reader.read(&server).await, both);
+    assert_eq!(up_to_date.read(&server).await, [void]);
+    assert_eq!(Reader::new(&server).read(&server).await, both);
+}
+
+#[tokio::test]
 async fn who_waits_is_told_as_soon_as_there_is_something() {
     let server = Arc::new(Server::development().await);
     let owner = SignedIn::new(&server).await;
@@ -278,6 +299,28 @@ async fn a_server_that_stops_lets_its_readers_go() {
     let let_go = tokio::time::timeout(Duration::from_secs(15), waiting).await.unwrap();
     assert_eq!(let_go.unwrap().status(), 200);
     server.shut_down().await;
+}
+
+#[tokio::test]
+async fn a_reader_that_went_away_leaves_its_place() {
+    let server = Server::configured(&waiters(1)).await;
+    let mut reader = Reader::new(&server);
+    reader.page(&server, 0).await;
+    let url = server.at(&format!("/revocations?wait=30&after={}", reader.cursor.unwrap()));
+    let ask = || Box::pin(server.http.get(&url).send());
+    let (_, waiting) = first_of(ask(), ask()).await;
+    drop(waiting);
+    // Of two who come now one is answered at once and the other waits, as soon as the server has
+    // seen that nobody is there any more. If it never did, both would be answered at once, for ever.
+    let seen = async {
+        loop {
+            let (_, other) = first_of(ask(), ask()).await;
+            if tokio::time::timeout(Duration::from_millis(500), other).await.is_err() {
+                break;
+            }
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), seen).await.unwrap();
 }
 
 /// The first of two, and what is left of the other.

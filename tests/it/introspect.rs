@@ -189,6 +189,11 @@ async fn an_assertion_is_the_callers_own_and_used_once() {
         unauthenticated(&answer);
     }
     unauthenticated(&by_assertion(&server, "garbage", token).await);
+    let header =
+        json!({ "alg": "EdDSA", "jwk": { "kty": "OKP", "crv": "Ed25519", "x": "AA", "d": "AA" } });
+    let burnt = jws(&caller, &header, &part(&assertion(&server, &caller, json!({})), 1));
+    let answer = by_assertion(&server, &burnt, token).await;
+    answer.refused(400, "invalid_request", "private_key_received");
     // The user's own token or proof is no assertion.
     unauthenticated(&by_assertion(&server, token, token).await);
     unauthenticated(&by_assertion(&server, &server.proof(&caller), token).await);

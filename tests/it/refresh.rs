@@ -10,7 +10,7 @@ use serde_json::json;
 use crate::flows::CONFIGURED;
 use crate::signed_in::{SignedIn, agent_token, redeem, refresh};
 use crate::support::{
-    Answer, EvmWallet, RESOURCE, SIGNED_MESSAGE, START, Server, Siwe, did, jkt, key, part,
+    Answer, EvmWallet, RESOURCE, SIGNED_MESSAGE, START, Server, Siwe, did, dpop, jkt, key, part,
 };
 
 #[tokio::test]
@@ -259,4 +259,38 @@ async fn a_label_is_short_and_printable() {
     let longest = "ä".repeat(64);
     let owner = SignedIn::of(&server, wallet, json!({}), &[("session_label", &longest)]).await;
     assert_eq!(owner.list(&server).await[0]["label"], json!(longest));
+}
+
+#[tokio::test]
+async fn what_the_configuration_took_away_a_refresh_does_not_give() {
+    let server = Server::configured(CONFIGURED).await;
+    let asked = json!({ "resource": "https://escrow.example", "domain": "app.example" });
+    let owner = SignedIn::of(&server, EvmWallet::new(), asked, &[]).await;
+    let denied =
+        format!("deny = [\"{}\"]\ndefault_scopes = [\"escrow:read\"]", owner.wallet.account());
+    // Within the first seconds of a process, a proof could have been used before it began.
+    let server = server.restart(CONFIGURED).await;
+    let told = owner.refresh(&server, owner.refresh_token()).await;
+    told.refused(400, "use_dpop_nonce", "proof_nonce_required");
+    let nonce = json!({ "nonce": told.header("dpop-nonce").unwrap() });
+    let htu = format!("{}/token", server.issuer);
+    let proof = dpop(&owner.key, &htu, server.now(), nonce);
+    let second = refresh(&server, owner.refresh_token(), Some(&proof), &[]).await;
+    assert_eq!(second.text("scope"), "escrow:read escrow:release");
+    // A scope that is gone.
+    let server = server.restart(&CONFIGURED.replace(", \"escrow:release\"", "")).await;
+    server.clock.advance(60);
+    let third = owner.refresh(&server, second.text("refresh_token")).await;
+    assert_eq!(third.text("scope"), "escrow:read");
+    // An account that is denied, for as long as it is.
+    let server = server
+        .restart(&CONFIGURED.replacen("default_scopes = [\"escrow:read\"]", &denied, 1))
+        .await;
+    server.clock.advance(60);
+    let out = owner.refresh(&server, third.text("refresh_token")).await;
+    out.refused(400, "invalid_grant", "account_not_allowed");
+    let server = server.restart(CONFIGURED).await;
+    server.clock.advance(60);
+    let back = owner.refresh(&server, third.text("refresh_token")).await;
+    assert_eq!(back.text("scope"), "escrow:read escrow:release");
 }

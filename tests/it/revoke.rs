@@ -178,9 +178,9 @@ async fn a_used_proof_ends_nothing_again() {
     assert_eq!(ask(&server, "GET", "/sessions", token, &agent).await.status, 200);
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn what_cannot_be_kept_is_not_confirmed() {
-    let toml = CONFIGURED.to_owned() + "\n[limits]\nsessions = 10\n";
+    let toml = CONFIGURED.to_owned() + "\n[limits]\nrevocations = 10\n";
     let server = Server::configured(&toml).await;
     let agent = key(Curve::Ed25519);
     let mut tokens = Vec::new();

@@ -4,8 +4,13 @@ use countersign_sdk::key::Curve;
 use serde_json::json;
 
 use crate::flows::CONFIGURED;
-use crate::signed_in::{SignedIn, agent_token, ask, ath, proof_for, redeem, refresh, send};
-use crate::support::{Answer, EvmWallet, RESOURCE, START, Server, did, dpop, jws, key};
+use crate::signed_in::{
+    SignedIn, agent_token, ask, assertion, ath, proof_for, redeem, refresh, send,
+};
+use crate::support::{
+    Answer, EvmWallet, JWT_BEARER, RESOURCE, SIGNED_MESSAGE, START, Server, did, dpop, jkt, jws,
+    key,
+};
 
 #[tokio::test]
 async fn a_subject_sees_its_sessions_for_every_resource() {
@@ -97,12 +102,65 @@ async fn everything_of_a_subject_ends_and_the_next_second_is_free() {
     assert_eq!(stranger.list(&server).await.len(), 1);
     let still = ask(&server, "GET", "/sessions", bystander.text("access_token"), &agent).await;
     assert_eq!(still.body, json!({ "sessions": [] }));
-    // Within the very second, by the same wallet: what it opens begins with the next, and lives.
+    // A message of the very second could have been signed before it, and opens nothing; one of the next
+    // does.
+    let body = json!({ "account": phone.wallet.account(), "resource": RESOURCE, "dpop_jkt": jkt(&laptop) });
+    let early = redeem(&server, &phone.wallet, &body, &[], Some(&laptop)).await;
+    early.refused(400, "invalid_grant", "session_ended");
+    server.clock.advance(1);
     let again = SignedIn::of(&server, phone.wallet, json!({}), &[]).await;
-    assert_eq!(again.answer.claims()["iat"], json!(START + 1));
-    let list = again.list(&server).await;
-    assert_eq!((list.len(), &list[0]["created_at"]), (1, &json!("2027-01-15T08:00:01Z")));
+    assert_eq!(again.list(&server).await.len(), 1);
     assert_eq!(again.refresh(&server, again.refresh_token()).await.status, 200);
+}
+
+/// Whoever was talked into signing, and ends everything before it is presented, is safe.
+#[tokio::test]
+async fn a_signature_of_before_opens_nothing_after_everything_was_ended() {
+    let server = Server::development().await;
+    let owner = SignedIn::new(&server).await;
+    let thief = key(Curve::Ed25519);
+    let asked = |jkt: Option<String>| {
+        let mut body = json!({ "account": owner.wallet.account(), "resource": RESOURCE });
+        if let Some(jkt) = jkt {
+            body["dpop_jkt"] = json!(jkt);
+        }
+        body
+    };
+    let named = server.challenge(&asked(Some(jkt(&thief)))).await;
+    let plain = server.challenge(&asked(None)).await;
+    server.clock.advance(5);
+    assert_eq!(owner.ask(&server, "DELETE", "/sessions").await.status, 204);
+    server.clock.advance(200);
+    let message = named.text("message");
+    let signature = owner.wallet.sign(message);
+    let form = [("grant_type", SIGNED_MESSAGE), ("message", message), ("signature", &signature)];
+    let opened = server.token(&form, Some(&server.proof(&thief))).await;
+    opened.refused(400, "invalid_grant", "session_ended");
+    // The wallet's own key as an agent's, in a text that names no session key.
+    let message = plain.text("message");
+    let signature = owner.wallet.sign(message);
+    let form = [("grant_type", SIGNED_MESSAGE), ("message", message), ("signature", &signature)];
+    let opened = server.token(&form, Some(&server.proof(&owner.wallet.raw_key()))).await;
+    opened.refused(400, "invalid_grant", "session_ended");
+}
+
+/// The same for an agent's assertion.
+#[tokio::test]
+async fn an_assertion_of_before_opens_nothing_after_its_key_was_burnt() {
+    let server = Server::development().await;
+    let agent = key(Curve::Ed25519);
+    let token = agent_token(&server, &agent, RESOURCE).await;
+    let before = assertion(&server, &agent, RESOURCE);
+    server.clock.advance(5);
+    let ended = ask(&server, "DELETE", "/sessions", token.text("access_token"), &agent).await;
+    assert_eq!(ended.status, 204);
+    server.clock.advance(1);
+    let redeem = async |assertion: &str| {
+        let form = [("grant_type", JWT_BEARER), ("assertion", assertion)];
+        server.token(&form, Some(&server.proof(&agent))).await
+    };
+    redeem(&before).await.refused(400, "invalid_grant", "session_ended");
+    assert_eq!(redeem(&assertion(&server, &agent, RESOURCE)).await.status, 200);
 }
 
 /// The challenge of a 401.
@@ -205,7 +263,7 @@ async fn the_path_of_the_issuer_belongs_to_the_proof_and_a_nonce_is_demanded() {
         jws(&agent, &json!({ "alg": "EdDSA" }), &claims)
     };
     let assertion = assertion("a");
-    let form = [("grant_type", crate::support::JWT_BEARER), ("assertion", &*assertion)];
+    let form = [("grant_type", JWT_BEARER), ("assertion", &*assertion)];
     let told = server.token(&form, Some(&dpop(&agent, &htu, START, json!({})))).await;
     let nonce = told.header("dpop-nonce").unwrap();
     let proof = dpop(&agent, &htu, START, json!({ "nonce": nonce }));

@@ -92,16 +92,21 @@ pub(crate) async fn redeem(
 
 /// The grant of an agent's own key: its token.
 pub(crate) async fn agent_token(server: &Server, agent: &InMemorySigner, resource: &str) -> Answer {
+    let assertion = assertion(server, agent, resource);
+    let form = [("grant_type", JWT_BEARER), ("assertion", &*assertion)];
+    let answer = server.token(&form, Some(&server.proof(agent))).await;
+    assert_eq!(answer.status, 200, "{answer:?}");
+    answer
+}
+
+/// An agent's assertion of now.
+pub(crate) fn assertion(server: &Server, agent: &InMemorySigner, resource: &str) -> String {
     let claims = json!({
         "iss": did(agent), "sub": did(agent), "aud": server.issuer, "resource": resource,
         "iat": server.now(), "exp": server.now() + 60, "scope": "read",
         "jti": jkt(&key(Curve::Ed25519)),
     });
-    let assertion = jws(agent, &json!({ "alg": "EdDSA" }), &claims);
-    let form = [("grant_type", JWT_BEARER), ("assertion", &*assertion)];
-    let answer = server.token(&form, Some(&server.proof(agent))).await;
-    assert_eq!(answer.status, 200, "{answer:?}");
-    answer
+    jws(agent, &json!({ "alg": "EdDSA" }), &claims)
 }
 
 /// The grant `refresh_token`.

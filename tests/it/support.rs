@@ -2,11 +2,13 @@
 
 use std::io::Write as _;
 use std::sync::Arc;
+use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use countersign::app::{App, Surroundings};
+use countersign::app::{App, StartError, Surroundings};
 use countersign::config::{self, Flags, Settings};
+use countersign::store::embedded::OpenError;
 use countersign_sdk::entropy::OsEntropy;
 use countersign_sdk::key::{Curve, InMemorySigner, Signer};
 use countersign_sdk::time::{Clock, ManualClock, SystemClock, Timestamp};
@@ -69,9 +71,22 @@ impl Server {
         Self::start_by(settings, Some(data), Arc::default(), Arc::new(SystemClock)).await
     }
 
+    /// Stops the server and starts another one with `toml`, over what it kept and by its clock.
+    pub(crate) async fn restart(mut self, toml: &str) -> Self {
+        self.stop.send_replace(true);
+        self.running.take().unwrap().await.unwrap();
+        let (data, clock) = (self._data.take().unwrap(), Arc::clone(&self.clock));
+        let settings = Self::settings_over(toml, &data);
+        Self::start_by(settings, Some(data), Arc::clone(&clock), clock).await
+    }
+
     /// Settings with the embedded store in a folder that goes with the second value.
     fn settings(toml: &str) -> (Settings, tempfile::TempDir) {
         let data = tempfile::tempdir().unwrap();
+        (Self::settings_over(toml, &data), data)
+    }
+
+    fn settings_over(toml: &str, data: &tempfile::TempDir) -> Settings {
         let mut file = tempfile::NamedTempFile::new().unwrap();
         file.write_all(toml.as_bytes()).unwrap();
         let flags = Flags {
@@ -81,8 +96,7 @@ impl Server {
             data_dir: Some(data.path().join("store").display().to_string()),
             ..Flags::default()
         };
-        let settings = config::load(&flags, &[]).unwrap_or_else(|faults| panic!("{faults}"));
-        (settings, data)
+        config::load(&flags, &[]).unwrap_or_else(|faults| panic!("{faults}"))
     }
 
     async fn start(settings: Settings, data: Option<tempfile::TempDir>) -> Self {
@@ -97,7 +111,16 @@ impl Server {
         of_server: Arc<dyn Clock>,
     ) -> Self {
         let surroundings = Surroundings { clock: of_server, entropy: Arc::new(OsEntropy) };
-        let app = App::bind(settings, surroundings).await.unwrap();
+        // A server before this one may hold the folder for a moment longer, until its last task is gone.
+        let bound = async {
+            loop {
+                match App::bind(settings.clone(), surroundings.clone()).await {
+                    Err(StartError::Store(OpenError::InUse(_))) => tokio::task::yield_now().await,
+                    bound => break bound.unwrap(),
+                }
+            }
+        };
+        let app = tokio::time::timeout(Duration::from_secs(30), bound).await.unwrap();
         let issuer = app.settings().issuer.issuer().to_owned();
         let base = format!("http://{}", app.settings().listen);
         let operations = app.operations_address().map(|address| format!("http://{address}"));
@@ -292,6 +315,12 @@ impl EvmWallet {
         let digest = Keccak256::digest(prefixed);
         let (signature, id) = self.0.sign_prehash_recoverable(&digest);
         (signature.to_bytes().into(), id.to_byte())
+    }
+
+    /// Its key, as that of an agent that signs its own requests.
+    pub(crate) fn raw_key(&self) -> InMemorySigner {
+        let bytes = self.0.to_bytes();
+        InMemorySigner::from_bytes(Curve::Secp256k1, bytes.as_slice().try_into().unwrap()).unwrap()
     }
 
     pub(crate) fn account(&self) -> String {

@@ -170,6 +170,7 @@ pub struct VerifiedProof {
     thumbprint: Thumbprint,
     replay_key: ReplayKey,
     retain_until: Timestamp,
+    made_at: Timestamp,
 }
 
 impl VerifiedProof {
@@ -197,6 +198,11 @@ impl VerifiedProof {
     /// Until when the claim must be remembered.
     pub const fn retain_until(&self) -> Timestamp {
         self.retain_until
+    }
+
+    /// Its `iat`: when its maker says that it was made.
+    pub const fn made_at(&self) -> Timestamp {
+        self.made_at
     }
 }
 
@@ -289,6 +295,7 @@ pub(crate) fn check_by(
     Ok(VerifiedProof {
         replay_key: ReplayKey::of_jti("dpop", &thumbprint, &claims.jti),
         retain_until: expected.window.retention(expected.now),
+        made_at: Timestamp::from_unix(claims.iat),
         key,
         thumbprint,
     })

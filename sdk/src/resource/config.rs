@@ -95,7 +95,7 @@ impl ResourceConfig {
             entropy: Arc::new(OsEntropy),
             revocations: Choice::IssuerFeed,
             revocation_wait: 10,
-            revocation_capacity: 1 << 18,
+            revocation_capacity: 1 << 20,
             max_staleness: 30,
             open_when_stale: Vec::new(),
             introspect_as: None,
@@ -285,7 +285,8 @@ impl ResourceConfig {
         self
     }
 
-    /// How many live revocations are kept, about 100 bytes each: 262 144 by default. With more, the
+    /// How many live revocations are kept, about 100 bytes each: 1 048 576 by default, more than an
+    /// issuer holds unless it is configured to. With more, the
     /// view counts as too old, for forgetting one would let its token in again.
     #[must_use]
     pub const fn revocation_capacity(mut self, entries: usize) -> Self {

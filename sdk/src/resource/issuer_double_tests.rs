@@ -301,7 +301,10 @@ impl Shared {
             (page, entries.len())
         };
         let next = after.unwrap_or(0) + page.len();
-        let payload = self.payload(json!(page), &format!("c{next}"), next < end);
+        let mut payload = self.payload(json!(page), &format!("c{next}"), next < end);
+        if let Some(after) = asked("after") {
+            payload["after"] = json!(after);
+        }
         let key = InMemorySigner::from_bytes(Curve::Ed25519, &self.secret).unwrap();
         let header = json!({ "typ": "revocations+jwt", "alg": "EdDSA", "kid": "a" });
         Some((200, sealed(&key, &header, &payload.to_string()).into_bytes()))

@@ -149,25 +149,32 @@ pub(super) async fn run(args: Args, output: &Output) -> Result<(), Failure> {
     }
 }
 
-/// Has the server do it that has the folder, or does it here when none has.
+/// Has the server do it that serves from the folder, or does it here when none does.
 async fn done_by(folder: &Path, request: Request) -> Result<Answer, Failure> {
-    match Folder::take_existing(folder) {
-        Ok(folder) => {
-            if !folder.has_store().map_err(failed)? {
-                return Err(failed(OpenError::Missing(folder.file())));
-            }
-            // Bounds are for requests; here nobody is kept out.
-            let sessions = SessionBounds { total: usize::MAX, per_subject: usize::MAX };
-            let bounds = Bounds { nonces: 1, proofs: 1, sessions };
-            let store = EmbeddedStore::open(folder, bounds, &OsEntropy).map_err(failed)?;
-            Ok(control::answer(&Arc::new(store), request, SystemClock.now()).await)
+    match control::ask(folder, &request) {
+        Ok(answer) => return Ok(answer),
+        Err(error) if nobody_answers(&error) => {}
+        Err(error) => {
+            let place = folder.display();
+            return Err(Failure::refused(format!("the server of {place} gave no answer: {error}")));
         }
-        Err(OpenError::InUse(path)) => control::ask(folder, &request).map_err(|error| {
-            let busy = failed(OpenError::InUse(path));
-            busy.with_advice(&format!("and it does not answer on control.sock ({error})"))
-        }),
-        Err(error) => Err(failed(error)),
     }
+    let folder = Folder::take_existing(folder).map_err(failed)?;
+    if !folder.has_store().map_err(failed)? {
+        return Err(failed(OpenError::Missing(folder.file())));
+    }
+    // Bounds are for requests; here nobody is kept out.
+    let sessions =
+        SessionBounds { total: usize::MAX, per_subject: usize::MAX, revocations: usize::MAX };
+    let bounds = Bounds { nonces: 1, proofs: 1, sessions };
+    let store = EmbeddedStore::open(folder, bounds, &OsEntropy).map_err(failed)?;
+    Ok(control::answer(&Arc::new(store), request, SystemClock.now()).await)
+}
+
+/// Whether there is no server; a path too long for a socket has none either.
+fn nobody_answers(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionRefused, InvalidInput, NotFound};
+    [ConnectionRefused, InvalidInput, NotFound].contains(&error.kind())
 }
 
 fn finished(answer: &Answer) -> Result<(), Failure> {

@@ -78,7 +78,7 @@ pub(crate) static LIMITS_SESSIONS: Key<Whole<usize>> = Key {
     name: "limits.sessions",
     shape: Whole { min: 10, max: 1_000_000_000, unit: "sessions" },
     absent: Absent::Default("10000000"),
-    meaning: "How many sessions the store holds, and as many revocations. None is dropped before its time: at the bound, \
+    meaning: "How many sessions the store holds. None is dropped before its time: at the bound, \
               sign-ins that would open another are answered 503.",
 };
 
@@ -87,6 +87,14 @@ pub(crate) static LIMITS_SESSIONS_PER_SUBJECT: Key<Whole<usize>> = Key {
     shape: Whole { min: 1, max: 10_000, unit: "sessions" },
     absent: Absent::Default("100"),
     meaning: "How many sessions one account may have. Whoever opens one more ends the one that was used longest ago.",
+};
+
+pub(crate) static LIMITS_REVOCATIONS: Key<Whole<usize>> = Key {
+    name: "limits.revocations",
+    shape: Whole { min: 10, max: 100_000_000, unit: "revocations" },
+    absent: Absent::Default("800000"),
+    meaning: "How many revocations are remembered, each for 17 minutes at most. At the bound, further ones end their \
+              sessions and are answered 503. APIs must hold as many and a fifth more; the SDK's layer does so by default.",
 };
 
 pub(crate) static LIMITS_FEED_WAITERS: Key<Whole<usize>> = Key {

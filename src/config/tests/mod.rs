@@ -90,6 +90,7 @@ fn the_least_configuration_takes_the_defaults_of_the_page() {
             proofs: 10_000_000,
             sessions: 10_000_000,
             sessions_per_subject: 100,
+            revocations: 800_000,
             feed_waiters: 1000,
             shutdown_grace: 20,
             trusted_proxies: vec!["127.0.0.0/8".parse().unwrap(), "::1/128".parse().unwrap()],

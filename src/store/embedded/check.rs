@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::failed::Failed;
 use super::record;
-use super::tables::{ReadTables, key_of, subject_and_id};
+use super::tables::{ReadTables, key_of, owner_and_id, owners_of};
 use crate::model::session::SessionId;
 
 /// How many faults are told; beyond, they are counted.
@@ -63,6 +63,7 @@ pub(super) fn check(
 }
 
 fn sessions(tables: &ReadTables, now: Timestamp, report: &mut Report) -> Result<(), Failed> {
+    let mut entries = 0;
     for found in tables.sessions.iter()? {
         let (key, record) = found?;
         let id = SessionId::from_bytes(*key.value());
@@ -70,20 +71,18 @@ fn sessions(tables: &ReadTables, now: Timestamp, report: &mut Report) -> Result<
             report.fault(format!("the record of session {id} cannot be read"));
             continue;
         };
-        if tables.by_subject.get(&subject_and_id(&session.subject, id))?.is_none() {
-            report.fault(format!("session {id} is not among those of its subject"));
+        for owner in owners_of(&session) {
+            entries += 1;
+            if tables.by_owner.get(&owner_and_id(&owner, id))?.is_none() {
+                report.fault(format!("session {id} is not among those of its subject and keys"));
+            }
         }
-        match tables.is_over(&session, now) {
-            Ok(over) => report.live += u64::from(!over),
-            // Told where the revocations are looked through.
-            Err(Failed::Unreadable(_)) => {}
-            Err(fault) => return Err(fault),
-        }
+        report.live += u64::from(!session.is_over(now));
     }
-    // Every session is in the index; as many entries as sessions, so none is of something else.
-    let indexed = tables.by_subject.len()?;
-    if indexed != report.sessions {
-        report.fault(format!("{indexed} entries find {} sessions", report.sessions));
+    // Every session is in the index; as many entries as there should be, so none is of something else.
+    let indexed = tables.by_owner.len()?;
+    if indexed != entries {
+        report.fault(format!("{indexed} entries find sessions, and {entries} should"));
     }
     Ok(())
 }

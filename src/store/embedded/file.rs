@@ -58,6 +58,9 @@ pub enum OpenError {
         /// What was found.
         problem: String,
     },
+    /// A file is there, and nothing is overwritten.
+    #[error("{} exists already; nothing is overwritten", .0.display())]
+    Exists(PathBuf),
     /// A store is there, and nobody said that it may be put aside.
     #[error("{} exists; --replace puts it aside and keeps it", .0.display())]
     Occupied(PathBuf),
@@ -187,7 +190,9 @@ impl Folder {
         let reach = |error| OpenError::Reach { path: unfinished.clone(), error };
         make(&unfinished, |database| schema::found(database, entropy))?;
         fs::rename(&unfinished, self.file()).map_err(reach)?;
-        sync_folder(&self.path)
+        sync_folder(&self.path)?;
+        // The folder itself may be as new as the store in it.
+        sync_folder(folder_of(&self.path))
     }
 }
 
@@ -207,6 +212,11 @@ pub(super) fn make(
     fill(&database)?;
     database.close().map_err(|error| opening(path, error))?;
     File::open(path).and_then(|file| file.sync_all()).map_err(reach)
+}
+
+/// The folder that `path` is in.
+pub(super) fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 /// Makes a rename or a new name in the folder last.

@@ -13,15 +13,14 @@ use std::{fmt, io};
 
 use async_trait::async_trait;
 use countersign_sdk::entropy::Entropy;
-use countersign_sdk::key::Thumbprint;
 use countersign_sdk::proof::replay::{ClaimError, Claimed, ReplayKey, ReplayStore};
 use countersign_sdk::time::Timestamp;
 use tokio::sync::{Mutex, oneshot, watch};
 
 use super::nonces::UsedOnce;
 use super::{
-    LiveSession, Page, Place, SessionBounds, SessionError, SessionSecret, SpentNonce, Store,
-    StoreError,
+    LiveSession, Page, Place, ProvenKey, SessionBounds, SessionError, SessionSecret, SpentNonce,
+    Store, StoreError,
 };
 use crate::model::revocation::{Revocation, TokenNames};
 use crate::model::session::{Session, SessionId};
@@ -163,6 +162,20 @@ impl EmbeddedStore {
         Reader { shared: Arc::clone(&self.shared), life: self.identity.life }
     }
 
+    /// Has the writer look when a read has failed: a file that only gives errors to readers is as
+    /// broken as one that takes no commit, and is opened anew.
+    fn noticed<T>(&self, read: Result<T, SessionError>, now: Timestamp) -> Result<T, SessionError> {
+        if matches!(read, Err(SessionError::Unavailable))
+            && self.is_available()
+            && let Some(jobs) = &self.jobs
+        {
+            let (answer, _nobody_waits) = oneshot::channel();
+            // A queue that is full has verbs in it that find out as well.
+            let _ = jobs.try_send(Job { verb: Verb::Probe, now, answer });
+        }
+        read
+    }
+
     /// Has the writer do it, and waits until it is kept.
     async fn write(&self, verb: Verb, now: Timestamp) -> Result<Done, SessionError> {
         let (answer, answered) = oneshot::channel();
@@ -213,22 +226,27 @@ impl Store for EmbeddedStore {
         self.used.spend(nonce, now)
     }
 
-    async fn open(&self, session: Session, now: Timestamp) -> Result<LiveSession, SessionError> {
-        self.write_session(Verb::Open(Box::new(session)), now).await
+    async fn open(
+        &self,
+        session: Session,
+        signed_from: Timestamp,
+        now: Timestamp,
+    ) -> Result<LiveSession, SessionError> {
+        self.write_session(Verb::Open { session: Box::new(session), signed_from }, now).await
     }
 
     async fn rotate(
         &self,
         id: SessionId,
         generation: u32,
-        holder: Option<Thumbprint>,
+        holder: Option<ProvenKey>,
         now: Timestamp,
     ) -> Result<LiveSession, SessionError> {
         self.write_session(Verb::Rotate { id, generation, holder }, now).await
     }
 
     async fn session(&self, id: SessionId, now: Timestamp) -> Result<Session, SessionError> {
-        self.reader().session(id, now)
+        self.noticed(self.reader().session(id, now), now)
     }
 
     async fn sessions_of(
@@ -237,19 +255,21 @@ impl Store for EmbeddedStore {
         now: Timestamp,
     ) -> Result<Vec<Session>, SessionError> {
         let (reader, subject) = (self.reader(), subject.to_owned());
-        off_the_workers(move || reader.sessions_of(&subject, now)).await
+        let read = off_the_workers(move || reader.sessions_of(&subject, now)).await;
+        self.noticed(read, now)
     }
 
     async fn revoke(&self, revocation: &Revocation, now: Timestamp) -> Result<(), SessionError> {
+        let now = self.used.not_before_any(now);
         self.write(Verb::Revoke(revocation.clone()), now).await.map(|_| ())
     }
 
     async fn is_revoked(
         &self,
         token: &TokenNames<'_>,
-        _now: Timestamp,
+        now: Timestamp,
     ) -> Result<bool, SessionError> {
-        self.reader().touches(&token.targets(), token.issued_at)
+        self.noticed(self.reader().touches(&token.targets(), token.issued_at), now)
     }
 
     async fn revocations(
@@ -259,7 +279,8 @@ impl Store for EmbeddedStore {
         now: Timestamp,
     ) -> Result<Page, SessionError> {
         let reader = self.reader();
-        off_the_workers(move || reader.revocations(after, limit, now)).await
+        let read = off_the_workers(move || reader.revocations(after, limit, now)).await;
+        self.noticed(read, now)
     }
 
     fn latest(&self) -> watch::Receiver<u64> {

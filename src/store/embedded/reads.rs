@@ -30,7 +30,8 @@ impl Reader {
         subject: &str,
         now: Timestamp,
     ) -> Result<Vec<Session>, SessionError> {
-        self.read(|tables| tables.live_among(subject, tables.names_of(subject)?, now))
+        let owner = Target::Subject(subject.to_owned());
+        self.read(|tables| tables.live_among(subject, tables.names_of(&owner)?, now))
     }
 
     pub(super) fn touches(

@@ -2,7 +2,7 @@
 //!
 //! Short, since a million of them lie beside each other, and strict: whatever is not exactly one
 //! record of a known version is unreadable, and nothing is guessed. Numbers are LEB128, texts have
-//! their length before them. The name of a session is its key in the table and not in the record.
+//! their length before them, and there is one record for each value. The name of a session is its key in the table and not in the record.
 
 use countersign_sdk::key::Thumbprint;
 use countersign_sdk::time::Timestamp;
@@ -20,6 +20,8 @@ const BOUND: u8 = 2;
 const LABEL: u8 = 4;
 /// The account is not written: the subject is `did:pkh:` and the account.
 const ACCOUNT_IN_SUBJECT: u8 = 8;
+/// The proven key's `did:key` is written.
+const DID: u8 = 16;
 const PKH: &str = "did:pkh:";
 
 /// The bytes are no record of a version that this program knows.
@@ -28,7 +30,7 @@ const PKH: &str = "did:pkh:";
 pub struct Unreadable;
 
 /// The record of a session.
-pub(super) fn of_session(session: &Session) -> Vec<u8> {
+pub fn of_session(session: &Session) -> Vec<u8> {
     let in_subject = session.subject.strip_prefix(PKH) == Some(&session.account);
     let flag = |on: bool, bit: u8| if on { bit } else { 0 };
     let mut out = Vec::with_capacity(256);
@@ -37,7 +39,8 @@ pub(super) fn of_session(session: &Session) -> Vec<u8> {
         flag(session.proven.is_some(), PROVEN)
             | flag(session.bound_to.is_some(), BOUND)
             | flag(session.label.is_some(), LABEL)
-            | flag(in_subject, ACCOUNT_IN_SUBJECT),
+            | flag(in_subject, ACCOUNT_IN_SUBJECT)
+            | flag(session.proven_did.is_some(), DID),
     );
     let moments = [session.created_at, session.ends_at, session.last_used_at, session.rotated_at];
     for moment in moments {
@@ -52,7 +55,7 @@ pub(super) fn of_session(session: &Session) -> Vec<u8> {
         text(&mut out, &session.account);
     }
     let texts = [&session.client_id, &session.method, &session.resource, &session.scope];
-    for field in texts.into_iter().chain(&session.label) {
+    for field in texts.into_iter().chain(&session.label).chain(&session.proven_did) {
         text(&mut out, field);
     }
     out
@@ -65,7 +68,7 @@ pub(super) fn of_session(session: &Session) -> Vec<u8> {
 pub fn session(id: SessionId, record: &[u8]) -> Result<Session, Unreadable> {
     let mut rest = Rest::of(record)?;
     let flags = rest.byte()?;
-    if flags & !(PROVEN | BOUND | LABEL | ACCOUNT_IN_SUBJECT) != 0 {
+    if flags & !(PROVEN | BOUND | LABEL | ACCOUNT_IN_SUBJECT | DID) != 0 {
         return Err(Unreadable);
     }
     let (created_at, ends_at) = (rest.moment()?, rest.moment()?);
@@ -74,13 +77,18 @@ pub fn session(id: SessionId, record: &[u8]) -> Result<Session, Unreadable> {
     let mut key = |bit: u8| (flags & bit != 0).then(|| rest.thumbprint()).transpose();
     let (proven, bound_to) = (key(PROVEN)?, key(BOUND)?);
     let subject = rest.text()?;
+    let in_subject = subject.strip_prefix(PKH);
     let account = match flags & ACCOUNT_IN_SUBJECT {
         0 => rest.text()?,
-        _ => subject.strip_prefix(PKH).ok_or(Unreadable)?.to_owned(),
+        _ => in_subject.ok_or(Unreadable)?.to_owned(),
     };
+    if flags & ACCOUNT_IN_SUBJECT == 0 && in_subject == Some(&account) {
+        return Err(Unreadable);
+    }
     let (client_id, method) = (rest.text()?, rest.text()?);
     let (resource, scope) = (rest.text()?, rest.text()?);
-    let label = (flags & LABEL != 0).then(|| rest.text()).transpose()?;
+    let mut optional = |bit: u8| (flags & bit != 0).then(|| rest.text()).transpose();
+    let (label, proven_did) = (optional(LABEL)?, optional(DID)?);
     rest.end()?;
     Ok(Session {
         id,
@@ -89,6 +97,7 @@ pub fn session(id: SessionId, record: &[u8]) -> Result<Session, Unreadable> {
         client_id,
         method,
         proven,
+        proven_did,
         bound_to,
         resource,
         scope,
@@ -108,7 +117,7 @@ const SUBJECT: u8 = 4;
 const EVERYTHING: u8 = 5;
 
 /// The record of a revocation.
-pub(super) fn of_entry(entry: &Entry) -> Vec<u8> {
+pub fn of_entry(entry: &Entry) -> Vec<u8> {
     let mut out = Vec::with_capacity(64);
     out.push(VERSION);
     match &entry.target {
@@ -121,7 +130,6 @@ pub(super) fn of_entry(entry: &Entry) -> Vec<u8> {
     // 0 is no moment: an entry that names one was made after it.
     number(&mut out, entry.not_before.map_or(0, Timestamp::as_unix));
     number(&mut out, entry.until.as_unix());
-    number(&mut out, entry.kept_until.as_unix());
     out
 }
 
@@ -140,7 +148,7 @@ pub fn entry(record: &[u8]) -> Result<Entry, Unreadable> {
         _ => return Err(Unreadable),
     };
     let not_before = Some(rest.moment()?).filter(|moment| moment.as_unix() != 0);
-    let entry = Entry { target, not_before, until: rest.moment()?, kept_until: rest.moment()? };
+    let entry = Entry { target, not_before, until: rest.moment()? };
     rest.end()?;
     Ok(entry)
 }

@@ -15,7 +15,7 @@ use super::failed::Failed;
 use super::file::OpenError;
 use super::record;
 use super::tables::{
-    BY_SUBJECT, LIFE, META, SCHEMA, SECRET, SEQUENCE, SESSIONS, WriteTables, subject_and_id,
+    BY_OWNER, LIFE, META, SCHEMA, SECRET, SEQUENCE, SESSIONS, WriteTables, owner_and_id, owners_of,
 };
 use super::writer::begin;
 use crate::model::session::SessionId;
@@ -28,7 +28,7 @@ const PRESENT: u32 = 1;
 type Step = fn(&WriteTransaction) -> Result<(), Failed>;
 
 /// The first from 0 to 1, and so on.
-const MIGRATIONS: &[Step] = &[index_subjects];
+const MIGRATIONS: &[Step] = &[index_owners];
 
 /// What a store is, beside what lies in it.
 #[derive(Clone, Debug)]
@@ -143,15 +143,17 @@ pub(super) fn migrate(database: &Database) -> Result<u32, OpenError> {
     Ok(version)
 }
 
-/// From 0 to 1: layout 0 had no index of subjects.
-fn index_subjects(transaction: &WriteTransaction) -> Result<(), Failed> {
+/// From 0 to 1: layout 0 had no index of subjects and keys.
+fn index_owners(transaction: &WriteTransaction) -> Result<(), Failed> {
     let sessions = transaction.open_table(SESSIONS)?;
-    let mut by_subject = transaction.open_table(BY_SUBJECT)?;
+    let mut by_owner = transaction.open_table(BY_OWNER)?;
     for found in sessions.iter()? {
         let (id, record) = found?;
         let id = SessionId::from_bytes(*id.value());
         let session = record::session(id, record.value())?;
-        by_subject.insert(&subject_and_id(&session.subject, id), ())?;
+        for owner in owners_of(&session) {
+            by_owner.insert(&owner_and_id(&owner, id), ())?;
+        }
     }
     Ok(())
 }

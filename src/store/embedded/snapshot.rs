@@ -17,7 +17,7 @@ use super::check::{self, Report};
 use super::failed::Failed;
 use super::file::{self, Folder, OpenError};
 use super::schema::{self, Identity};
-use super::tables::{BY_SUBJECT, FEED, META, REVOKED, ReadTables, SESSIONS, WriteTables};
+use super::tables::{BY_OWNER, FEED, META, REVOKED, ReadTables, SESSIONS, WriteTables};
 use super::verbs::Writing;
 use super::writer::begin;
 use crate::model::revocation::Revocation;
@@ -51,7 +51,7 @@ pub struct Terms {
 pub(super) fn backup(database: &Database, out: &Path) -> Result<(), OpenError> {
     let reach = |error| OpenError::Reach { path: out.to_owned(), error };
     if fs::symlink_metadata(out).is_ok() {
-        return Err(reach(io::ErrorKind::AlreadyExists.into()));
+        return Err(OpenError::Exists(out.to_owned()));
     }
     let snapshot = database.begin_read().map_err(Failed::from)?;
     let unfinished = beside(out, "unfinished");
@@ -61,7 +61,7 @@ pub(super) fn backup(database: &Database, out: &Path) -> Result<(), OpenError> {
     let removed = fs::remove_file(&unfinished);
     made?;
     removed.map_err(reach)?;
-    file::sync_folder(folder_of(out))
+    file::sync_folder(file::folder_of(out))
 }
 
 fn beside(path: &Path, what: &str) -> PathBuf {
@@ -70,13 +70,9 @@ fn beside(path: &Path, what: &str) -> PathBuf {
     PathBuf::from(name)
 }
 
-fn folder_of(path: &Path) -> &Path {
-    path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
-}
-
 fn copy_all(snapshot: &ReadTransaction, copy: &Database) -> Result<(), Failed> {
     copy_table(snapshot, copy, SESSIONS)?;
-    copy_table(snapshot, copy, BY_SUBJECT)?;
+    copy_table(snapshot, copy, BY_OWNER)?;
     copy_table(snapshot, copy, REVOKED)?;
     copy_table(snapshot, copy, FEED)?;
     // Last: a copy that ends early is no store.
@@ -145,15 +141,28 @@ pub fn restore(
             return Err(error.about(&unfinished, from));
         }
     };
-    let kept_beside = there.then(|| beside(&folder.file(), &format!("replaced-{}", now.as_unix())));
     let reach = |error| OpenError::Reach { path: folder.file(), error };
-    if let Some(aside) = &kept_beside {
-        // By a second name first: at no moment is there no store, in whose place a new one would be made.
-        fs::hard_link(folder.file(), aside).map_err(reach)?;
-    }
+    let kept_beside = there.then(|| put_aside(&folder.file(), now)).transpose().map_err(reach)?;
     fs::rename(&unfinished, folder.file()).map_err(reach)?;
     file::sync_folder(folder.path())?;
     Ok(Restored { report, kept_beside })
+}
+
+/// Gives a file a second name: at no moment is there no store, in whose place a new one would be made.
+fn put_aside(file: &Path, now: Timestamp) -> io::Result<PathBuf> {
+    let mut number = 0;
+    loop {
+        let name = match number {
+            0 => format!("replaced-{}", now.as_unix()),
+            again => format!("replaced-{}-{again}", now.as_unix()),
+        };
+        let aside = beside(file, &name);
+        match fs::hard_link(file, &aside) {
+            Ok(()) => return Ok(aside),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => number += 1,
+            Err(error) => return Err(error),
+        }
+    }
 }
 
 fn copy_file(from: &Path, to: &Path) -> Result<(), OpenError> {
@@ -191,7 +200,8 @@ fn prepare(
     if !terms.keep_sessions {
         let tables = WriteTables::of(&transaction)?;
         // The bound is for requests; this one entry comes from whoever runs the server.
-        let bounds = SessionBounds { total: usize::MAX, per_subject: usize::MAX };
+        let bounds =
+            SessionBounds { total: usize::MAX, per_subject: usize::MAX, revocations: usize::MAX };
         let mut writing = Writing { tables, sequence, bounds };
         writing.revoke(&Revocation::Everything, now)?;
         let sequence = writing.sequence;

@@ -86,7 +86,7 @@ fn sessions(
         let id = SessionId::from_bytes(*key.value());
         // One that cannot be read is left to `store check`.
         let Ok(session) = record::session(id, record.value()) else { continue };
-        if tables.is_over(&session, now)? {
+        if session.is_over(now) {
             over.push(id);
         }
     }
@@ -104,7 +104,7 @@ fn revoked(
         if read == READ || over.len() == REMOVED {
             return Ok((over, Some(key.value().to_vec())));
         }
-        if record::entry(placed.value().1).is_ok_and(|entry| entry.is_over(now)) {
+        if record::entry(placed.value().1).is_ok_and(|entry| !entry.is_live(now)) {
             over.push(key.value().to_vec());
         }
     }

@@ -4,7 +4,7 @@
 //! |---|---|---|
 //! | `meta` | a name | [`SCHEMA`], [`LIFE`], [`SECRET`], [`SEQUENCE`] |
 //! | `sessions` | session id, which begins with the second of its making | its record |
-//! | `by_subject` | first 16 bytes of SHA-256 of the subject, then the session id | nothing |
+//! | `by_owner` | first 16 bytes of SHA-256 of what it is revoked under – its subject, each of its keys –, then the session id | nothing |
 //! | `revoked` | what is revoked | its place in the sequence, its record |
 //! | `feed` | place in the sequence | the key in `revoked`, for as long as it must be published |
 
@@ -19,14 +19,13 @@ use crate::model::session::{Session, SessionId};
 use crate::store::SessionError;
 
 type Id = &'static [u8; 16];
-type SubjectAndId = &'static [u8; 32];
+type OwnerAndId = &'static [u8; 32];
 type Bytes = &'static [u8];
 type PlacedBytes = (u64, Bytes);
 
 pub(super) const META: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("meta");
 pub(super) const SESSIONS: TableDefinition<'_, Id, Bytes> = TableDefinition::new("sessions");
-pub(super) const BY_SUBJECT: TableDefinition<'_, SubjectAndId, ()> =
-    TableDefinition::new("by_subject");
+pub(super) const BY_OWNER: TableDefinition<'_, OwnerAndId, ()> = TableDefinition::new("by_owner");
 pub(super) const REVOKED: TableDefinition<'_, Bytes, PlacedBytes> = TableDefinition::new("revoked");
 pub(super) const FEED: TableDefinition<'_, u64, Bytes> = TableDefinition::new("feed");
 
@@ -42,7 +41,7 @@ pub(super) const SEQUENCE: &str = "sequence";
 /// The tables of the verbs, of one transaction.
 pub(super) struct Tables<S, B, R, F> {
     pub(super) sessions: S,
-    pub(super) by_subject: B,
+    pub(super) by_owner: B,
     pub(super) revoked: R,
     pub(super) feed: F,
 }
@@ -50,7 +49,7 @@ pub(super) struct Tables<S, B, R, F> {
 /// As a snapshot has them.
 pub(super) type ReadTables = Tables<
     ReadOnlyTable<Id, Bytes>,
-    ReadOnlyTable<SubjectAndId, ()>,
+    ReadOnlyTable<OwnerAndId, ()>,
     ReadOnlyTable<Bytes, PlacedBytes>,
     ReadOnlyTable<u64, Bytes>,
 >;
@@ -58,7 +57,7 @@ pub(super) type ReadTables = Tables<
 /// As they are written.
 pub(super) type WriteTables<'t> = Tables<
     Table<'t, Id, Bytes>,
-    Table<'t, SubjectAndId, ()>,
+    Table<'t, OwnerAndId, ()>,
     Table<'t, Bytes, PlacedBytes>,
     Table<'t, u64, Bytes>,
 >;
@@ -67,7 +66,7 @@ impl ReadTables {
     pub(super) fn of(snapshot: &ReadTransaction) -> Result<Self, Failed> {
         Ok(Self {
             sessions: snapshot.open_table(SESSIONS)?,
-            by_subject: snapshot.open_table(BY_SUBJECT)?,
+            by_owner: snapshot.open_table(BY_OWNER)?,
             revoked: snapshot.open_table(REVOKED)?,
             feed: snapshot.open_table(FEED)?,
         })
@@ -79,26 +78,34 @@ impl<'t> WriteTables<'t> {
     pub(super) fn of(transaction: &'t redb::WriteTransaction) -> Result<Self, Failed> {
         Ok(Self {
             sessions: transaction.open_table(SESSIONS)?,
-            by_subject: transaction.open_table(BY_SUBJECT)?,
+            by_owner: transaction.open_table(BY_OWNER)?,
             revoked: transaction.open_table(REVOKED)?,
             feed: transaction.open_table(FEED)?,
         })
     }
 }
 
-/// The key in `by_subject` of a session of `subject`.
-pub(super) fn subject_and_id(subject: &str, id: SessionId) -> [u8; 32] {
+/// The key in `by_owner` of a session of a subject or a key.
+pub(super) fn owner_and_id(owner: &Target, id: SessionId) -> [u8; 32] {
     let mut key = [0; 32];
-    let (of_subject, of_session) = key.split_at_mut(16);
-    let hash = digest(&SHA256, subject.as_bytes());
-    of_subject.iter_mut().zip(hash.as_ref()).for_each(|(to, from)| *to = *from);
+    let (of_owner, of_session) = key.split_at_mut(16);
+    let hash = digest(&SHA256, &key_of(owner));
+    of_owner.iter_mut().zip(hash.as_ref()).for_each(|(to, from)| *to = *from);
     of_session.copy_from_slice(id.as_bytes());
     key
 }
 
-/// The session that a key of `by_subject` names.
-pub(super) fn id_of(subject_and_id: &[u8; 32]) -> SessionId {
-    SessionId::from_bytes(subject_and_id.last_chunk().copied().unwrap_or_default())
+/// Under what a session is found beside its name: its subject, and each of its keys once.
+pub(super) fn owners_of(session: &Session) -> Vec<Target> {
+    let mut owners = session.targets();
+    owners.retain(|owner| *owner != Target::Everything);
+    owners.dedup();
+    owners
+}
+
+/// The session that a key of `by_owner` names.
+pub(super) fn id_of(owner_and_id: &[u8; 32]) -> SessionId {
+    SessionId::from_bytes(owner_and_id.last_chunk().copied().unwrap_or_default())
 }
 
 /// The key in `revoked`: its kind, and its name or what stands for it.
@@ -116,7 +123,7 @@ pub(super) fn key_of(target: &Target) -> Vec<u8> {
 impl<S, B, R, F> Tables<S, B, R, F>
 where
     S: ReadableTable<Id, Bytes>,
-    B: ReadableTable<SubjectAndId, ()>,
+    B: ReadableTable<OwnerAndId, ()>,
     R: ReadableTable<Bytes, PlacedBytes>,
     F: ReadableTable<u64, Bytes>,
 {
@@ -129,15 +136,10 @@ where
     /// The session, unless it is over.
     pub(super) fn live(&self, id: SessionId, now: Timestamp) -> Result<Session, Failed> {
         let session = self.kept(id)?.ok_or(SessionError::Ended)?;
-        match self.is_over(&session, now)? {
+        match session.is_over(now) {
             true => Err(SessionError::Ended.into()),
             false => Ok(session),
         }
-    }
-
-    /// Whether a session is over by itself or was cut off.
-    pub(super) fn is_over(&self, session: &Session, now: Timestamp) -> Result<bool, Failed> {
-        Ok(session.is_over(now) || self.touches(&session.targets(), session.created_at)?)
     }
 
     /// Whether what began at `beginning` is revoked by the entry of one of `targets`.
@@ -161,11 +163,11 @@ where
         Ok(Some((place, record::entry(record)?)))
     }
 
-    /// The names of a subject's sessions, the oldest first, those that are over among them.
-    pub(super) fn names_of(&self, subject: &str) -> Result<Vec<SessionId>, StorageError> {
-        let first = subject_and_id(subject, SessionId::from_bytes([0; 16]));
-        let last = subject_and_id(subject, SessionId::from_bytes([0xff; 16]));
-        let range = self.by_subject.range::<&[u8; 32]>(&first..=&last)?;
+    /// The names of a subject's or a key's sessions, the oldest first, those that are over among them.
+    pub(super) fn names_of(&self, owner: &Target) -> Result<Vec<SessionId>, StorageError> {
+        let first = owner_and_id(owner, SessionId::from_bytes([0; 16]));
+        let last = owner_and_id(owner, SessionId::from_bytes([0xff; 16]));
+        let range = self.by_owner.range::<&[u8; 32]>(&first..=&last)?;
         range.map(|found| found.map(|(key, _)| id_of(key.value()))).collect()
     }
 
@@ -181,7 +183,7 @@ where
             if let Some(session) = self.kept(id)?
                 // The index knows a subject by a part of its hash.
                 && session.subject == subject
-                && !self.is_over(&session, now)?
+                && !session.is_over(now)
             {
                 live.push(session);
             }

@@ -9,13 +9,14 @@ use redb::{Database, ReadableDatabase as _, ReadableTableMetadata as _};
 use tempfile::TempDir;
 
 use super::*;
+use crate::model::revocation::Target;
 use crate::model::session::tests::session;
-use crate::store::contract;
+use crate::store::contract::{self, by};
 
 const NOW: Timestamp = Timestamp::from_unix(1_000_000);
 
 fn opening(folder: &Path, capacity: usize) -> Result<EmbeddedStore, OpenError> {
-    let sessions = SessionBounds { total: capacity, per_subject: 3 };
+    let sessions = SessionBounds { total: capacity, per_subject: 3, revocations: capacity };
     let bounds = Bounds { nonces: capacity, proofs: capacity, sessions };
     EmbeddedStore::open(Folder::take(folder)?, bounds, &OsEntropy)
 }
@@ -32,7 +33,7 @@ fn new_folder() -> (TempDir, PathBuf) {
 
 fn names(session: &Session) -> TokenNames<'_> {
     TokenNames {
-        jti: "token",
+        jti: Some("token"),
         session: Some(session.id),
         subject: &session.subject,
         keys: [session.bound_to, session.proven],
@@ -58,21 +59,21 @@ async fn each_verb_is_kept_when_it_returns() {
     assert!(!store.has_forgotten_proofs());
     let (secret, life) = (store.session_secret(), store.identity.life);
     let first = session("did:key:a", true, NOW);
-    assert!(store.open(first.clone(), NOW).await.is_ok());
+    assert!(store.open(first.clone(), NOW, NOW).await.is_ok());
     drop(store);
 
     let store = opened(&folder);
     assert!(store.has_forgotten_proofs());
     assert_eq!((store.session_secret().expose(), store.identity.life), (secret.expose(), life));
     assert_eq!(store.session(first.id, NOW).await.as_ref(), Ok(&first));
-    assert!(store.rotate(first.id, 0, first.bound_to, NOW.plus(1)).await.is_ok());
+    assert!(store.rotate(first.id, 0, by(first.bound_to, NOW.plus(1)), NOW.plus(1)).await.is_ok());
     drop(store);
 
     let store = opened(&folder);
     assert_eq!(store.session(first.id, NOW).await.unwrap().generation, 1);
-    let reused = store.rotate(first.id, 7, first.bound_to, NOW.plus(1)).await;
+    let reused = store.rotate(first.id, 7, by(first.bound_to, NOW.plus(1)), NOW.plus(1)).await;
     assert!(reused.is_ok(), "ahead of the record, by the key's holder");
-    let reused = store.rotate(first.id, 0, first.bound_to, NOW.plus(1)).await;
+    let reused = store.rotate(first.id, 0, by(first.bound_to, NOW.plus(1)), NOW.plus(1)).await;
     assert_eq!(reused.err(), Some(SessionError::Reused));
     drop(store);
 
@@ -87,7 +88,7 @@ async fn each_verb_is_kept_when_it_returns() {
     let store = opened(&folder);
     let page = store.revocations(Some(place), 10, NOW).await.unwrap();
     assert_eq!((page.entries.len(), page.next.sequence), (1, 2), "the cursor goes on");
-    let late = store.open(session("did:key:b", true, NOW.minus(5)), NOW).await;
+    let late = store.open(session("did:key:b", true, NOW), NOW.minus(5), NOW).await;
     assert_eq!(late.err(), Some(SessionError::Ended));
     assert_eq!(store.check(NOW).unwrap().faults, 0);
 }
@@ -101,9 +102,9 @@ async fn many_share_a_flush_and_a_refusal_among_them_disturbs_nobody() {
             let store = Arc::clone(&store);
             tokio::spawn(async move {
                 let session = session(&format!("did:key:{n}"), true, NOW);
-                let opened = store.open(session.clone(), NOW).await.is_ok();
+                let opened = store.open(session.clone(), NOW, NOW).await.is_ok();
                 // Half of them ask for what is refused, in between.
-                let refused = store.rotate(session.id, 0, None, NOW).await.err();
+                let refused = store.rotate(session.id, 0, by(None, NOW), NOW).await.err();
                 opened && refused == Some(SessionError::OtherKey)
             })
         })
@@ -124,12 +125,12 @@ async fn what_is_over_is_cleared_away_and_nothing_else() {
         let lasting = n % 3 == 0;
         let ends_at = if lasting { NOW.plus(5000) } else { NOW.plus(10) };
         let session = Session { ends_at, ..session(&format!("did:key:{n}"), true, NOW) };
-        assert!(store.open(session, NOW).await.is_ok());
+        assert!(store.open(session, NOW, NOW).await.is_ok());
         let revocation = Revocation::Token { jti: n.to_string(), expires_at: ends_at };
         store.revoke(&revocation, NOW).await.unwrap();
     }
-    store.sweep(NOW.plus(100)).await;
-    let report = store.check(NOW.plus(100)).unwrap();
+    store.sweep(NOW.plus(200)).await;
+    let report = store.check(NOW.plus(200)).unwrap();
     let left = (report.sessions, report.live, report.revocations, report.published);
     assert_eq!((left, report.faults), ((100, 100, 100, 100), 0));
 }
@@ -146,7 +147,7 @@ async fn what_is_no_whole_store_is_refused_and_left_alone() {
     let (_outer, folder) = new_folder();
     let store = opened(&folder);
     for n in 0..50 {
-        assert!(store.open(session(&format!("did:key:{n}"), true, NOW), NOW).await.is_ok());
+        assert!(store.open(session(&format!("did:key:{n}"), true, NOW), NOW, NOW).await.is_ok());
     }
     drop(store);
     let whole = fs::read(folder.join(FILE)).unwrap();
@@ -173,7 +174,7 @@ async fn a_flipped_bit_is_noticed_or_touches_nothing() {
     let mut sessions = Vec::new();
     for n in 0..200 {
         let session = session(&format!("did:key:{n}"), true, NOW);
-        assert!(store.open(session.clone(), NOW).await.is_ok());
+        assert!(store.open(session.clone(), NOW, NOW).await.is_ok());
         sessions.push(session);
     }
     drop(store);
@@ -224,11 +225,11 @@ async fn one_process_and_one_user_have_the_folder() {
 async fn of_layout_0(folder: &Path) -> Session {
     let store = opened(folder);
     let kept = session("did:key:a", true, NOW);
-    assert!(store.open(kept.clone(), NOW).await.is_ok());
+    assert!(store.open(kept.clone(), NOW, NOW).await.is_ok());
     drop(store);
     let database = Database::open(folder.join(FILE)).unwrap();
     let transaction = database.begin_write().unwrap();
-    transaction.delete_table(tables::BY_SUBJECT).unwrap();
+    transaction.delete_table(tables::BY_OWNER).unwrap();
     let mut meta = transaction.open_table(tables::META).unwrap();
     meta.insert(tables::SCHEMA, &0_u32.to_be_bytes()[..]).unwrap();
     drop(meta);
@@ -275,13 +276,14 @@ async fn a_check_finds_what_does_not_hold_together() {
     let (_outer, folder) = new_folder();
     let store = opened(&folder);
     let kept = session("did:key:a", true, NOW);
-    assert!(store.open(kept.clone(), NOW).await.is_ok());
-    store.revoke(&Revocation::Everything, NOW.minus(10)).await.unwrap();
+    assert!(store.open(kept.clone(), NOW, NOW).await.is_ok());
+    let other = Revocation::Subject("did:key:b".to_owned());
+    store.revoke(&other, NOW).await.unwrap();
     drop(store);
     let database = Database::open(folder.join(FILE)).unwrap();
     let transaction = database.begin_write().unwrap();
-    let entry = tables::subject_and_id(&kept.subject, kept.id);
-    transaction.open_table(tables::BY_SUBJECT).unwrap().remove(&entry).unwrap();
+    let entry = tables::owner_and_id(&Target::Subject(kept.subject.clone()), kept.id);
+    transaction.open_table(tables::BY_OWNER).unwrap().remove(&entry).unwrap();
     transaction.open_table(tables::FEED).unwrap().remove(1).unwrap();
     let mut sessions = transaction.open_table(tables::SESSIONS).unwrap();
     sessions.insert(&[9; 16], &b"no record"[..]).unwrap();
@@ -292,15 +294,20 @@ async fn a_check_finds_what_does_not_hold_together() {
     let store = opened(&folder);
     let report = store.check(NOW).unwrap();
     let told = report.first_faults.join("\n");
-    for part in ["cannot be read", "is not among those", "0 entries find 2", "must be published"] {
+    for part in [
+        "cannot be read",
+        "is not among those",
+        "2 entries find sessions, and 3 should",
+        "must be published",
+    ] {
         assert!(told.contains(part), "{told}");
     }
     assert_eq!(report.faults, 4);
     // Its own verb fails, and others do not.
     let spoiled = SessionId::from_bytes([9; 16]);
-    let refused = store.rotate(spoiled, 0, None, NOW).await;
+    let refused = store.rotate(spoiled, 0, by(None, NOW), NOW).await;
     assert_eq!(refused.err(), Some(SessionError::Unavailable));
-    assert!(store.rotate(kept.id, 0, kept.bound_to, NOW).await.is_ok());
+    assert!(store.rotate(kept.id, 0, by(kept.bound_to, NOW), NOW).await.is_ok());
     assert!(store.is_available());
 }
 
@@ -313,7 +320,9 @@ async fn a_backup_is_one_moment_while_sessions_are_opened() {
         let store = Arc::clone(&store);
         async move {
             for n in 0..200 {
-                assert!(store.open(session(&format!("did:key:{n}"), true, NOW), NOW).await.is_ok());
+                assert!(
+                    store.open(session(&format!("did:key:{n}"), true, NOW), NOW, NOW).await.is_ok()
+                );
             }
         }
     });
@@ -337,16 +346,16 @@ async fn restoring_ends_everything_unless_it_is_told_not_to() {
     let (outer, folder) = new_folder();
     let store = opened(&folder);
     let kept = session("did:key:a", true, NOW);
-    assert!(store.open(kept.clone(), NOW).await.is_ok());
+    assert!(store.open(kept.clone(), NOW, NOW).await.is_ok());
     let out = outer.path().join("backup.redb");
     store.backup(&out).unwrap();
     let place = store.revocations(None, 10, NOW).await.unwrap().next;
     let secret = store.session_secret();
     // What the backup does not know: the session went on twice, and another was opened.
     for generation in 0..2 {
-        assert!(store.rotate(kept.id, generation, kept.bound_to, NOW).await.is_ok());
+        assert!(store.rotate(kept.id, generation, by(kept.bound_to, NOW), NOW).await.is_ok());
     }
-    assert!(store.open(session("did:key:b", true, NOW), NOW).await.is_ok());
+    assert!(store.open(session("did:key:b", true, NOW), NOW, NOW).await.is_ok());
     drop(store);
 
     let at_once = Terms { replace: false, keep_sessions: true };
@@ -358,7 +367,7 @@ async fn restoring_ends_everything_unless_it_is_told_not_to() {
     let store = opened(&folder);
     assert_ne!(store.identity.life, place.life, "cursors start over");
     assert_eq!(store.session_secret().expose(), secret.expose());
-    let went_on = store.rotate(kept.id, 2, kept.bound_to, NOW).await.unwrap();
+    let went_on = store.rotate(kept.id, 2, by(kept.bound_to, NOW), NOW).await.unwrap();
     assert_eq!(went_on.session().generation, 3, "a token that is ahead of the record");
     drop(store);
 
@@ -376,7 +385,7 @@ async fn restoring_ends_everything_unless_it_is_told_not_to() {
 async fn a_damaged_backup_is_not_restored() {
     let (outer, folder) = new_folder();
     let store = opened(&folder);
-    assert!(store.open(session("did:key:a", true, NOW), NOW).await.is_ok());
+    assert!(store.open(session("did:key:a", true, NOW), NOW, NOW).await.is_ok());
     let out = outer.path().join("backup.redb");
     store.backup(&out).unwrap();
     drop(store);

@@ -1,18 +1,18 @@
 //! What each verb does to the tables, inside the one write transaction that it shares with others.
 //!
-//! A verb looks before it writes: what it refuses has changed nothing, so that a refusal never
-//! disturbs its neighbours in the transaction. What is decided is decided in `model`.
+//! A verb looks before it writes: what it refuses has changed nothing but what the refusal says, the
+//! end of a session, so that it never disturbs its neighbours in the transaction. What is decided is
+//! decided in `model`.
 
-use countersign_sdk::key::Thumbprint;
 use countersign_sdk::time::Timestamp;
 use redb::{ReadableTable as _, ReadableTableMetadata as _};
 
 use super::failed::Failed;
 use super::record;
-use super::tables::{WriteTables, key_of, subject_and_id};
-use crate::model::revocation::{Entry, Revocation};
+use super::tables::{WriteTables, key_of, owner_and_id, owners_of};
+use crate::model::revocation::{Entry, Revocation, Target};
 use crate::model::session::{Session, SessionId, Turn};
-use crate::store::{SessionBounds, SessionError};
+use crate::store::{ProvenKey, SessionBounds, SessionError};
 
 /// The tables, and how far the sequence of revocations has come.
 pub(super) struct Writing<'t> {
@@ -30,24 +30,32 @@ pub(super) struct Over {
 }
 
 impl Writing<'_> {
-    pub(super) fn open(&mut self, mut session: Session, now: Timestamp) -> Result<Session, Failed> {
-        for target in session.targets() {
-            if let Some((_, entry)) = self.tables.entry(&target)?
-                && !session.begins_after(&entry)
-            {
-                return Err(SessionError::Ended.into());
+    pub(super) fn open(
+        &mut self,
+        session: Session,
+        signed_from: Timestamp,
+        now: Timestamp,
+    ) -> Result<Session, Failed> {
+        if self.tables.touches(&session.targets(), signed_from)? {
+            return Err(SessionError::Ended.into());
+        }
+        match self.displaced_by_one_more(&session.subject, now)? {
+            Some(_) if self.is_full_of_revocations()? => return Err(SessionError::Full.into()),
+            Some(id) => self.end(id, now)?,
+            None if self.tables.sessions.len()? >= self.bounds.total as u64 => {
+                return Err(SessionError::Full.into());
             }
+            None => {}
         }
-        let displaced = self.displaced_by_one_more(&session.subject, now)?;
-        if let Some(id) = displaced {
-            self.end(id, now)?;
-        } else if self.tables.sessions.len()? >= self.bounds.total as u64 {
-            return Err(SessionError::Full.into());
+        for owner in owners_of(&session) {
+            self.tables.by_owner.insert(&owner_and_id(&owner, session.id), ())?;
         }
-        let key = subject_and_id(&session.subject, session.id);
-        self.tables.by_subject.insert(&key, ())?;
         self.write(&session)?;
         Ok(session)
+    }
+
+    fn is_full_of_revocations(&self) -> Result<bool, Failed> {
+        Ok(self.tables.revoked.len()? >= self.bounds.revocations as u64)
     }
 
     /// The session that ends if `subject` opens another.
@@ -56,7 +64,7 @@ impl Writing<'_> {
         subject: &str,
         now: Timestamp,
     ) -> Result<Option<SessionId>, Failed> {
-        let names = self.tables.names_of(subject)?;
+        let names = self.tables.names_of(&Target::Subject(subject.to_owned()))?;
         if names.len() < self.bounds.per_subject {
             return Ok(None);
         }
@@ -70,15 +78,16 @@ impl Writing<'_> {
         &mut self,
         id: SessionId,
         generation: u32,
-        holder: Option<Thumbprint>,
+        holder: Option<ProvenKey>,
         now: Timestamp,
     ) -> Result<Session, Failed> {
         let mut session = self.tables.live(id, now)?;
-        if session.bound_to != holder {
+        if session.bound_to != holder.map(|key| key.jkt) {
             return Err(SessionError::OtherKey.into());
         }
-        match session.turn(generation, now) {
+        match session.turn(generation, holder.map(|key| key.at), now) {
             Turn::Repeat => {}
+            Turn::Late => return Err(SessionError::Late.into()),
             Turn::Advance { to } => {
                 session.advance(to, now);
                 self.write(&session)?;
@@ -91,14 +100,26 @@ impl Writing<'_> {
         Ok(session)
     }
 
+    /// Ends what is touched first, whether there is room for the entry or not.
     pub(super) fn revoke(&mut self, revocation: &Revocation, now: Timestamp) -> Result<(), Failed> {
         let entry = revocation.entry(now);
-        let known = self.tables.entry(&entry.target)?.is_some();
-        if !known && self.tables.revoked.len()? >= self.bounds.total as u64 {
-            return Err(SessionError::Full.into());
+        match revocation {
+            Revocation::Token { .. } | Revocation::TokensBefore(_) => {}
+            Revocation::Session(id) => {
+                self.remove(*id)?;
+            }
+            Revocation::Everything => {
+                self.tables.sessions.retain(|_, _| false)?;
+                self.tables.by_owner.retain(|_, ()| false)?;
+            }
+            Revocation::Key(_) | Revocation::Subject(_) => {
+                for id in self.tables.names_of(&entry.target)? {
+                    self.remove(id)?;
+                }
+            }
         }
-        if let Revocation::Session(id) = revocation {
-            self.remove(*id)?;
+        if self.tables.entry(&entry.target)?.is_none() && self.is_full_of_revocations()? {
+            return Err(SessionError::Full.into());
         }
         self.note(entry)
     }
@@ -107,7 +128,7 @@ impl Writing<'_> {
     pub(super) fn forget(&mut self, over: &Over, now: Timestamp) -> Result<(), Failed> {
         for id in &over.sessions {
             if let Some(session) = self.tables.kept(*id)?
-                && self.tables.is_over(&session, now)?
+                && session.is_over(now)
             {
                 self.remove(*id)?;
             }
@@ -122,7 +143,7 @@ impl Writing<'_> {
         }
         for key in &over.revoked {
             if let Some((place, entry)) = self.tables.entry_at(key)?
-                && entry.is_over(now)
+                && !entry.is_live(now)
             {
                 self.tables.revoked.remove(&key[..])?;
                 self.tables.feed.remove(place)?;
@@ -137,16 +158,20 @@ impl Writing<'_> {
         Ok(())
     }
 
-    fn remove(&mut self, id: SessionId) -> Result<(), Failed> {
-        let Some(session) = self.tables.kept(id)? else { return Ok(()) };
-        self.tables.by_subject.remove(&subject_and_id(&session.subject, id))?;
+    fn remove(&mut self, id: SessionId) -> Result<Option<Session>, Failed> {
+        let Some(session) = self.tables.kept(id)? else { return Ok(None) };
+        for owner in owners_of(&session) {
+            self.tables.by_owner.remove(&owner_and_id(&owner, id))?;
+        }
         self.tables.sessions.remove(id.as_bytes())?;
-        Ok(())
+        Ok(Some(session))
     }
 
     fn end(&mut self, id: SessionId, now: Timestamp) -> Result<(), Failed> {
-        self.remove(id)?;
-        self.note(Revocation::Session(id).entry(now))
+        match self.remove(id)?.and_then(|session| session.end(now)) {
+            Some(entry) => self.note(entry),
+            None => Ok(()),
+        }
     }
 
     /// Writes an entry, in place of an earlier one of its target.

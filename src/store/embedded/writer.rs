@@ -10,7 +10,6 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
-use countersign_sdk::key::Thumbprint;
 use countersign_sdk::time::Timestamp;
 use redb::{Database, Durability, WriteTransaction};
 use tokio::sync::{oneshot, watch};
@@ -22,7 +21,7 @@ use super::tables::WriteTables;
 use super::verbs::{Over, Writing};
 use crate::model::revocation::Revocation;
 use crate::model::session::{Session, SessionId};
-use crate::store::{SessionBounds, SessionError};
+use crate::store::{ProvenKey, SessionBounds, SessionError};
 
 /// How many verbs share a transaction at most; beyond, the first would wait for the last.
 const LARGEST_BATCH: usize = 512;
@@ -35,10 +34,19 @@ const STEADY: u64 = 1000;
 /// A verb that writes.
 #[derive(Clone, Debug)]
 pub(super) enum Verb {
-    Open(Box<Session>),
-    Rotate { id: SessionId, generation: u32, holder: Option<Thumbprint> },
+    Open {
+        session: Box<Session>,
+        signed_from: Timestamp,
+    },
+    Rotate {
+        id: SessionId,
+        generation: u32,
+        holder: Option<ProvenKey>,
+    },
     Revoke(Revocation),
     Forget(Over),
+    /// Nothing, but through the disk: whether the file still takes a commit.
+    Probe,
 }
 
 /// What a verb gives: the session, where it is about one.
@@ -200,7 +208,8 @@ impl<O: Fn() -> Result<Database, OpenError>> Writer<O> {
         }
         let sequence = writing.sequence;
         drop(writing);
-        if sequence != self.sequence {
+        let probes = batch.iter().any(|job| matches!(job.verb, Verb::Probe));
+        if sequence != self.sequence || probes {
             schema::write_sequence(&transaction, sequence)?;
         }
         transaction.commit()?;
@@ -262,12 +271,15 @@ pub(super) fn begin(database: &Database) -> Result<WriteTransaction, Failed> {
 
 fn apply(writing: &mut Writing<'_>, job: &Job) -> Result<Done, Failed> {
     match &job.verb {
-        Verb::Open(session) => writing.open((**session).clone(), job.now).map(Some),
+        Verb::Open { session, signed_from } => {
+            writing.open((**session).clone(), *signed_from, job.now).map(Some)
+        }
         Verb::Rotate { id, generation, holder } => {
             writing.rotate(*id, *generation, *holder, job.now).map(Some)
         }
         Verb::Revoke(revocation) => writing.revoke(revocation, job.now).map(|()| None),
         Verb::Forget(over) => writing.forget(over, job.now).map(|()| None),
+        Verb::Probe => Ok(None),
     }
 }
 

@@ -47,6 +47,9 @@ pub enum FeedError {
     /// would look fresh.
     #[error("the answer was made {0} seconds ahead of this server's clock")]
     Ahead(u64),
+    /// It follows another cursor than the one that was asked with: what lies between is not in it.
+    #[error("the answer is to another question: it follows another cursor")]
+    Misplaced,
     /// There is more, after the cursor that was asked with.
     #[error("the answer says that there is more and does not say where")]
     Stuck,
@@ -108,6 +111,7 @@ pub struct FeedAnswer {
     issuer: String,
     issued_at: Timestamp,
     entries: Vec<RevocationEntry>,
+    after: Option<String>,
     cursor: String,
     more: bool,
 }
@@ -117,6 +121,8 @@ struct Received {
     iss: String,
     iat: u64,
     entries: Vec<Object<ReceivedEntry>>,
+    #[serde(default, deserialize_with = "typed")]
+    after: Option<String>,
     cursor: String,
     more: bool,
 }
@@ -185,6 +191,7 @@ impl FeedAnswer {
             issuer: received.iss,
             issued_at: Timestamp::from_unix(received.iat),
             entries: entries.collect::<Result<_, _>>()?,
+            after: received.after.map(name).transpose()?,
             cursor: name(received.cursor)?,
             more: received.more,
         })
@@ -203,6 +210,11 @@ impl FeedAnswer {
     /// What was revoked.
     pub fn entries(&self) -> &[RevocationEntry] {
         &self.entries
+    }
+
+    /// The cursor that it follows; `None` for an answer that begins at the beginning.
+    pub fn after(&self) -> Option<&str> {
+        self.after.as_deref()
     }
 
     /// Where to go on from.

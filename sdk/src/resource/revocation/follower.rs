@@ -220,6 +220,9 @@ impl Shared {
         if answer.issuer() != self.issuer {
             return Err(FeedError::Issuer);
         }
+        if answer.after() != after {
+            return Err(FeedError::Misplaced);
+        }
         if answer.has_more() && after == Some(answer.cursor()) {
             return Err(FeedError::Stuck);
         }

@@ -114,7 +114,11 @@ async fn what_is_no_answer_is_asked_for_again() {
 #[tokio::test]
 async fn an_old_answer_that_is_shown_again_looks_its_age() {
     let double = IssuerDouble::start().await;
-    let old = |double: &IssuerDouble| double.signed(&double.payload(json!([]), "c0", false));
+    let old = |double: &IssuerDouble| {
+        let mut payload = double.payload(json!([]), "c0", false);
+        payload["after"] = json!("c0");
+        double.signed(&payload)
+    };
     let shown = [old(&double), old(&double), old(&double)];
     let api = double.api(|config| config);
     api.server.follow_revocations().await;
@@ -150,11 +154,27 @@ async fn pages_are_followed_by_their_cursors_and_the_view_is_complete_at_their_e
 async fn more_without_a_new_cursor_is_no_answer() {
     let double = IssuerDouble::start().await;
     let page = double.payload(json!([]), "c0", true);
-    double.script([double.signed(&page), double.signed(&page)]);
+    let mut again = page.clone();
+    again["after"] = json!("c0");
+    double.script([double.signed(&page), double.signed(&again)]);
     let api = double.api(|config| config);
     let status = api.server.follow_revocations().await;
     assert!(status.last_failure.unwrap().contains("does not say where"));
     until(&api.server, |status| !status.stale).await;
+}
+
+/// Who can swap answers on the way has a fresh and empty one for whoever asks from an older place.
+#[tokio::test]
+async fn an_answer_to_another_question_hides_nothing() {
+    let double = IssuerDouble::start().await;
+    let api = double.api(|config| config);
+    api.server.follow_revocations().await;
+    let mut newest = double.payload(json!([]), "c9", false);
+    newest["after"] = json!("c9");
+    double.script([double.signed(&newest)]);
+    double.revoke(json!({ "sid": "1" }));
+    let status = until(&api.server, |status| status.entries == 1).await;
+    assert!(double.asked().len() > 2 && !status.stale);
 }
 
 #[tokio::test]
