@@ -108,7 +108,7 @@ impl WalletFormat for Adr36 {
     ) -> Result<VerifiedSigner, Refusal> {
         let address = Address::parse(message.fields().address).ok_or_else(invalid_address)?;
         let key = prove(&address, message.text().as_bytes(), evidence)?;
-        let subject = self.subject_of(account)?;
+        let subject = subject(*address.account())?;
         Ok(VerifiedSigner::proven(key, self.name(), account.clone(), subject))
     }
 }

@@ -91,7 +91,7 @@ impl WalletFormat for Bip322 {
     ) -> Result<VerifiedSigner, Refusal> {
         let address = bitcoin::address_of(self.name(), account)?;
         let key = prove(&address, message.text(), evidence.signature)?;
-        let subject = self.subject_of(account)?;
+        let subject = bitcoin::subject_of_address(&address)?;
         Ok(VerifiedSigner::proven(key, self.name(), account.clone(), subject))
     }
 }

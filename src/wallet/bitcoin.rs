@@ -65,7 +65,12 @@ pub(super) fn account_of(message: &UnverifiedMessage<'_>) -> Result<Account, Ref
 /// # Errors
 /// Those of [`address_of`].
 pub(super) fn subject_of(format: &'static str, account: &Account) -> Result<String, Refusal> {
-    Ok(subject(*address_of(format, account)?.script())?.to_did())
+    subject_of_address(&address_of(format, account)?)
+}
+
+/// The same for an address that was read.
+pub(super) fn subject_of_address(address: &Address) -> Result<String, Refusal> {
+    Ok(subject(*address.script())?.to_did())
 }
 
 /// Every address of a key, as its own key and as the output key that a Taproot address shows.

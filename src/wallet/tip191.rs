@@ -79,7 +79,8 @@ impl WalletFormat for Tip191 {
         if keccak_address(&key) != address_bytes(message.fields().address) {
             return Err(mismatch());
         }
-        let subject = self.subject_of(account)?;
+        // The address is a right one: it is the key's.
+        let subject = named(NAMESPACE, MAINNET, message.fields().address)?.to_did();
         Ok(VerifiedSigner::proven(key, self.name(), account.clone(), subject))
     }
 }
