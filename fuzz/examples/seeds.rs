@@ -152,6 +152,7 @@ fn records() {
         client_id: "app.example".to_owned(),
         method: "siwe".to_owned(),
         proven: None,
+        proven_did: None,
         bound_to: Some(jkt),
         resource: RESOURCE.to_owned(),
         scope: "escrow:read".to_owned(),
