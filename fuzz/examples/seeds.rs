@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 fn main() {
     texts();
     signatures();
+    structures();
     recaps();
     proofs();
     tokens();
@@ -67,6 +68,30 @@ fn texts() {
         "Chain ID: mainnet\n",
     );
     let key = full("key", &signer(0).public_key().to_did_key().expect("a did:key"), "");
+    let chain = |kind: &str, address: &str, chain: &str| {
+        let text = full(kind, address, &format!("Chain ID: {chain}\n"));
+        text.replacen("https://", "", 1)
+    };
+    let bitcoin = chain(
+        "Bitcoin account",
+        "bc1q9vza2e8x573nczrlzms0wvx3gsqjx7vavgkx0l",
+        "000000000019d6689c085ae165831e93",
+    );
+    let tron = chain("Tron account", "TNWkgdg8kc3EzaXPQPHk6Z5rAfev3zbR5t", "0x2b6653dc");
+    let cosmos =
+        chain("Cosmos account", "cosmos14kylz6gvjqpgl3lghyeakxfqxaktw3nd3p34d8", "cosmoshub-4");
+    let nostr = key.replace("your key:", "your Nostr account:");
+    let hex = "0xf42afaab07c95bd1ff45ce45b4148f834eeac1f8eb0e31c1523f8cfc49bfc503";
+    let ssh = key.replace("your key:", "your SSH key:");
+    let sui = chain("Sui account", hex, "mainnet");
+    let near = chain("NEAR Protocol account", &hex[2..], "mainnet");
+    let account = "GBXFXNDLV4LSWA4VB7YIL5GBD7BVNR22SGBTDKMO2SBZZHDXSKZYCP7L";
+    let stellar = chain("Stellar account", account, "pubnet");
+    let ton = chain("TON account", &hex.replacen('x', "%3A", 1), "-239");
+    // The chain stands behind the request's id.
+    let aptos =
+        chain("Aptos account", hex, "aptos:mainnet").replace("Chain ID: aptos:mainnet\n", "");
+    let aptos = aptos.replace("Resources:", "Chain ID: aptos:mainnet\nResources:");
     let paragraphs = siws.replace("A statement.", "One.\nTwo.\n\nThree.");
     let bare = "app.example wants you to sign in with your Solana account:\n47D7BSQhiQWPdeJ2hGqkmVTKW8BfzyNVZRckfhNqFw1M";
     for (name, text) in [
@@ -76,10 +101,24 @@ fn texts() {
         ("siws-paragraphs", &paragraphs),
         ("siws-bare", bare),
         ("key", &key),
+        ("bitcoin", &bitcoin),
+        ("tron", &tron),
+        ("cosmos", &cosmos),
+        ("nostr", &nostr),
+        ("ssh", &ssh),
+        ("sui", &sui),
+        ("near", &near),
+        ("stellar", &stellar),
+        ("ton", &ton),
+        ("aptos", &aptos),
     ] {
         seed("caip122", name, text);
         // Without the first line, and with a byte that puts one there.
-        let profile = ["siwe", "siws", "key"].iter().position(|p| name.starts_with(p));
+        let profiles = [
+            "siwe", "siws", "key", "bitcoin", "tron", "cosmos", "nostr", "ssh", "sui", "near",
+            "stellar", "ton", "aptos",
+        ];
+        let profile = profiles.iter().position(|p| name.starts_with(p));
         let rest = text.split_once('\n').map_or("", |(_, rest)| rest);
         let number = u8::try_from(profile.expect("a profile")).expect("small");
         seed("caip122", &format!("{name}-headed"), [&[number], rest.as_bytes()].concat());
@@ -102,11 +141,42 @@ fn signatures() {
     let message = full("key", &did, "");
     let signature = signer(0).sign_now(message.as_bytes()).expect("signed");
     seed("key_signature", "hex", pair(&format!("0x{}", hex::encode(signature)), &message));
-    for target in ["siwe_signature", "siws_signature", "key_signature"] {
+    for target in [
+        "siwe_signature",
+        "siws_signature",
+        "key_signature",
+        "bip322_signature",
+        "bip137_signature",
+        "sui_signature",
+        "aptos_signature",
+        "nep413_signature",
+        "sep53_signature",
+        "ssh_signature",
+        "ton_signature",
+        "ton_state_init",
+        "tip191_signature",
+        "adr36_signature",
+        "nostr_signature",
+        "sha256_signature",
+    ] {
         for choice in [0, 1, 2, 7, 0x80, 0x81, 0xc0, 0xc1] {
             seed(target, &format!("disturbed-{choice:02x}"), [1, choice, 3, 0, 1]);
         }
     }
+}
+
+/// First states as other libraries write them, and an armoured signature.
+fn structures() {
+    let table = vectors("generated/ton-proof.json");
+    for id in ["ton-ok-v3r2", "ton-ok-v4", "ton-ok-v5r1"] {
+        let state = case(&table, id)["proof"]["state_init"].as_str().expect("a text").to_owned();
+        let bag = STANDARD.decode(state).expect("base64");
+        seed("ton_state_init", id, [&[0], &bag[..]].concat());
+    }
+    let hash = countersign_sdk::chain::sshsig::Hash::Sha512;
+    let key = signer(0).public_key().as_bytes().try_into().expect("32 bytes");
+    let ssh = countersign_sdk::chain::sshsig::SshSignature { key, signature: [1; 64], hash };
+    seed("ssh_signature", "armoured", ssh.armoured());
 }
 
 fn records() {
@@ -124,6 +194,7 @@ fn records() {
         client_id: "app.example".to_owned(),
         method: "siwe".to_owned(),
         proven: None,
+        proven_did: None,
         bound_to: Some(jkt),
         resource: RESOURCE.to_owned(),
         scope: "escrow:read".to_owned(),
@@ -452,7 +523,8 @@ fn sessions(key: &InMemorySigner, did: &str) {
     seed(
         "introspect_form",
         "secret",
-        [&[3], secret.as_bytes(), &[0], b"token=a.b.c&client_id=https%3A%2F%2Fescrow.example"].concat(),
+        [&[3], secret.as_bytes(), &[0], b"token=a.b.c&client_id=https%3A%2F%2Fescrow.example"]
+            .concat(),
     );
     seed("introspect_form", "other", "\x01Bearer x\0token=a.b.c");
 }

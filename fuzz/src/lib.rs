@@ -5,6 +5,7 @@
 //! name and a function of bytes; it panics when the library does, or when an assertion of its own
 //! does not hold. docs/FUZZING.md says what each one is for.
 
+pub mod chains;
 pub mod client;
 pub mod cut;
 pub mod http;
@@ -32,6 +33,19 @@ pub const TARGETS: &[Target] = &[
     ("siwe_signature", signatures::siwe),
     ("siws_signature", signatures::siws),
     ("key_signature", signatures::key),
+    ("bip322_signature", signatures::bip322),
+    ("bip137_signature", signatures::bip137),
+    ("sui_signature", chains::sui),
+    ("aptos_signature", chains::aptos),
+    ("nep413_signature", chains::nep413),
+    ("sep53_signature", chains::sep53),
+    ("ssh_signature", chains::ssh),
+    ("ton_signature", chains::ton),
+    ("ton_state_init", chains::ton_state_init),
+    ("tip191_signature", signatures::tip191),
+    ("adr36_signature", signatures::adr36),
+    ("nostr_signature", signatures::nostr),
+    ("sha256_signature", signatures::sha256),
     ("jws_dpop", proofs::dpop),
     ("jwt_assertion", proofs::assertion),
     ("nonce_open", proofs::nonce),

@@ -7,12 +7,15 @@
 //! |---|---|
 //! | [`account`] | CAIP-2 chains, CAIP-10 accounts, `did:pkh` and `did:key` subjects |
 //! | [`key`] | public keys of the three curves, JWK, thumbprints, `did:key`, signers |
+//! | `chain` | feature `client`: the addresses of each chain, and what its wallets sign |
 //! | [`proof`] | compact JWS, DPoP (RFC 9449), server nonces, the replay verb |
 //! | [`time`], [`entropy`] | the clock and the randomness, as arguments |
 //! | `client` | feature `client` (default): sign in, renew, sign each request |
 //! | `resource` | feature `resource-server`: tower layer and axum extractor over pure checks |
 
 pub mod account;
+#[cfg(feature = "client")]
+pub mod chain;
 #[cfg(feature = "client")]
 pub mod client;
 pub mod entropy;

@@ -7,9 +7,9 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use clap::ValueEnum;
+use clap::builder::PossibleValuesParser;
 use countersign_sdk::account::Account;
-use countersign_sdk::client::{InMemoryWallet, Session, SignIn, Wallet as _, WalletKeyError};
+use countersign_sdk::client::{InMemoryWallet, Session, SignIn};
 use countersign_sdk::key::{InMemorySigner, Signer as _};
 
 use super::failure::Failure;
@@ -32,9 +32,15 @@ pub(super) struct SignInArgs {
     #[arg(long)]
     pub(super) scope: Option<String>,
     /// Answer a challenge in this format in place of an assertion.
-    #[arg(long, value_enum, conflicts_with = "assertion")]
-    pub(super) format: Option<Format>,
-    /// The account that the key is expected to control; its chain is the one that is signed for.
+    #[arg(
+        long,
+        value_name = "NAME",
+        value_parser = PossibleValuesParser::new(InMemoryWallet::formats()),
+        conflicts_with = "assertion"
+    )]
+    pub(super) format: Option<String>,
+    /// The account that the key is expected to control, of several the one that is meant; its chain
+    /// is the one that is signed for.
     #[arg(long, value_name = "CAIP-10")]
     pub(super) account: Option<String>,
     /// Let the key assert itself (RFC 7523); this is what happens without --format.
@@ -48,21 +54,11 @@ pub(super) struct SignInArgs {
     pub(super) session_key: Option<PathBuf>,
 }
 
-/// A message format of the key file's wallet.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(super) enum Format {
-    /// Ethereum (secp256k1).
-    Siwe,
-    /// Solana (Ed25519).
-    Siws,
-    /// A raw key of either curve.
-    Key,
-}
-
 impl SignInArgs {
     /// Whether a session key will be made that nobody else has.
     pub(super) fn makes_a_key(&self) -> bool {
-        matches!(self.format, Some(Format::Siwe | Format::Siws)) && self.session_key.is_none()
+        let wallet = self.format.as_deref().is_some_and(|name| !InMemoryWallet::is_raw_key(name));
+        wallet && self.session_key.is_none()
     }
 
     /// Signs in; `more` adds what only one command asks for.
@@ -84,7 +80,7 @@ impl SignInArgs {
         if let Some(domain) = &self.domain {
             sign_in = sign_in.domain(domain);
         }
-        match self.format {
+        match self.format.as_deref() {
             None => self.agent(sign_in, path, output).await,
             Some(format) => self.wallet(sign_in, format, path, output).await,
         }
@@ -100,7 +96,7 @@ impl SignInArgs {
         let did = key.public_key().to_did_key();
         match (&self.account, did) {
             (Some(account), Some(did)) if *account != did => Err(Failure::usage(format!(
-                "the key is {did}, not {account}; --format siwe or siws signs in a chain's account"
+                "the key is {did}, not {account}; --format, such as siwe, signs in a chain's account"
             ))),
             _ => Ok(sign_in.key_reference(reference(path)?).agent(Arc::new(key)).await?),
         }
@@ -109,48 +105,30 @@ impl SignInArgs {
     async fn wallet(
         &self,
         sign_in: SignIn,
-        format: Format,
+        format: &str,
         path: &Path,
         output: &Output,
     ) -> Result<Session, Failure> {
         let key = key_file::read_key(path, output)?;
         let wallet = Arc::new(self.wallet_of(format, key)?);
-        let sign_in = match (&self.session_key, format) {
-            (Some(file), _) => {
-                let key = Arc::new(key_file::read_key(file, output)?);
-                sign_in.session_key(key).key_reference(reference(file)?)
-            }
-            (None, Format::Key) => {
-                let key = Arc::new(key_file::read_key(path, output)?);
-                sign_in.proven_key(key).key_reference(reference(path)?)
-            }
-            (None, Format::Siwe | Format::Siws) => sign_in,
+        let sign_in = if let Some(file) = &self.session_key {
+            let key = Arc::new(key_file::read_key(file, output)?);
+            sign_in.session_key(key).key_reference(reference(file)?)
+        } else if InMemoryWallet::is_raw_key(format) {
+            let key = Arc::new(key_file::read_key(path, output)?);
+            sign_in.proven_key(key).key_reference(reference(path)?)
+        } else {
+            sign_in
         };
         Ok(sign_in.wallet(wallet).await?)
     }
 
     /// The wallet of the key, which must control the account that was named.
-    fn wallet_of(&self, format: Format, key: InMemorySigner) -> Result<InMemoryWallet, Failure> {
+    fn wallet_of(&self, format: &str, key: InMemorySigner) -> Result<InMemoryWallet, Failure> {
         let named = self.account.as_deref().map(str::parse::<Account>).transpose();
         let named = named.map_err(|error| Failure::usage(format!("--account: {error}")))?;
-        let refused = |error: WalletKeyError| Failure::usage(format!("{format:?}: {error}"));
-        let wallet = match format {
-            Format::Siwe => InMemoryWallet::ethereum(key, ethereum_chain(named.as_ref())?),
-            Format::Siws => InMemoryWallet::solana(key),
-            Format::Key => InMemoryWallet::raw(key),
-        };
-        let wallet = wallet.map_err(refused)?;
-        let controls = |named: &Account| {
-            let (ours, theirs) = (wallet.account().to_string(), named.to_string());
-            // The case of an Ethereum address is a checksum.
-            ours == theirs || (format == Format::Siwe && ours.eq_ignore_ascii_case(&theirs))
-        };
-        match &named {
-            Some(named) if !controls(named) => {
-                Err(Failure::usage(format!("the key controls {}, not {named}", wallet.account())))
-            }
-            Some(_) | None => Ok(wallet),
-        }
+        InMemoryWallet::new(format, key, named.as_ref())
+            .map_err(|error| Failure::usage(format!("{format}: {error}")))
     }
 }
 
@@ -162,27 +140,16 @@ fn reference(path: &Path) -> Result<String, Failure> {
     text.ok_or_else(|| Failure::usage(format!("{}: the path is not UTF-8", path.display())))
 }
 
-/// The chain of a named account, else Ethereum's main network.
-fn ethereum_chain(named: Option<&Account>) -> Result<u64, Failure> {
-    let Some(named) = named else { return Ok(1) };
-    let reference = match named {
-        Account::Chain(account) if account.chain().namespace() == "eip155" => {
-            account.chain().reference().parse().ok()
-        }
-        Account::Chain(_) | Account::Key(_) => None,
-    };
-    reference.ok_or_else(|| Failure::usage("--account must be eip155:<chain>:0x… for siwe"))
-}
-
 #[cfg(test)]
 mod tests {
+    use countersign_sdk::client::Wallet as _;
     use countersign_sdk::key::Curve;
 
     use super::*;
 
     const SECRET: &str = "ac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80";
 
-    fn wallet(format: Format, account: Option<&str>) -> Result<InMemoryWallet, Failure> {
+    fn wallet(format: &str, account: Option<&str>) -> Result<InMemoryWallet, Failure> {
         let args = SignInArgs { account: account.map(str::to_owned), ..SignInArgs::default() };
         args.wallet_of(format, InMemorySigner::from_hex(Curve::Secp256k1, SECRET).unwrap())
     }
@@ -190,14 +157,14 @@ mod tests {
     #[test]
     fn the_named_account_is_the_keys_own() {
         let ours = "eip155:10:0xf39fd6e51aad88f6f4ce6ab8827279cfffb92266";
-        let signed_for = wallet(Format::Siwe, Some(ours)).unwrap().account().to_string();
+        let signed_for = wallet("siwe", Some(ours)).unwrap().account().to_string();
         assert!(signed_for.starts_with("eip155:10:0xf39F"), "{signed_for}");
         for (format, account) in [
-            (Format::Siwe, Some("eip155:1:0x0000000000000000000000000000000000000001")),
-            (Format::Siwe, Some("solana:x:abc")),
-            (Format::Siwe, Some("nonsense")),
-            (Format::Siws, None),
-            (Format::Key, Some(ours)),
+            ("siwe", Some("eip155:1:0x0000000000000000000000000000000000000001")),
+            ("siwe", Some("solana:x:abc")),
+            ("siwe", Some("nonsense")),
+            ("siws", None),
+            ("key", Some(ours)),
         ] {
             assert!(wallet(format, account).is_err(), "{format:?} {account:?}");
         }

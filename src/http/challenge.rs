@@ -5,6 +5,7 @@ use axum::extract::State;
 use axum::http::{Request, header};
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::error::ErrorAnswer;
 use super::extract::{check_content_type, json, read_body, refuse_private_keys, single};
@@ -29,6 +30,8 @@ struct ChallengeBody {
 struct ChallengeAnswer {
     format: &'static str,
     message: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    payload: Option<Value>,
     nonce: String,
     issued_at: String,
     expires_at: String,
@@ -65,6 +68,7 @@ async fn answer(state: &AppState, request: Request<Body>) -> Result<Response, Re
     let answer = ChallengeAnswer {
         format: made.format,
         message: made.message,
+        payload: made.payload,
         nonce: made.nonce,
         issued_at: made.issued_at.to_string(),
         expires_at: made.expires_at.to_string(),

@@ -33,6 +33,16 @@ struct MessageFormat {
     name: &'static str,
     namespaces: &'static [&'static str],
     curves: Vec<&'static str>,
+    /// Whether `/challenge` answers with a `payload`, and whether `/token` needs `public_key`.
+    #[serde(skip_serializing_if = "is_false")]
+    payload: bool,
+    #[serde(skip_serializing_if = "is_false")]
+    public_key: bool,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands out references")]
+fn is_false(value: &bool) -> bool {
+    !value
 }
 
 #[derive(Serialize)]
@@ -75,6 +85,8 @@ impl Documents {
                 name: format.name(),
                 namespaces: format.namespaces(),
                 curves: format.curves().iter().map(|curve| curve.name()).collect(),
+                payload: format.has_payload(),
+                public_key: format.needs_public_key(),
             })
             .collect();
         let metadata = Metadata {

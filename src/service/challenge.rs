@@ -5,6 +5,7 @@
 use countersign_sdk::account::Account;
 use countersign_sdk::key::Thumbprint;
 use countersign_sdk::time::Timestamp;
+use serde_json::Value;
 
 use super::context::Context;
 use crate::model::domain::authority_of_origin;
@@ -44,6 +45,8 @@ pub struct Challenge {
     pub format: &'static str,
     /// The text to sign.
     pub message: String,
+    /// What the wallet is handed to sign, where that is not the text.
+    pub payload: Option<Value>,
     /// The nonce in it.
     pub nonce: String,
     /// When it was written.
@@ -124,7 +127,12 @@ pub fn challenge(context: &Context, request: &ChallengeRequest<'_>) -> Result<Ch
         ..Fields::default()
     };
     let (message, nonce) = sealed(context, format, &fields, expires_at)?;
-    Ok(Challenge { format: format.name(), message, nonce, issued_at: now, expires_at })
+    let payload = if format.has_payload() {
+        format.payload(&account, &format.read(&message)?)?
+    } else {
+        None
+    };
+    Ok(Challenge { format: format.name(), message, payload, nonce, issued_at: now, expires_at })
 }
 
 /// As long as a nonce, and in its place until the rest of the text is known.

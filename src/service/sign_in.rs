@@ -123,15 +123,10 @@ fn check_label(request: &SignedMessage<'_>) -> Result<(), Refusal> {
 }
 
 fn format_of(request: &SignedMessage<'_>) -> Result<&'static dyn WalletFormat, Refusal> {
-    let found = match request.format {
-        Some(name) => registry::by_name(name),
-        None => registry::by_text(request.message),
-    };
-    found.ok_or_else(|| {
-        let names: Vec<_> = registry::FORMATS.iter().map(|format| format.name()).collect();
-        let known = names.join(", ");
-        Refusal::new(Reason::FormatUnsupported, format!("the message formats are {known}"))
-    })
+    match request.format {
+        Some(name) => registry::by_name(name).ok_or_else(registry::unknown),
+        None => registry::by_message(request.message, request.signature),
+    }
 }
 
 /// Resource and scopes: what was signed for, narrowed by the request and never widened. A message

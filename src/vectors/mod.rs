@@ -7,18 +7,22 @@
 //! | file | judges |
 //! |---|---|
 //! | `texts` | sign-in texts with their signatures and what the server expected of them |
+//! | `bare` | signatures of single chains' wallets, over any message |
 //! | `spelling` | sign-in texts alone: read, refused, written again |
 //! | `keys` | `did:key`, thumbprints, Ed25519 signatures |
 //! | `jose` | DPoP proofs, access tokens, JWS |
+//! | `wallets` | messages that wallets signed, with no sign-in around them |
 //! | `wycheproof` | the groups of that project, in its own layout |
 //!
 //! Specs: protocol.md §10.
 
+mod bare;
 mod case;
 mod jose;
 mod keys;
 mod spelling;
 mod texts;
+mod wallets;
 mod wycheproof;
 
 use std::fmt;
@@ -123,7 +127,8 @@ fn walk(path: &Path, files: &mut Vec<PathBuf>) -> io::Result<()> {
 /// Judges one file's content.
 pub fn judge_document(name: &str, content: &[u8], report: &mut Report) {
     let document: Value = serde_json::from_slice(content).unwrap_or_default();
-    let Some(cases) = cases_of(&document) else {
+    let table = || wallets::judge_bip340_csv(std::str::from_utf8(content).ok()?);
+    let Some(cases) = cases_of(&document).or_else(table) else {
         let cases = document.get("cases").and_then(Value::as_array);
         report.skipped += cases.map_or(1, Vec::len);
         report.skipped_files.push(name.to_owned());
@@ -169,7 +174,9 @@ fn cases_of(document: &Value) -> Option<Vec<Case>> {
         return keys::judge_flagged(list);
     }
     let Some(cases) = document.get("cases").and_then(Value::as_array) else {
-        return spelling::judge_map(document).or_else(|| keys::judge_did_documents(document));
+        return wallets::judge_bip322(document)
+            .or_else(|| spelling::judge_map(document))
+            .or_else(|| keys::judge_did_documents(document));
     };
     let first = cases.first()?;
     let has = |member: &str| first.get(member).is_some();
@@ -188,6 +195,6 @@ fn cases_of(document: &Value) -> Option<Vec<Case>> {
     } else if has("secret_key") && has("public_key") {
         Some(keys::judge_ed25519(cases))
     } else {
-        texts::judge(document, cases)
+        wallets::judge(document, cases).or_else(|| texts::judge(document, cases))
     }
 }

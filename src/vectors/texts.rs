@@ -61,16 +61,26 @@ pub(super) fn judge(document: &Value, cases: &[Value]) -> Option<Vec<Case>> {
     Some(judged.collect())
 }
 
+/// Words by which files name our formats, the first that fits.
+const SPOKEN_OF: &[(&str, &str)] = &[
+    ("EIP-4361", "siwe"),
+    ("SIWE", "siwe"),
+    ("Sign in with Ethereum", "siwe"),
+    ("Sign in with Solana", "siws"),
+    ("SIWS", "siws"),
+    ("your key", "key"),
+    ("BIP-322", "bip322"),
+    ("BIP-137", "bip137"),
+    ("TIP-191", "tip191"),
+    ("ADR-036", "adr36"),
+    ("ADR-36", "adr36"),
+    ("Nostr", "nostr"),
+];
+
 /// The format that a file's `format` speaks of.
-fn format_named(declared: &str) -> Option<&'static dyn WalletFormat> {
-    let says = |word: &str| declared.contains(word);
-    let name = match declared {
-        _ if says("EIP-4361") || says("SIWE") || says("Sign in with Ethereum") => "siwe",
-        _ if says("Sign in with Solana") || says("SIWS") => "siws",
-        _ if says("your key") => "key",
-        _ => declared,
-    };
-    registry::by_name(name)
+pub(super) fn format_named(declared: &str) -> Option<&'static dyn WalletFormat> {
+    let spoken = SPOKEN_OF.iter().find(|(words, _)| declared.contains(words));
+    registry::by_name(spoken.map_or(declared, |(_, name)| *name))
 }
 
 /// The format of a case: its own where it states one, else its file's.
@@ -111,12 +121,13 @@ fn check_signature_alone(case: &Value, message: &str) -> Result<(), Why> {
     if address == Some(siwe::address_of(&key)) { Ok(()) } else { Err("signature_mismatch".into()) }
 }
 
-fn check_sign_in(
+pub(super) fn check_sign_in(
     case: &Value,
     text_of_case: &str,
     format: &'static dyn WalletFormat,
 ) -> Result<(), Why> {
-    let signature = text(case, "signature").or_else(|| text(case, "signature_b64"));
+    let signature = ["signature", "signature_b64", "signature_hex"];
+    let signature = signature.iter().find_map(|member| text(case, member));
     let evidence =
         Evidence { signature: signature.unwrap_or_default(), public_key: text(case, "public_key") };
     if format.name() == "siwe" && !is_declared_encoding(case, evidence.signature) {

@@ -5,7 +5,7 @@
 //!
 //! Specs: C2SP Wycheproof `testvectors_v1`, SEC 1, X.690 (DER), protocol.md §10.
 
-use countersign_sdk::key::{Algorithm, Curve, PublicKey};
+use countersign_sdk::key::{Algorithm, Curve, PublicKey, ecdsa_from_der};
 use serde_json::Value;
 
 use super::case::{Case, Verdict, Why, bytes, said, text};
@@ -111,7 +111,7 @@ fn verify_ecdsa(kind: &str, curve: Curve, group: &Value, test: &Value) -> Result
     let received = bytes(test, "sig").ok_or("not_hex")?;
     let signature = match kind {
         "EcdsaP1363Verify" => received,
-        _ => from_der(&received).ok_or("signature_malformed")?.to_vec(),
+        _ => ecdsa_from_der(&received).ok_or("signature_malformed")?.to_vec(),
     };
     if kind == "EcdsaBitcoinVerify" {
         return key.verify_wallet(&message, &signature).map_err(said);
@@ -122,60 +122,4 @@ fn verify_ecdsa(kind: &str, curve: Curve, group: &Value, test: &Value) -> Result
         Curve::Ed25519 => Algorithm::EdDsa,
     };
     key.verify(algorithm, &message, &signature).map_err(said)
-}
-
-/// The 64 bytes r‖s of a DER `SEQUENCE` of two `INTEGER`s, in its one encoding.
-fn from_der(der: &[u8]) -> Option<[u8; 64]> {
-    let (content, rest) = tagged(der, 0x30)?;
-    let (r, after) = tagged(content, 0x02)?;
-    let (s, end) = tagged(after, 0x02)?;
-    if !rest.is_empty() || !end.is_empty() {
-        return None;
-    }
-    let mut both = [0; 64];
-    let (first, second) = both.split_at_mut(32);
-    for (number, to) in [(r, first), (s, second)] {
-        let digits = match number {
-            [0] => [].as_slice(),
-            // A zero in front is for the sign alone.
-            [0, next, ..] if *next >= 0x80 => number.get(1..)?,
-            [first, ..] if *first != 0 && *first < 0x80 => number,
-            _ => return None,
-        };
-        let from = to.len().checked_sub(digits.len())?;
-        to.get_mut(from..)?.copy_from_slice(digits);
-    }
-    Some(both)
-}
-
-/// One element of that tag with a length of one byte, and what follows it.
-fn tagged(der: &[u8], tag: u8) -> Option<(&[u8], &[u8])> {
-    match der {
-        [first, length, rest @ ..] if *first == tag && *length < 0x80 => {
-            rest.split_at_checked(usize::from(*length))
-        }
-        _ => None,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn der_has_one_encoding() {
-        assert!(from_der(&[0x30, 6, 2, 1, 1, 2, 1, 2]).is_some());
-        assert!(from_der(&[0x30, 7, 2, 2, 0, 0x80, 2, 1, 2]).is_some());
-        for wrong in [
-            &[][..],
-            &[0x30, 6, 2, 1, 1, 2, 1, 2, 0],
-            &[0x30, 0x81, 6, 2, 1, 1, 2, 1, 2],
-            &[0x30, 7, 2, 2, 0, 1, 2, 1, 2],
-            &[0x30, 6, 2, 1, 0x80, 2, 1, 2],
-            &[0x30, 5, 2, 0, 2, 1, 2],
-            &[0x31, 6, 2, 1, 1, 2, 1, 2],
-        ] {
-            assert!(from_der(wrong).is_none(), "{wrong:?}");
-        }
-    }
 }

@@ -9,7 +9,8 @@
 use std::fmt::Debug;
 
 use countersign_sdk::account::{Account, ChainId};
-use countersign_sdk::key::{Curve, PublicKey, SignatureError, Thumbprint};
+use countersign_sdk::key::{Curve, NotSigner, PublicKey, SignatureError, Thumbprint};
+use serde_json::Value;
 
 use super::caip122::{self, Fault, ParseError, Profile, UnverifiedMessage};
 use crate::model::reason::{Reason, Refusal};
@@ -17,10 +18,14 @@ use crate::model::reason::{Reason, Refusal};
 /// The longest signature text that is read, in characters.
 pub const MAX_SIGNATURE: usize = 1024;
 
+/// The longest JSON object in place of a signature that is read, in bytes: a whole text with every
+/// character escaped, and the object around it.
+pub const MAX_STRUCTURE: usize = 24 * 1024;
+
 /// What came with the text to prove who signed it.
 #[derive(Clone, Copy, Debug)]
 pub struct Evidence<'a> {
-    /// The signature, in an encoding of the format.
+    /// The signature in an encoding of the format, or the JSON object that its wallets return.
     pub signature: &'a str,
     /// The public key, for formats whose address is not enough to check a signature.
     pub public_key: Option<&'a str>,
@@ -46,8 +51,44 @@ pub trait WalletFormat: Send + Sync + Debug {
     /// The curves whose keys it can prove.
     fn curves(&self) -> &'static [Curve];
 
-    /// The grammar of its text.
+    /// The grammar of its text; formats of one namespace share it.
     fn profile(&self) -> &'static Profile;
+
+    /// Whether [`payload`](Self::payload) gives one.
+    fn has_payload(&self) -> bool {
+        false
+    }
+
+    /// Whether [`Evidence::public_key`] must be there.
+    fn needs_public_key(&self) -> bool {
+        false
+    }
+
+    /// Whether an account of its namespaces can sign so at all; where it cannot, the next format of
+    /// the namespace is its default.
+    fn takes(&self, _account: &Account) -> bool {
+        true
+    }
+
+    /// Whether `signature` has the shape of this format's, and of no other's that share its
+    /// profile. It chooses among them where a client names none, and decides nothing else.
+    fn is_shaped(&self, _signature: &str) -> bool {
+        true
+    }
+
+    /// What the wallet is handed beside the text of a challenge, where it signs a structure or a
+    /// digest: an object that holds the text, or its SHA-256. It is a service to clients; nothing
+    /// that comes back is believed for having been sent.
+    ///
+    /// # Errors
+    /// [`Reason::ServerError`] where it cannot be made.
+    fn payload(
+        &self,
+        _account: &Account,
+        _message: &UnverifiedMessage<'_>,
+    ) -> Result<Option<Value>, Refusal> {
+        Ok(None)
+    }
 
     /// Reads a text of this format.
     ///
@@ -67,8 +108,9 @@ pub trait WalletFormat: Send + Sync + Debug {
     /// The canonical spelling of a chain, `None` for one that no account of this format is on.
     fn canonical_chain(&self, chain: &ChainId) -> Option<ChainId>;
 
-    /// The subject of whoever holds `key`, where a key of this curve controls an account here.
-    fn subject_of_key(&self, key: &PublicKey) -> Option<String>;
+    /// Every subject that the holder of `key` can prove here by its key alone; none where a key of
+    /// this curve controls no account. Asked of the first format of a namespace for all of them.
+    fn subjects_of_key(&self, key: &PublicKey) -> Vec<String>;
 
     /// Who a canonical account is on every chain, as `sub` has it: `did:pkh` on the namespace's
     /// canonical chain, or the `did:key`.
@@ -185,9 +227,25 @@ pub(in crate::wallet) fn refused_signature(error: SignatureError) -> Refusal {
     }
 }
 
+/// The refusal for bytes that are not the key that signed: `no_key` where they are no key at all.
+pub(in crate::wallet) fn refused_signer(
+    error: NotSigner,
+    no_key: impl FnOnce() -> Refusal,
+) -> Refusal {
+    match error {
+        NotSigner::Key(_) => no_key(),
+        NotSigner::Signature(error) => refused_signature(error),
+    }
+}
+
 /// The refusal for a signature text that does not decode.
 pub(in crate::wallet) fn malformed_signature(expected: &'static str) -> Refusal {
     Refusal::new(Reason::SignatureMalformed, expected)
+}
+
+/// The refusal for a signature that is well formed and of another key, or over other bytes.
+pub(in crate::wallet) fn mismatch() -> Refusal {
+    refused_signature(SignatureError::Mismatch)
 }
 
 /// The refusal for an account of a namespace that the format does not know.

@@ -50,8 +50,12 @@ impl WalletFormat for RawKey {
         None
     }
 
-    fn subject_of_key(&self, key: &PublicKey) -> Option<String> {
-        key.to_did_key()
+    fn is_shaped(&self, signature: &str) -> bool {
+        decode_signature(signature).is_some()
+    }
+
+    fn subjects_of_key(&self, key: &PublicKey) -> Vec<String> {
+        key.to_did_key().into_iter().collect()
     }
 
     fn subject_of(&self, account: &Account) -> Result<String, Refusal> {

@@ -17,7 +17,7 @@ use sha3::{Digest, Keccak256};
 
 use super::caip122::{self, Profile, UnverifiedMessage};
 use super::format::{
-    Evidence, MAX_SIGNATURE, Spelling, VerifiedSigner, WalletFormat, malformed_signature,
+    Evidence, MAX_SIGNATURE, Spelling, VerifiedSigner, WalletFormat, malformed_signature, mismatch,
     other_namespace, refused_signature,
 };
 use crate::model::reason::{Reason, Refusal};
@@ -87,12 +87,12 @@ impl WalletFormat for Siwe {
         ours.then(|| chain.clone())
     }
 
-    fn subject_of_key(&self, key: &PublicKey) -> Option<String> {
+    fn subjects_of_key(&self, key: &PublicKey) -> Vec<String> {
         if key.curve() != Curve::Secp256k1 {
-            return None;
+            return Vec::new();
         }
-        let account = named(CANONICAL_CHAIN, &checksummed(&address_of(key))).ok()?;
-        Some(account.to_did())
+        let account = named(CANONICAL_CHAIN, &checksummed(&address_of(key)));
+        account.iter().map(Account::to_did).collect()
     }
 
     fn subject_of(&self, account: &Account) -> Result<String, Refusal> {
@@ -130,10 +130,7 @@ impl WalletFormat for Siwe {
         let key = recover(message.text(), evidence.signature)?;
         let address = message.fields().address;
         if address_bytes(address) != Some(address_of(&key)) {
-            return Err(Refusal::new(
-                Reason::SignatureMismatch,
-                "the signature was not made by the message's account over exactly this message",
-            ));
+            return Err(mismatch());
         }
         let subject = self.subject_of(account)?;
         Ok(VerifiedSigner::proven(key, self.name(), account.clone(), subject))

@@ -9,13 +9,13 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
 use countersign_sdk::account::{Account, ChainAccount, ChainId};
-use countersign_sdk::key::{Curve, PublicKey, SignatureError};
+use countersign_sdk::key::{Curve, NotSigner, PublicKey, SignatureError};
 
 use super::caip122::{self, Profile, UnverifiedMessage};
 use super::envelope;
 use super::format::{
     Evidence, MAX_SIGNATURE, Spelling, VerifiedSigner, WalletFormat, malformed_signature,
-    other_namespace, refused_signature,
+    other_namespace, refused_signer,
 };
 use crate::model::reason::{Reason, Refusal};
 
@@ -79,12 +79,13 @@ impl WalletFormat for Siws {
         ChainId::new(NAMESPACE, cluster.reference()).ok()
     }
 
-    fn subject_of_key(&self, key: &PublicKey) -> Option<String> {
+    fn subjects_of_key(&self, key: &PublicKey) -> Vec<String> {
         if key.curve() != Curve::Ed25519 {
-            return None;
+            return Vec::new();
         }
         let address = bs58::encode(key.as_bytes()).into_string();
-        Some(named(canonical_cluster().ok()?, &address).ok()?.to_did())
+        let account = canonical_cluster().and_then(|cluster| named(cluster, &address));
+        account.iter().map(Account::to_did).collect()
     }
 
     fn subject_of(&self, account: &Account) -> Result<String, Refusal> {
@@ -126,38 +127,37 @@ impl WalletFormat for Siws {
         if signatures.iter().all(Option::is_none) {
             return Err(malformed_signature("a signature is 64 bytes in base58 or in base64"));
         }
-        let key = PublicKey::from_ed25519_bytes(&bytes).map_err(|_| invalid_address())?;
-        let mut refusal = SignatureError::Mismatch;
+        let mut refusal = NotSigner::Signature(SignatureError::Mismatch);
         for signature in signatures.iter().flatten() {
-            match verify_any(&key, &bytes, message, signature) {
-                Ok(()) => {
+            match verify_any(&bytes, message, signature) {
+                Ok(key) => {
                     let subject = self.subject_of(account)?;
                     return Ok(VerifiedSigner::proven(key, self.name(), account.clone(), subject));
                 }
                 Err(error) => refusal = error,
             }
         }
-        Err(refused_signature(refusal))
+        Err(refused_signer(refusal, invalid_address))
     }
 }
 
-/// Whether `key` signed the text itself or one of its envelopes.
+/// The key of an address, if it signed the text itself or one of its envelopes.
 fn verify_any(
-    key: &PublicKey,
     bytes: &[u8; 32],
     message: &UnverifiedMessage<'_>,
     signature: &[u8; 64],
-) -> Result<(), SignatureError> {
+) -> Result<PublicKey, NotSigner> {
     let text = message.text();
-    match key.verify_wallet(text.as_bytes(), signature) {
-        Err(SignatureError::Mismatch) => {}
+    match PublicKey::ed25519_that_signed(bytes, text.as_bytes(), signature) {
+        Err(NotSigner::Signature(SignatureError::Mismatch)) => {}
         decided => return decided,
     }
+    let key = PublicKey::from_ed25519_bytes(bytes)?;
     let mut envelopes = envelope::around(text, message.fields().domain, bytes);
     if envelopes.any(|bytes| key.verify_wallet(&bytes, signature).is_ok()) {
-        return Ok(());
+        return Ok(key);
     }
-    Err(SignatureError::Mismatch)
+    Err(SignatureError::Mismatch.into())
 }
 
 /// The 64 bytes that a text can mean in base58 and in base64; some texts are right in both.

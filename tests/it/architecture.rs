@@ -20,8 +20,13 @@ const SERVER_FLOORS: &[&[&str]] = &[
 ];
 
 /// The floors of the SDK.
-const SDK_FLOORS: &[&[&str]] =
-    &[&["time", "entropy", "json"], &["key"], &["account"], &["proof"], &["client", "resource"]];
+const SDK_FLOORS: &[&[&str]] = &[
+    &["time", "entropy", "json"],
+    &["key"],
+    &["account", "chain"],
+    &["proof"],
+    &["client", "resource"],
+];
 
 /// Libraries that belong to some places only: the crate, and the paths that may name it.
 const PLACES: &[(&str, &[&str])] = &[

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `support` | a server, a wallet and an agent, made of other libraries than the server's own verifiers |
 //! | `flows` | each grant and format, from challenge to token |
+//! | `wallets` | every message format from challenge to token, and each way in which it gets none |
 //! | `signed_in` | somebody with a session, and what they ask for |
 //! | `refresh`, `sessions` | how a session goes on, is shown and ends |
 //! | `revoke`, `feed`, `introspect` | what ends a token, and how resource servers learn of it |
@@ -54,4 +55,5 @@ mod sessions;
 mod signed_in;
 mod support;
 mod vectors;
+mod wallets;
 mod wire_client;

@@ -28,7 +28,8 @@ const MAX_SKEW: u64 = 600;
 /// The longest time that a signature may open, in seconds: a year, the most that an issuer of this
 /// project can be told to ask for.
 const MAX_LIFE: u64 = 366 * 24 * 3600;
-/// The labels of the lines after the statement, in their order. A key has no chain.
+/// The labels of the lines after the statement, in their order. A key has no chain, and Aptos has
+/// it behind the times.
 const LABELS: [&str; 7] = [
     "URI: ",
     "Version: ",
@@ -40,11 +41,18 @@ const LABELS: [&str; 7] = [
 ];
 /// The longest name of a network, in characters.
 const MAX_NAME: usize = 32;
-/// Solana's networks: the CAIP-2 reference and the name that wallets show.
-const SOLANA_NETWORKS: [(&str, &str); 3] = [
-    ("5eykt4UsFv8P8NJdTREpY1vzqKqZKvdp", "mainnet"),
-    ("EtWTRABZaYq6iMfeYKouRu166VU2xqa1", "devnet"),
-    ("4uhcVJyU9pJkvQyS88uRDiswHXSCkY3z", "testnet"),
+/// How the first line ends in the formats whose accounts are keys.
+const KEY_ENDS: [&str; 3] = ["key:", "SSH key:", "Nostr account:"];
+/// Networks that a text may name otherwise than CAIP-2 does: the namespace, the CAIP-2 reference and
+/// the name that wallets show.
+const NETWORKS: [(&str, &str, &str); 7] = [
+    ("solana", "5eykt4UsFv8P8NJdTREpY1vzqKqZKvdp", "mainnet"),
+    ("solana", "EtWTRABZaYq6iMfeYKouRu166VU2xqa1", "devnet"),
+    ("solana", "4uhcVJyU9pJkvQyS88uRDiswHXSCkY3z", "testnet"),
+    ("sui", "35834a8a", "mainnet"),
+    ("sui", "4c78adac", "testnet"),
+    ("aptos", "1", "mainnet"),
+    ("aptos", "2", "testnet"),
 ];
 
 /// Why a challenge was not signed.
@@ -177,17 +185,25 @@ impl<'a> Message<'a> {
             return Err(ChallengeError::Shape("the statement reads like a field"));
         }
         let mut lines = Lines { next: lines.next(), rest: lines };
+        let (uri, version) = (lines.field("URI: ")?, lines.field("Version: ")?);
+        let chain_id = lines.optional("Chain ID: ");
+        let nonce = lines.field("Nonce: ")?;
+        let (issued_at, expires_at) =
+            (lines.field("Issued At: ")?, lines.field("Expiration Time: ")?);
+        // One that stands in both places is left over, and refused with what follows it.
+        let chain_id = chain_id.or_else(|| lines.optional("Chain ID: "));
+        let resources = lines.resources()?;
         Ok(Self {
             header,
             address,
             statement,
-            uri: lines.field("URI: ")?,
-            version: lines.field("Version: ")?,
-            chain_id: lines.optional("Chain ID: "),
-            nonce: lines.field("Nonce: ")?,
-            issued_at: lines.field("Issued At: ")?,
-            expires_at: lines.field("Expiration Time: ")?,
-            resources: lines.resources()?,
+            uri,
+            version,
+            chain_id,
+            nonce,
+            issued_at,
+            expires_at,
+            resources,
         })
     }
 }
@@ -236,7 +252,9 @@ fn check_account(
 ) -> Result<(), ChallengeError> {
     let chain_id = message.chain_id;
     let Account::Chain(account) = account else {
-        same("first line's end", "key:", Some(network))?;
+        if !KEY_ENDS.contains(&network) {
+            return Err(differs("first line's end", "key:", network));
+        }
         same("account", &account.to_string(), Some(message.address))?;
         return match chain_id {
             Some(_) => Err(ChallengeError::Shape("a key has no chain")),
@@ -259,9 +277,10 @@ fn check_account(
             same("first line's end", "Solana account:", Some(network))?;
             same("account", account.address(), Some(message.address))?;
             let spelled = chain_id.unwrap_or_default();
-            let plain = spelled.strip_prefix("solana:").unwrap_or(spelled);
-            let names_ours = SOLANA_NETWORKS.contains(&(reference, plain)) || plain == reference;
-            if names_ours { Ok(()) } else { Err(differs("Chain ID", reference, spelled)) }
+            if is_chain(spelled, namespace, reference) {
+                return Ok(());
+            }
+            Err(differs("Chain ID", reference, spelled))
         }
         _ => {
             let is_name = |b: u8| b.is_ascii_alphanumeric() || b == b' ';
@@ -271,13 +290,22 @@ fn check_account(
             }
             same("account", account.address(), Some(message.address))?;
             match chain_id {
-                Some(id) if id != reference && id != account.chain().to_string() => {
+                Some(id) if !is_chain(id, namespace, reference) => {
                     Err(differs("Chain ID", reference, id))
                 }
                 Some(_) | None => Ok(()),
             }
         }
     }
+}
+
+/// Whether a text's `Chain ID` is our chain: its reference or its name, alone or behind its namespace.
+fn is_chain(spelled: &str, namespace: &str, reference: &str) -> bool {
+    let plain = match spelled.split_once(':') {
+        Some((named, rest)) if named == namespace => rest,
+        Some(_) | None => spelled,
+    };
+    plain == reference || NETWORKS.contains(&(namespace, reference, plain))
 }
 
 /// Exactly our session key, if there is one, and then one ReCap, if anything is granted.

@@ -63,6 +63,18 @@ fn expected(account: &Account, session_key: bool) -> Expected<'_> {
 }
 
 #[test]
+fn a_keys_text_is_of_a_format_whose_accounts_are_keys() {
+    let account: Account = KEY.parse().unwrap();
+    let right = text(&account, false);
+    for (end, fits) in
+        [("key:", true), ("Nostr account:", true), ("Bitcoin account:", false), ("account:", false)]
+    {
+        let changed = right.replacen("key:\n", &format!("{end}\n"), 1);
+        assert_eq!(check(&changed, &expected(&account, false)).is_ok(), fits, "{end}");
+    }
+}
+
+#[test]
 fn what_was_asked_for_is_signed() {
     for account in [ETHEREUM, SOLANA, KEY] {
         let account: Account = account.parse().unwrap();

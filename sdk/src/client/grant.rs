@@ -10,6 +10,7 @@ use std::sync::{Mutex, PoisonError};
 use http::Method;
 use http::header::CONTENT_TYPE;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use url::form_urlencoded::Serializer;
 use zeroize::Zeroizing;
 
@@ -19,7 +20,7 @@ use super::discovery::{self, Metadata};
 use super::error::{ClientError, ServerRefusal};
 use super::http::Http;
 use super::token::{RefreshToken, Token, TokenAnswer};
-use super::wallet::Wallet;
+use super::wallet::{ToSign, Wallet};
 use crate::key::Signer;
 use crate::proof::dpop::NewProof;
 use crate::proof::jwt_assertion::NewAssertion;
@@ -65,6 +66,7 @@ struct ChallengeRequest<'a> {
 struct ChallengeAnswer {
     format: String,
     message: String,
+    payload: Option<Value>,
     nonce: String,
 }
 
@@ -85,7 +87,8 @@ impl Plan {
     ) -> Result<Token, ClientError> {
         let metadata = self.metadata().await?;
         let answer = self.challenge(&metadata, wallet, signer, named).await?;
-        let signature = wallet.sign_message(&answer.message).await?;
+        let to_sign = ToSign { message: &answer.message, payload: answer.payload.as_ref() };
+        let signature = wallet.sign_challenge(&to_sign).await?;
         let mut form = vec![
             ("grant_type", SIGNED_MESSAGE),
             ("message", &answer.message),

@@ -5,7 +5,7 @@
 //! | [`address`] | which URLs credentials may travel to |
 //! | [`http`] | one exchange: time-outs, size caps, each server's clock and nonces |
 //! | [`discovery`] | what an issuer offers, and that it is the one that was asked |
-//! | [`wallet`] | what a wallet is; `in_memory` holds the three that live in this process |
+//! | [`wallet`] | what a wallet is; `in_memory` holds those that live in this process |
 //! | [`challenge`] | whether a text may be shown to the wallet for its signature |
 //! | `recap` | what it would grant, and the sentence that says so |
 //! | [`sign_in`] | what a sign-in asks for, which key signs requests, whether it is kept |
@@ -78,4 +78,4 @@ pub use sign_in::SignIn;
 pub use store::{SessionName, SessionStore, StoreError};
 pub use subject_sessions::SubjectSession;
 pub use token::{AccessToken, RefreshToken, Token};
-pub use wallet::Wallet;
+pub use wallet::{ToSign, Wallet};

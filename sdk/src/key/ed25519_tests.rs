@@ -108,3 +108,32 @@ proptest! {
         prop_assert_eq!(verdict, flip.is_none());
     }
 }
+
+#[test]
+fn a_key_that_signed_is_the_key_that_verifies() {
+    use crate::key::{InMemorySigner, KeyError, NotSigner, PublicKey, SignatureError, Signer as _};
+
+    let signer = InMemorySigner::from_bytes(crate::key::Curve::Ed25519, &[7; 32]).unwrap();
+    let signature = signer.sign_now(b"text").unwrap();
+    let bytes = signer.public_key().as_bytes();
+    let signed = |bytes: &[u8], text: &[u8], signature: &[u8]| {
+        PublicKey::ed25519_that_signed(bytes, text, signature)
+    };
+    assert_eq!(signed(bytes, b"text", &signature).as_ref(), Ok(signer.public_key()));
+    let mismatch = Err(NotSigner::Signature(SignatureError::Mismatch));
+    assert_eq!(signed(bytes, b"Text", &signature), mismatch);
+    // Half of all encodings are no point, and none of them verifies anything.
+    let mut points = 0;
+    for byte in 2..=255 {
+        let mut other = [0; 32];
+        other[0] = byte;
+        points += usize::from(PublicKey::from_ed25519_bytes(&other).is_ok());
+        assert!(signed(&other, b"text", &signature).is_err());
+    }
+    assert!((50..200).contains(&points), "{points}");
+    let mut identity = [0; 32];
+    identity[0] = 1;
+    assert_eq!(signed(&identity, b"text", &signature), Err(NotSigner::Key(KeyError::SmallOrder)));
+    assert!(matches!(signed(&bytes[1..], b"text", &signature), Err(NotSigner::Key(_))));
+    assert!(signed(bytes, b"text", &signature[1..]).is_err());
+}

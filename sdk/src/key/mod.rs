@@ -4,6 +4,7 @@
 //! hold in WebCrypto. A [`PublicKey`] exists only for a point that is on its curve, canonically
 //! encoded and not of small order, so nothing behind it needs to look again.
 
+mod der;
 mod did_key;
 mod ed25519;
 pub(crate) mod jwk;
@@ -15,7 +16,8 @@ pub mod secp256k1;
 mod signer;
 mod thumbprint;
 
-pub use public::{KeyError, PublicKey, SignatureError};
+pub use der::{ecdsa_from_der, ecdsa_to_der};
+pub use public::{KeyError, NotSigner, PublicKey, SignatureError};
 pub use secp256k1::recover as recover_secp256k1;
 
 pub use jwk::PublicJwk;

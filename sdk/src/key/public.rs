@@ -45,6 +45,17 @@ pub enum SignatureError {
     WrongAlgorithm,
 }
 
+/// Why bytes are not the key that signed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NotSigner {
+    /// They are no key.
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    /// The signature is not one of theirs.
+    #[error(transparent)]
+    Signature(#[from] SignatureError),
+}
+
 /// A public key on one of the three curves: on its curve, canonical, not of small order.
 #[derive(Clone, PartialEq, Eq)]
 pub struct PublicKey(pub(super) Repr);
@@ -69,6 +80,22 @@ impl PublicKey {
     /// [`ed25519::Key::to_verify_with`].
     pub(super) fn ed25519_to_verify_with(bytes: &[u8]) -> Result<Self, KeyError> {
         Ok(Self(Repr::Ed25519(ed25519::Key::to_verify_with(bytes)?)))
+    }
+
+    /// The Ed25519 key of these bytes, if it made `signature` over `message`: what
+    /// [`from_ed25519_bytes`](Self::from_ed25519_bytes) and [`verify_wallet`](Self::verify_wallet)
+    /// say together, at the cost of the second alone. Bytes that are no point have signed nothing.
+    ///
+    /// # Errors
+    /// [`NotSigner`].
+    pub fn ed25519_that_signed(
+        bytes: &[u8],
+        message: &[u8],
+        signature: &[u8],
+    ) -> Result<Self, NotSigner> {
+        let key = Self::ed25519_to_verify_with(bytes)?;
+        key.verify_wallet(message, signature)?;
+        Ok(key)
     }
 
     /// A P-256 or secp256k1 key from its SEC 1 bytes, compressed (33) or uncompressed (65).
@@ -98,6 +125,36 @@ impl PublicKey {
             Repr::Ed25519(key) => key.as_bytes(),
             Repr::P256(key) => key.as_bytes(),
             Repr::Secp256k1(key) => key.as_bytes(),
+        }
+    }
+
+    /// A secp256k1 key from its x-coordinate alone (BIP-340): the point with the even y.
+    ///
+    /// # Errors
+    /// [`KeyError::NotOnCurve`].
+    pub fn from_x_only(x: &[u8; 32]) -> Result<Self, KeyError> {
+        Self::from_sec1(Curve::Secp256k1, &[&[2], &x[..]].concat())
+    }
+
+    /// The x-coordinate of a secp256k1 key, which is all that BIP-340 has of one.
+    pub fn x_only(&self) -> Option<[u8; 32]> {
+        match &self.0 {
+            Repr::Secp256k1(key) => key.as_bytes().get(1..33)?.try_into().ok(),
+            Repr::Ed25519(_) | Repr::P256(_) => None,
+        }
+    }
+
+    /// The secp256k1 key of the same x-coordinate and the other y: whoever holds one holds both.
+    pub fn mirrored(&self) -> Option<Self> {
+        let [parity, x @ ..] = self.compressed_secp256k1()?;
+        Self::from_sec1(Curve::Secp256k1, &[&[parity ^ 1], &x[..]].concat()).ok()
+    }
+
+    /// SEC 1 compressed, of a secp256k1 key: what most addresses are hashes of.
+    pub fn compressed_secp256k1(&self) -> Option<[u8; 33]> {
+        match &self.0 {
+            Repr::Secp256k1(key) => Some(key.compressed()),
+            Repr::Ed25519(_) | Repr::P256(_) => None,
         }
     }
 

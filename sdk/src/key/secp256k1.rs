@@ -1,4 +1,4 @@
-//! secp256k1 ECDSA behind one function each: decode a key, verify, recover.
+//! secp256k1 behind one function each: decode a key, verify ECDSA and Schnorr, recover, tweak.
 //!
 //! Two implementations stand behind them: [`mod@reference`] (k256) and, with the feature
 //! `libsecp256k1`, `native` (Bitcoin Core's C library). What is policy – lengths, the range of
@@ -27,6 +27,12 @@ use reference as chosen;
 const ORDER: [u8; 32] = [
     0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xfe,
     0xba, 0xae, 0xdc, 0xe6, 0xaf, 0x48, 0xa0, 0x3b, 0xbf, 0xd2, 0x5e, 0x8c, 0xd0, 0x36, 0x41, 0x41,
+];
+
+/// The field's prime p (SEC 2 §2.4.1), big-endian.
+const FIELD: [u8; 32] = [
+    0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
+    0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xfe, 0xff, 0xff, 0xfc, 0x2f,
 ];
 
 /// n / 2, rounded down: the largest S that counts as low (BIP 62, EIP-2).
@@ -136,6 +142,42 @@ pub fn recover(
     chosen::recover(digest, signature, recovery_id)
         .map(|sec1| PublicKey(Repr::Secp256k1(Key(sec1))))
         .ok_or(SignatureError::Mismatch)
+}
+
+/// Verifies a Schnorr signature (BIP-340: 64 bytes r‖s) over `message`, by the x-coordinate of `key`.
+///
+/// BIP-340 keys are x-coordinates and stand for the point with the even y, so the parity of `key`
+/// plays no part.
+///
+/// # Errors
+/// [`SignatureError`]; `WrongAlgorithm` for a key of another curve.
+pub fn verify_schnorr(
+    key: &PublicKey,
+    message: &[u8],
+    signature: &[u8],
+) -> Result<(), SignatureError> {
+    let x = key.x_only().ok_or(SignatureError::WrongAlgorithm)?;
+    let whole: &[u8; 64] = signature
+        .try_into()
+        .map_err(|_| SignatureError::Malformed("a Schnorr signature has 64 bytes, r then s"))?;
+    let (r, s) = whole.split_at(32);
+    if r.cmp(&FIELD) != Ordering::Less || s.cmp(&ORDER) != Ordering::Less {
+        return Err(SignatureError::Malformed("r or s is not below its modulus"));
+    }
+    if chosen::verify_schnorr(&x, message, whole) { Ok(()) } else { Err(SignatureError::Mismatch) }
+}
+
+/// The x-coordinate of the Taproot output key whose only spending path is `key` (BIP-341 with an
+/// empty script tree, as BIP-86 has it); `None` for a key of another curve.
+pub fn taproot_output_key(key: &PublicKey) -> Option<[u8; 32]> {
+    let x = key.x_only()?;
+    chosen::tweaked(&x, &taproot_tweak(&x))
+}
+
+/// What is added to a key of that x-coordinate to make it an output key.
+pub(super) fn taproot_tweak(x: &[u8; 32]) -> [u8; 32] {
+    let tag = Sha256::digest(b"TapTweak");
+    Sha256::new().chain_update(tag).chain_update(tag).chain_update(x).finalize().into()
 }
 
 /// Checks 64 bytes, 1 ≤ r, s < n, and low S where it is required.

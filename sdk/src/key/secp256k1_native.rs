@@ -4,7 +4,7 @@
 //! implementations can be compared from outside.
 
 use secp256k1::ecdsa::{self, RecoverableSignature, RecoveryId, Signature};
-use secp256k1::{Message, PublicKey};
+use secp256k1::{Message, PublicKey, Scalar, XOnlyPublicKey, schnorr};
 
 /// The uncompressed form (65 bytes) of a SEC 1 key, or `None` when it is not on the curve.
 pub fn decode(sec1: &[u8]) -> Option<[u8; 65]> {
@@ -29,4 +29,18 @@ pub fn recover(digest: &[u8; 32], signature: &[u8; 64], recovery_id: u8) -> Opti
     let signature = RecoverableSignature::from_compact(signature, id).ok()?;
     let key = signature.recover_ecdsa(Message::from_digest(*digest)).ok()?;
     Some(key.serialize_uncompressed())
+}
+
+/// Whether a BIP-340 signature by the key of x-coordinate `x` fits the message.
+pub fn verify_schnorr(x: &[u8; 32], message: &[u8], signature: &[u8; 64]) -> bool {
+    XOnlyPublicKey::from_byte_array(*x).is_ok_and(|key| {
+        schnorr::verify(&schnorr::Signature::from_byte_array(*signature), message, &key).is_ok()
+    })
+}
+
+/// The x-coordinate of the point of `x` with the even y, plus `tweak` times the generator.
+pub fn tweaked(x: &[u8; 32], tweak: &[u8; 32]) -> Option<[u8; 32]> {
+    let tweak = Scalar::from_be_bytes(*tweak).ok()?;
+    let (key, _) = XOnlyPublicKey::from_byte_array(*x).ok()?.add_tweak(&tweak).ok()?;
+    Some(key.to_byte_array())
 }

@@ -63,8 +63,8 @@ pub(crate) static RESOURCE_FORMATS: Key<ListOf<FormatName>> = Key {
         empty: Some("accepts no format at all: leave it out to accept every one"),
     },
     absent: Absent::Means("every registered format"),
-    meaning: "The message formats that open this resource: `siwe` for Ethereum wallets, `siws` for Solana wallets, \
-              `key` for raw keys of agents.",
+    meaning: "The message formats that open this resource, such as `siwe` for Ethereum wallets, `siws` for Solana \
+              wallets, `key` for raw keys of agents; docs/FORMATS.md describes each.",
 };
 
 pub(crate) static RESOURCE_ALLOW: Key<ListOf<AccountName>> = Key {

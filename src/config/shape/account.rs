@@ -89,7 +89,7 @@ mod tests {
             "eip155:01",
             "eip155:99999999999999999999",
             "solana:nowhere",
-            "cosmos:hub-4",
+            "polkadot:91b171bb158e2d3848fa23a9f1c25182",
         ] {
             assert!(ChainName.parse(written).is_err(), "{written}");
         }

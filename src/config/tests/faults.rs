@@ -118,10 +118,6 @@ fn each_fault_of_a_resource_is_told_with_its_place() {
             "FILE:5: resources[0].default_scopes[0] = \"write\": is not one of this resource's scopes (accepted: read, escrow:release)",
         ),
         (
-            "formats = [\"siwe\", \"jwt\"]",
-            "FILE:5: resources[0].formats[1] = \"jwt\": is not a registered format (accepted: one of siwe, siws, key)",
-        ),
-        (
             "allow = []",
             "FILE:5: resources[0].allow = []: would let nobody in: leave it out to let everyone in (accepted: a list, each a CAIP-10 account such as eip155:1:0x… or solana:5eykt4UsFv8P8NJdTREpY1vzqKqZKvdp:…, or a did:key:z…)",
         ),
@@ -141,6 +137,16 @@ fn each_fault_of_a_resource_is_told_with_its_place() {
         let faults = loaded(&format!("{LEAST}{line}\n"), &[], Flags::default()).unwrap_err();
         assert_eq!(faults, [fault], "{line}");
     }
+}
+
+#[test]
+fn a_format_that_is_not_registered_is_told_with_those_that_are() {
+    let line = "formats = [\"siwe\", \"jwt\"]\n";
+    let faults = loaded(&format!("{LEAST}{line}"), &[], Flags::default()).unwrap_err();
+    let known: Vec<_> = crate::wallet::registry::FORMATS.iter().map(|it| it.name()).collect();
+    let expected =
+        "FILE:5: resources[0].formats[1] = \"jwt\": is not a registered format (accepted: one of ";
+    assert_eq!(faults, [format!("{expected}{})", known.join(", "))]);
 }
 
 #[test]

@@ -15,7 +15,10 @@ mod render;
 pub use lexical::{MAX_NONCE, is_uri, origin_of};
 pub use moment::Moment;
 pub use parse::{Fault, MAX_MESSAGE, MAX_RESOURCES, ParseError, parse};
-pub use profile::{Field, KEY, Layout, Order, Profile, SIWE, SIWS};
+pub use profile::{
+    APTOS, BITCOIN, COSMOS, Field, KEY, Layout, NEAR, NOSTR, Order, PROFILES, Profile, SIWE, SIWS,
+    SSH, STELLAR, SUI, TON, TRON,
+};
 pub use render::render;
 
 /// What a sign-in text says, value by value, as it is written.

@@ -148,11 +148,80 @@ pub static SIWS: Profile = Profile {
     nonce_min: 1,
 };
 
-/// A raw key that is its own account: the frame of CAIP-122 without a chain.
-pub static KEY: Profile = Profile {
-    header: " wants you to sign in with your key:",
+/// The text of a chain whose namespace has no profile of its own: the frame of CAIP-122.
+///
+/// Libraries write `Chain ID` where EIP-4361 has it or where CAIP-122 has it, so any order is read;
+/// ours is the former.
+const fn chain_text(header: &'static str) -> Profile {
+    Profile {
+        header,
+        scheme: false,
+        layout: Layout::Framed,
+        fields: &Field::ALL,
+        order: Order::Any,
+        required: &[Field::Uri, Field::Version, Field::ChainId, Field::Nonce, Field::IssuedAt],
+        nonce_min: 8,
+    }
+}
+
+/// The text of a key that is its own account: the frame of CAIP-122 without a chain.
+const fn key_text(header: &'static str) -> Profile {
+    Profile {
+        header,
+        scheme: false,
+        layout: Layout::Framed,
+        fields: &[
+            Field::Uri,
+            Field::Version,
+            Field::Nonce,
+            Field::IssuedAt,
+            Field::ExpirationTime,
+            Field::NotBefore,
+            Field::RequestId,
+            Field::Resources,
+        ],
+        order: Order::Listed,
+        required: &[Field::Uri, Field::Version, Field::Nonce, Field::IssuedAt],
+        nonce_min: 8,
+    }
+}
+
+/// A raw key.
+pub static KEY: Profile = key_text(" wants you to sign in with your key:");
+
+/// Bitcoin.
+pub static BITCOIN: Profile = chain_text(" wants you to sign in with your Bitcoin account:");
+
+/// Tron.
+pub static TRON: Profile = chain_text(" wants you to sign in with your Tron account:");
+
+/// Chains of the Cosmos SDK.
+pub static COSMOS: Profile = chain_text(" wants you to sign in with your Cosmos account:");
+
+/// Nostr, whose accounts are keys.
+pub static NOSTR: Profile = key_text(" wants you to sign in with your Nostr account:");
+
+/// An SSH key, which is its own account as a raw key is.
+pub static SSH: Profile = key_text(" wants you to sign in with your SSH key:");
+
+/// Sui.
+pub static SUI: Profile = chain_text(" wants you to sign in with your Sui account:");
+
+/// NEAR.
+pub static NEAR: Profile = chain_text(" wants you to sign in with your NEAR Protocol account:");
+
+/// Stellar.
+pub static STELLAR: Profile = chain_text(" wants you to sign in with your Stellar account:");
+
+/// TON.
+pub static TON: Profile = chain_text(" wants you to sign in with your TON account:");
+
+/// Sign in with Aptos, as its library writes it: the paragraphs of Solana's, and the order of
+/// CAIP-122, which the proposal (AIP-116) has otherwise.
+pub static APTOS: Profile = Profile {
+    header: " wants you to sign in with your Aptos account:",
     scheme: false,
-    layout: Layout::Framed,
+    layout: Layout::Paragraphs,
     fields: &[
         Field::Uri,
         Field::Version,
@@ -161,9 +230,15 @@ pub static KEY: Profile = Profile {
         Field::ExpirationTime,
         Field::NotBefore,
         Field::RequestId,
+        Field::ChainId,
         Field::Resources,
     ],
     order: Order::Listed,
-    required: &[Field::Uri, Field::Version, Field::Nonce, Field::IssuedAt],
+    required: &[Field::Version, Field::Nonce, Field::ChainId],
     nonce_min: 8,
 };
+
+/// Every profile.
+pub static PROFILES: &[&Profile] = &[
+    &SIWE, &SIWS, &KEY, &BITCOIN, &TRON, &COSMOS, &NOSTR, &SSH, &SUI, &NEAR, &STELLAR, &TON, &APTOS,
+];

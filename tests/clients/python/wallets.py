@@ -1,0 +1,122 @@
+"""Wallets of other chains, by the Python libraries of their own ecosystems.
+
+Reads a request on each line of standard input and answers on a line of standard output, both JSON:
+{"kind", "seed"} asks for the account of a key, and with "message" (and "payload", as the issuer sent it) for a signature.
+"""
+
+import base64
+import hashlib
+import json
+import struct
+import sys
+import time
+
+
+def sui(flag, seed):
+    from pysui.sui.sui_crypto import keypair_from_keystring
+
+    pair = keypair_from_keystring(base64.b64encode(bytes([flag]) + seed).decode())
+    key = pair.public_key.key_bytes
+    address = "0x" + hashlib.blake2b(bytes([flag]) + key, digest_size=32).hexdigest()
+
+    def sign(message, _payload):
+        return {"signature": pair.sign_personal_message(base64.b64encode(message.encode()).decode())}
+
+    return f"sui:35834a8a:{address}", sign
+
+
+def aptos(kind, seed):
+    from aptos_sdk import asymmetric_crypto_wrapper, ed25519, secp256k1_ecdsa
+    from aptos_sdk.account_address import AccountAddress
+
+    if kind == "aptos-ed25519":
+        private = ed25519.PrivateKey.from_hex("ed25519-priv-0x" + seed.hex())
+        public = private.public_key()
+        raw = public.key.encode()
+    else:
+        private = secp256k1_ecdsa.PrivateKey.from_hex("secp256k1-priv-0x" + seed.hex())
+        raw = b"\x04" + private.public_key().key.to_string()
+        public = asymmetric_crypto_wrapper.PublicKey(private.public_key())
+    address = "0x" + AccountAddress.from_key(public).address.hex()
+
+    def sign(message, payload):
+        if payload is None:
+            data = hashlib.sha3_256(b"SIGN_IN_WITH_APTOS::").digest() + message.encode()
+            return {"signature": "0x" + private.sign(data).data().hex(), "public_key": "0x" + raw.hex()}
+        # What AIP-62 has a wallet make of the arguments of signMessage.
+        full = "APTOS\n"
+        if payload["address"]:
+            full += f"address: {address}\n"
+        if payload["application"]:
+            full += f"application: http://{message.split(' ')[0]}\n"
+        if payload["chainId"]:
+            full += "chainId: 1\n"
+        full += f"message: {payload['message']}\nnonce: {payload['nonce']}"
+        signature = "0x" + private.sign(full.encode()).data().hex()
+        return {
+            "signature": json.dumps({"prefix": "APTOS", "fullMessage": full, "signature": signature}),
+            "public_key": "0x" + raw.hex(),
+        }
+
+    return f"aptos:1:{address}", sign
+
+
+def stellar(seed):
+    from stellar_sdk import Keypair
+
+    pair = Keypair.from_raw_ed25519_seed(seed)
+
+    def sign(message, _payload):
+        return {"signature": base64.b64encode(pair.sign_message(message)).decode()}
+
+    return f"stellar:pubnet:{pair.public_key}", sign
+
+
+def ton(version, seed):
+    from nacl.signing import SigningKey
+    from tonsdk.contract.wallet import Wallets
+
+    key = SigningKey(seed)
+    public = bytes(key.verify_key)
+    wallet = Wallets.ALL[version](public_key=public, private_key=bytes(key) + public, wc=0)
+    state = wallet.create_state_init()
+    address = state["address"].to_string(False)
+    digest = bytes.fromhex(address.split(":")[1])
+
+    def sign(message, payload):
+        domain = payload["domain"].encode()
+        timestamp = int(time.time())
+        inner = b"ton-proof-item-v2/" + struct.pack(">i", 0) + digest
+        inner += struct.pack("<I", len(domain)) + domain + struct.pack("<Q", timestamp) + payload["tonProof"].encode()
+        signed = hashlib.sha256(b"\xff\xffton-connect" + hashlib.sha256(inner).digest()).digest()
+        proof = {
+            "timestamp": timestamp,
+            "domain": {"lengthBytes": len(domain), "value": payload["domain"]},
+            "payload": payload["tonProof"],
+            "signature": base64.b64encode(key.sign(signed).signature).decode(),
+            "state_init": base64.b64encode(state["state_init"].to_boc(False)).decode(),
+        }
+        answer = {"address": address, "network": "-239", "public_key": public.hex(), "proof": proof}
+        return {"signature": json.dumps(answer)}
+
+    return f"tvm:-239:{address.replace(':', '%3A')}", sign
+
+
+KINDS = {
+    "sui-ed25519": lambda seed: sui(0, seed),
+    "sui-secp256k1": lambda seed: sui(1, seed),
+    "aptos-ed25519": lambda seed: aptos("aptos-ed25519", seed),
+    "aptos-secp256k1": lambda seed: aptos("aptos-secp256k1", seed),
+    "stellar": stellar,
+    "ton-v3r1": lambda seed: ton("v3r1", seed),
+    "ton-v3r2": lambda seed: ton("v3r2", seed),
+    "ton-v4r2": lambda seed: ton("v4r2", seed),
+}
+
+for line in sys.stdin:
+    request = json.loads(line)
+    account, sign = KINDS[request["kind"]](bytes.fromhex(request["seed"]))
+    answer = {"account": account}
+    if "message" in request:
+        answer |= sign(request["message"], request.get("payload"))
+    print(json.dumps(answer), flush=True)

@@ -1,0 +1,126 @@
+// Wallets of Sui, Aptos, NEAR, Stellar, TON and SSH, by libraries of their own ecosystems: in Python where the npm
+// library is the one that made the published cases, near-kit for NEAR, and the ssh-keygen that is installed.
+
+import assert from 'node:assert/strict'
+import { execFileSync } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, before, test } from 'node:test'
+import bs58 from 'bs58'
+import { base64url, calculateJwkThumbprint } from 'jose'
+import { parseKey } from 'near-kit'
+import nacl from 'tweetnacl'
+import { discover } from '../lib/client.js'
+import { granted, refused } from '../lib/expect.js'
+import { ed25519Key, secp256k1Key, sessionKey } from '../lib/keys.js'
+import { startPython } from '../lib/python.js'
+import { startDevelopment } from '../lib/server.js'
+
+const RESOURCE = 'http://127.0.0.1:9555'
+const ASKED = { resource: RESOURCE, scope: 'escrow:read', domain: 'localhost:5173' }
+
+let server, client, python
+before(async () => {
+  server = await startDevelopment()
+  client = await discover(server.issuer)
+  python = startPython()
+})
+after(async () => {
+  python?.stop()
+  await server?.stop()
+})
+
+/** A wallet in Python: what it is called here, its format, its curve, and whether it signs what the payload says. */
+const KINDS = [
+  ['sui-ed25519', 'sui', ed25519Key],
+  ['sui-secp256k1', 'sui', secp256k1Key],
+  ['aptos-ed25519', 'aptos', ed25519Key],
+  ['aptos-secp256k1', 'aptos', secp256k1Key],
+  ['aptos-ed25519', 'aptos', ed25519Key, 'signMessage'],
+  ['aptos-secp256k1', 'aptos', secp256k1Key, 'signMessage'],
+  ['stellar', 'sep53', ed25519Key],
+  ['ton-v3r1', 'ton', ed25519Key, 'proof'],
+  ['ton-v3r2', 'ton', ed25519Key, 'proof'],
+  ['ton-v4r2', 'ton', ed25519Key, 'proof'],
+]
+
+for (const [kind, format, key, payloadOf] of KINDS) {
+  test(`${kind}${payloadOf ? ` by ${payloadOf}` : ''} opens once, and its signature nothing else`, async () => {
+    const seed = randomBytes(32)
+    const { account } = await python.ask({ kind, seed: seed.toString('hex') })
+    const sign = (challenge, by = seed) =>
+      python.ask({
+        kind,
+        seed: by.toString('hex'),
+        message: challenge.message,
+        payload: payloadOf && challenge.payload,
+      })
+    const provenKey = key === ed25519Key ? await ed25519Key('EdDSA', seed) : await secp256k1Key(seed)
+    await signsIn({ account, format, provenKey, sign, other: randomBytes(32) })
+  })
+}
+
+test('near-kit signs for an implicit account, in the object that wallets return', async () => {
+  const wallet = (seed) => {
+    const pair = nacl.sign.keyPair.fromSeed(seed)
+    const secret = parseKey(`ed25519:${bs58.encode(pair.secretKey)}`)
+    return { secret, id: Buffer.from(pair.publicKey).toString('hex') }
+  }
+  const seed = randomBytes(32)
+  const { id } = wallet(seed)
+  const sign = ({ payload }, by = seed) => {
+    const nonce = Uint8Array.from(Buffer.from(payload.nonce, 'base64'))
+    const signed = wallet(by).secret.signNep413Message(id, { ...payload, nonce })
+    return { signature: JSON.stringify(signed) }
+  }
+  const provenKey = await ed25519Key('EdDSA', seed)
+  await signsIn({ account: `near:mainnet:${id}`, format: 'nep413', provenKey, sign, other: randomBytes(32) })
+})
+
+test('a named NEAR account is refused by name', async () => {
+  const answer = await client.askChallenge({ account: 'near:mainnet:alice.near', ...ASKED })
+  refused(answer, { error: 'invalid_request', reason: 'account_invalid' })
+  assert.match(answer.json.error_description, /named account/)
+})
+
+test('ssh-keygen signs with the key that a developer has', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'countersign-ssh-'))
+  try {
+    const run = (...given) => execFileSync('ssh-keygen', given, { cwd: folder, stdio: 'pipe' })
+    for (const name of ['id', 'other']) run('-q', '-t', 'ed25519', '-N', '', '-f', name)
+    const blob = Buffer.from(readFileSync(join(folder, 'id.pub'), 'utf8').split(' ')[1], 'base64')
+    const raw = blob.subarray(-32)
+    const did = `did:key:z${bs58.encode(Uint8Array.from([0xed, 0x01, ...raw]))}`
+    const thumbprint = await calculateJwkThumbprint({ kty: 'OKP', crv: 'Ed25519', x: base64url.encode(raw) })
+    const sign = ({ message }, by = 'id') => {
+      writeFileSync(join(folder, 'text'), message)
+      rmSync(join(folder, 'text.sig'), { force: true })
+      run('-Y', 'sign', '-n', 'countersign', '-f', by, 'text')
+      return { signature: readFileSync(join(folder, 'text.sig'), 'utf8') }
+    }
+    await signsIn({ account: did, sub: did, format: 'ssh', provenKey: { thumbprint }, sign, other: 'other' })
+  } finally {
+    rmSync(folder, { recursive: true, force: true })
+  }
+})
+
+/** The whole way with a session key: another's signature and another text's open nothing, the right one opens once. */
+async function signsIn({ account, sub = `did:pkh:${account}`, format, provenKey, sign, other }) {
+  const session = await sessionKey()
+  const ask = () => client.challenge({ account, format, dpop_jkt: session.thumbprint, ...ASKED })
+  const challenge = await ask()
+  assert.equal(challenge.format, format)
+  assert.ok(challenge.message.startsWith('localhost:5173 wants you to sign in with your '))
+  const redeem = (given) => client.redeem({ message: challenge.message, ...given }, session)
+
+  const reasons = ['signature_mismatch', 'signature_malformed']
+  refused(await redeem(await sign(challenge, other)), { error: 'invalid_grant', reason: reasons })
+  refused(await redeem(await sign(await ask())), { error: 'invalid_grant', reason: reasons })
+
+  const right = await sign(challenge)
+  const expected = { resource: RESOURCE, scope: ASKED.scope, key: session, account, sub, method: format, provenKey }
+  await granted(client, await redeem(right), expected)
+  refused(await redeem(right), { error: 'invalid_grant', reason: 'nonce_used' })
+}
