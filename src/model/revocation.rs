@@ -15,6 +15,10 @@ pub const LONGEST_TOKEN: u64 = 900;
 /// Seconds by which a resource server may let a token live on: its leeway, and its clock being behind.
 const LONGEST_LEEWAY: u64 = 120;
 
+/// How far ahead of now the moment of a revocation can lie, in seconds: the next one, by a clock that
+/// was two minutes ahead.
+const FARTHEST_AHEAD: u64 = 121;
+
 /// What somebody revokes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Revocation {
@@ -93,11 +97,13 @@ impl Entry {
         now <= self.until
     }
 
-    /// Both together, where a target is revoked again: each bound is the later one.
+    /// Both together, where a target is revoked again now: each bound is the later one. A moment that
+    /// lies far ahead was written by a clock that was wrong, and is put right.
     #[must_use]
-    pub fn and(self, earlier: &Self) -> Self {
+    pub fn and(self, earlier: &Self, now: Timestamp) -> Self {
+        let plausible = earlier.not_before.filter(|moment| *moment <= now.plus(FARTHEST_AHEAD));
         Self {
-            not_before: self.not_before.max(earlier.not_before),
+            not_before: self.not_before.max(plausible),
             until: self.until.max(earlier.until),
             target: self.target,
         }
@@ -176,9 +182,12 @@ mod tests {
     fn the_second_of_the_revocation_is_touched_and_the_next_is_not() {
         let entry = Revocation::Everything.entry(NOW);
         assert!(entry.touches(NOW) && !entry.touches(NOW.plus(1)));
-        let later = Revocation::Everything.entry(NOW.plus(9)).and(&entry);
+        let later = Revocation::Everything.entry(NOW.plus(9)).and(&entry, NOW.plus(9));
         assert!(later.touches(NOW.plus(9)));
-        assert_eq!(entry.clone().and(&later), later, "a clock that was set back forgets nothing");
+        let again = entry.clone().and(&later, NOW);
+        assert_eq!(again, later, "a clock that was set back forgets nothing");
+        let wrong = Revocation::Everything.entry(NOW.plus(86_400));
+        assert_eq!(entry.clone().and(&wrong, NOW).not_before, entry.not_before, "a wrong clock");
     }
 
     #[test]

@@ -72,6 +72,8 @@ pub async fn sign_in(context: &Context, request: &Assertion<'_>) -> Result<Issue
             },
         )?;
     let who = Authenticated::by_assertion(&assertion, claimed);
+    // One that is dated ahead, by a few seconds at most, is believed: who has just ended everything of his
+    // own must be able to begin again.
     standing::check(context, &who, &possession, assertion.issued_at(), now).await?;
     mint(context, &who, &possession, &Access { target, scope, until: None }, now)
 }

@@ -79,16 +79,17 @@ fn access_for<'a>(
     let target = rules.resources.find(Some(&session.resource))?;
     target.rules.check_format(&session.method)?;
     target.rules.check_subject(&session.subject)?;
-    if let Some(Ok(Account::Key(key))) = session.proven_did.as_deref().map(str::parse) {
+    let unreadable = || Refusal::new(Reason::ServerError, "the session's account cannot be read");
+    if let Some(did) = &session.proven_did {
+        let Ok(Account::Key(key)) = did.parse() else { return Err(unreadable()) };
         target.rules.check_names(registry::subjects_of_key(key.key()))?;
     }
     if !rules.domains.allows(&session.client_id) {
         let detail = "the session was opened for a domain that is not allowed any more";
         return Err(Refusal::new(Reason::DomainNotAllowed, detail));
     }
-    if let Ok(account) = session.account.parse() {
-        policy::check_chain(&account, &rules.chains)?;
-    }
+    let account = session.account.parse().map_err(|_| unreadable())?;
+    policy::check_chain(&account, &rules.chains)?;
     let ends_at = session.ends_at.min(session.created_at.plus(rules.session_lifetime));
     let may_be_unbound = session.bound_to.is_some() || target.rules.bearer_sessions;
     if now >= ends_at || !may_be_unbound {

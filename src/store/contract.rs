@@ -33,6 +33,8 @@ pub(crate) async fn check(make: &dyn Fn(usize) -> Arc<dyn Store>) {
     a_clock_that_was_set_back_hides_nothing(make(100)).await;
     a_request_that_was_held_up_ends_nothing(make(100)).await;
     a_full_store_still_ends_sessions(make(2)).await;
+    a_full_store_still_revokes_everything(make(2)).await;
+    what_was_repeated_ends_with_its_session(make(100)).await;
     one_session_too_many_displaces_the_longest_unused(make(100)).await;
     a_full_store_opens_no_session(make(2)).await;
     revocations_are_paged_and_forgotten(make(100)).await;
@@ -195,6 +197,35 @@ async fn a_request_that_was_held_up_ends_nothing(store: Arc<dyn Store>) {
     assert_eq!(late.err(), Some(SessionError::Late));
     let now = NOW.plus(60);
     assert!(store.rotate(session.id, 2, by(session.bound_to, now), now).await.is_ok());
+}
+
+/// A token that was given again for the predecessor ends with its session.
+async fn what_was_repeated_ends_with_its_session(store: Arc<dyn Store>) {
+    let session = opened(&store, "did:key:a", true).await;
+    for generation in 0..2 {
+        assert!(store.rotate(session.id, generation, by(session.bound_to, NOW), NOW).await.is_ok());
+    }
+    let later = NOW.plus(1100);
+    let repeated = store.rotate(session.id, 1, by(session.bound_to, later), later).await.unwrap();
+    assert_eq!((repeated.session().generation, repeated.session().last_used_at), (2, later));
+    let (changed, reused) = (store.latest(), later.plus(1));
+    let ended = store.rotate(session.id, 0, by(session.bound_to, reused), reused).await;
+    assert_eq!(ended.err(), Some(SessionError::Reused));
+    assert!(changed.has_changed().unwrap());
+    let given = TokenNames { issued_at: later, ..names(&session) };
+    assert_eq!(store.is_revoked(&given, reused).await, Ok(true));
+}
+
+/// There is always room for the one entry of everything.
+async fn a_full_store_still_revokes_everything(store: Arc<dyn Store>) {
+    for jti in ["1", "2"] {
+        let token = Revocation::Token { jti: jti.to_owned(), expires_at: NOW.plus(300) };
+        store.revoke(&token, NOW).await.unwrap();
+    }
+    store.revoke(&Revocation::TokensBefore(NOW), NOW).await.unwrap();
+    store.revoke(&Revocation::Everything, NOW).await.unwrap();
+    let page = store.revocations(None, 10, NOW).await.unwrap();
+    assert_eq!(page.entries.last().unwrap().target, Target::Everything);
 }
 
 /// Where there is no room for the entry, the session ends all the same.

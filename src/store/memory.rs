@@ -98,11 +98,11 @@ impl State {
     }
 
     /// Writes an entry, in place of an earlier one of its target.
-    fn note(&mut self, entry: Entry) {
+    fn note(&mut self, entry: Entry, now: Timestamp) {
         let entry = match self.entries.get(&entry.target) {
             Some((place, earlier)) => {
                 self.order.remove(place);
-                entry.and(earlier)
+                entry.and(earlier, now)
             }
             None => entry,
         };
@@ -113,7 +113,7 @@ impl State {
 
     fn end(&mut self, id: SessionId, now: Timestamp) {
         if let Some(entry) = self.remove(id).and_then(|session| session.end(now)) {
-            self.note(entry);
+            self.note(entry, now);
         }
     }
 
@@ -136,9 +136,10 @@ impl State {
         let others = self.of(&Target::Subject(session.subject.clone()), now);
         let longest_unused = others.iter().min_by_key(|other| (other.last_used_at, other.id));
         let displaced = (others.len() >= bounds.per_subject).then_some(longest_unused).flatten();
-        match displaced.map(|other| other.id) {
-            Some(_) if self.entries.len() >= bounds.revocations => return Err(SessionError::Full),
-            Some(id) => self.end(id, now),
+        let is_full = self.entries.len() >= bounds.revocations;
+        match displaced.map(|other| (other.id, other.end(now).is_some())) {
+            Some((_, true)) if is_full => return Err(SessionError::Full),
+            Some((id, _)) => self.end(id, now),
             None if self.sessions.len() >= bounds.total => return Err(SessionError::Full),
             None => {}
         }
@@ -161,7 +162,10 @@ impl State {
             return Err(SessionError::OtherKey);
         }
         match session.turn(generation, holder.map(|key| key.at), now) {
-            Turn::Repeat => {}
+            Turn::Repeat => {
+                session.last_used_at = session.last_used_at.max(now);
+                self.sessions.insert(id, session.clone());
+            }
             Turn::Late => return Err(SessionError::Late),
             Turn::Advance { to } => {
                 session.advance(to, now);
@@ -194,10 +198,12 @@ impl State {
         for id in touched {
             self.remove(id);
         }
-        if !self.entries.contains_key(&entry.target) && self.entries.len() >= bounds.revocations {
+        // Of everything there is one entry at most, and there is always room for it.
+        let known = entry.target == Target::Everything || self.entries.contains_key(&entry.target);
+        if !known && self.entries.len() >= bounds.revocations {
             return Err(SessionError::Full);
         }
-        self.note(entry);
+        self.note(entry, now);
         Ok(())
     }
 

@@ -40,8 +40,10 @@ impl Writing<'_> {
             return Err(SessionError::Ended.into());
         }
         match self.displaced_by_one_more(&session.subject, now)? {
-            Some(_) if self.is_full_of_revocations()? => return Err(SessionError::Full.into()),
-            Some(id) => self.end(id, now)?,
+            Some(other) if other.end(now).is_some() && self.is_full_of_revocations()? => {
+                return Err(SessionError::Full.into());
+            }
+            Some(other) => self.end(other.id, now)?,
             None if self.tables.sessions.len()? >= self.bounds.total as u64 => {
                 return Err(SessionError::Full.into());
             }
@@ -63,7 +65,7 @@ impl Writing<'_> {
         &self,
         subject: &str,
         now: Timestamp,
-    ) -> Result<Option<SessionId>, Failed> {
+    ) -> Result<Option<Session>, Failed> {
         let names = self.tables.names_of(&Target::Subject(subject.to_owned()))?;
         if names.len() < self.bounds.per_subject {
             return Ok(None);
@@ -71,7 +73,7 @@ impl Writing<'_> {
         let others = self.tables.live_among(subject, names, now)?;
         let longest_unused = others.iter().min_by_key(|other| (other.last_used_at, other.id));
         let full = others.len() >= self.bounds.per_subject;
-        Ok(longest_unused.filter(|_| full).map(|other| other.id))
+        Ok(longest_unused.filter(|_| full).cloned())
     }
 
     pub(super) fn rotate(
@@ -86,7 +88,13 @@ impl Writing<'_> {
             return Err(SessionError::OtherKey.into());
         }
         match session.turn(generation, holder.map(|key| key.at), now) {
-            Turn::Repeat => {}
+            Turn::Repeat => {
+                // It gets a token again, whose end must be told with the session's.
+                if session.last_used_at < now {
+                    session.last_used_at = now;
+                    self.write(&session)?;
+                }
+            }
             Turn::Late => return Err(SessionError::Late.into()),
             Turn::Advance { to } => {
                 session.advance(to, now);
@@ -118,10 +126,13 @@ impl Writing<'_> {
                 }
             }
         }
-        if self.tables.entry(&entry.target)?.is_none() && self.is_full_of_revocations()? {
+        // Of everything there is one entry at most, and there is always room for it.
+        let known =
+            entry.target == Target::Everything || self.tables.entry(&entry.target)?.is_some();
+        if !known && self.is_full_of_revocations()? {
             return Err(SessionError::Full.into());
         }
-        self.note(entry)
+        self.note(entry, now)
     }
 
     /// Removes what is over, and looks again whether it is: it was found in an earlier state.
@@ -159,7 +170,16 @@ impl Writing<'_> {
     }
 
     fn remove(&mut self, id: SessionId) -> Result<Option<Session>, Failed> {
-        let Some(session) = self.tables.kept(id)? else { return Ok(None) };
+        let session = match self.tables.kept(id) {
+            Ok(Some(session)) => session,
+            // Whatever stands there ends; its rows in the index are left to `store check`.
+            Err(Failed::Unreadable(_)) => {
+                self.tables.sessions.remove(id.as_bytes())?;
+                return Ok(None);
+            }
+            Ok(None) => return Ok(None),
+            Err(fault) => return Err(fault),
+        };
         for owner in owners_of(&session) {
             self.tables.by_owner.remove(&owner_and_id(&owner, id))?;
         }
@@ -169,18 +189,18 @@ impl Writing<'_> {
 
     fn end(&mut self, id: SessionId, now: Timestamp) -> Result<(), Failed> {
         match self.remove(id)?.and_then(|session| session.end(now)) {
-            Some(entry) => self.note(entry),
+            Some(entry) => self.note(entry, now),
             None => Ok(()),
         }
     }
 
     /// Writes an entry, in place of an earlier one of its target.
-    fn note(&mut self, entry: Entry) -> Result<(), Failed> {
+    fn note(&mut self, entry: Entry, now: Timestamp) -> Result<(), Failed> {
         let key = key_of(&entry.target);
         let entry = match self.tables.entry_at(&key)? {
             Some((place, earlier)) => {
                 self.tables.feed.remove(place)?;
-                entry.and(&earlier)
+                entry.and(&earlier, now)
             }
             None => entry,
         };

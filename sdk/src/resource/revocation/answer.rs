@@ -18,6 +18,8 @@ use crate::time::Timestamp;
 pub const MAX_FEED_BYTES: usize = 1024 * 1024;
 /// The longest `jti`, `sid`, `sub` and cursor, in bytes.
 const MAX_NAME_BYTES: usize = 1024;
+/// How far ahead of its answer an entry's `not_before` can lie, in seconds.
+const FARTHEST_AHEAD: u64 = 121;
 
 /// Why an answer of the feed was not used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -146,9 +148,11 @@ struct ReceivedEntry {
 }
 
 impl ReceivedEntry {
-    fn read(self) -> Result<RevocationEntry, FeedError> {
+    fn read(self, told_at: Timestamp) -> Result<RevocationEntry, FeedError> {
         let until = Timestamp::from_unix(self.until);
+        // A moment far ahead comes of a clock that was wrong; it must not close this API until then.
         let not_before = self.not_before.map(Timestamp::from_unix);
+        let not_before = not_before.map(|moment| moment.min(told_at.plus(FARTHEST_AHEAD)));
         match (self.jti, self.sid, self.jkt, self.sub, not_before) {
             (Some(jti), None, None, None, _) => {
                 Ok(RevocationEntry::Token { jti: name(jti)?, until })
@@ -186,10 +190,11 @@ impl FeedAnswer {
             return Err(FeedError::TooLong);
         }
         let received: Received = object(payload).map_err(|_| FeedError::Malformed)?;
-        let entries = received.entries.into_iter().map(|Object(entry)| entry.read());
+        let told_at = Timestamp::from_unix(received.iat);
+        let entries = received.entries.into_iter().map(|Object(entry)| entry.read(told_at));
         Ok(Self {
             issuer: received.iss,
-            issued_at: Timestamp::from_unix(received.iat),
+            issued_at: told_at,
             entries: entries.collect::<Result<_, _>>()?,
             after: received.after.map(name).transpose()?,
             cursor: name(received.cursor)?,
