@@ -210,8 +210,10 @@ async fn a_new_key_of_the_issuer_is_looked_up() {
     double.clock.advance(5);
     let header = json!({ "typ": "revocations+jwt", "alg": "EdDSA", "kid": "b" });
     let entries = json!([{ "jti": "x", "until": NOW.plus(900) }]);
-    let payload = double.payload(entries, "c0", false).to_string();
-    double.script([Script::Body(200, sealed(&double.key, &header, &payload).into_bytes())]);
+    let mut payload = double.payload(entries, "c0", false);
+    payload["after"] = json!("c0");
+    let answer = sealed(&double.key, &header, &payload.to_string());
+    double.script([Script::Body(200, answer.into_bytes())]);
     let status = until(&api.server, |status| status.entries == 1).await;
     assert_eq!(status.as_of, Some(NOW.plus(5)));
 }
