@@ -46,6 +46,7 @@ use crate::store::{SessionBounds, SessionError, Store};
 use crate::token::nonce::Nonces;
 use crate::token::refresh::RefreshTokens;
 use crate::token::verify::{AccessTokens, KeysError};
+use crate::wallet::registry;
 
 /// Seconds for which expired entries are kept all the same: a request that began before an entry
 /// expired, or a clock that is set back a little, must still find it.
@@ -351,7 +352,11 @@ fn rules(settings: &Settings) -> Result<Rules, StartError> {
         ResourcePolicy::Listed(list) => Resources::Listed(
             list.iter()
                 .map(|entry| {
-                    Ok(Resource { uri: entry.uri.clone(), rules: resource_rules(&entry.rules)? })
+                    let mut rules = resource_rules(&entry.rules)?;
+                    rules
+                        .formats
+                        .get_or_insert_with(|| registry::usual().map(str::to_owned).collect());
+                    Ok(Resource { uri: entry.uri.clone(), rules })
                 })
                 .collect::<Result<_, Refusal>>()?,
         ),

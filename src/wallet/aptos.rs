@@ -1,8 +1,9 @@
 //! Aptos: the text as `signIn` signs it, or inside the full message of the older `signMessage`.
 //!
 //! An address is the hash of an authentication key, so the public key comes with the signature and
-//! must hash to the address: accounts whose key was never rotated. Whether a rotated account has
-//! another key now stands on the chain alone, and such accounts are refused. The full message is
+//! must hash to the address: it is the key that the account began with. Whether it has another one
+//! by now stands on the chain alone and is not asked: after a rotation the first key still signs in
+//! here and the present one does not. The full message is
 //! built here around the text that was received, with or without each of its optional lines, and
 //! is never taken apart; a wallet that returns its own is only believed which of them it chose.
 //!

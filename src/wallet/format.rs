@@ -45,6 +45,12 @@ pub trait WalletFormat: Send + Sync + Debug {
     /// The name on the wire, such as `siwe`.
     fn name(&self) -> &'static str;
 
+    /// Whether the person sees the text, or at least all of what a wallet shows is of it. Where not, a
+    /// resource takes the format only if its configuration names it.
+    fn shows_text(&self) -> bool {
+        true
+    }
+
     /// The account namespaces it is for; the first format of a namespace is its default.
     fn namespaces(&self) -> &'static [&'static str];
 

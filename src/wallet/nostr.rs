@@ -42,6 +42,11 @@ impl WalletFormat for Nostr {
         "nostr"
     }
 
+    /// Signers show the event's tags, and some sign this kind without asking again.
+    fn shows_text(&self) -> bool {
+        false
+    }
+
     fn namespaces(&self) -> &'static [&'static str] {
         RawKey.namespaces()
     }

@@ -45,6 +45,11 @@ pub static FORMATS: &[&dyn WalletFormat] = &[
     &Ton,
 ];
 
+/// The formats that a resource takes which names none: those whose text the person sees.
+pub fn usual() -> impl Iterator<Item = &'static str> {
+    FORMATS.iter().filter(|format| format.shows_text()).map(|format| format.name())
+}
+
 /// The format of that name.
 pub fn by_name(name: &str) -> Option<&'static dyn WalletFormat> {
     FORMATS.iter().copied().find(|format| format.name() == name)

@@ -45,7 +45,8 @@ impl WalletFormat for Sha256Text {
 
     /// Hex with `0x` is also of the format `key`, which it is left to.
     fn is_shaped(&self, signature: &str) -> bool {
-        !signature.starts_with("0x") && decode(signature).is_some()
+        let as_key = signature.len() == 130 && signature.starts_with("0x");
+        !as_key && decode(signature).is_some()
     }
 
     fn canonical_account(&self, account: &Account) -> Result<Account, Refusal> {
@@ -101,12 +102,13 @@ impl WalletFormat for Sha256Text {
 
 fn decode(text: &str) -> Option<[u8; 64]> {
     let mut bytes = [0; 64];
-    let digits = text.strip_prefix("0x").unwrap_or(text);
-    match digits.len() {
-        128 => hex::decode_to_slice(digits, &mut bytes).ok().map(|()| bytes),
-        88 if digits.len() == text.len() => STANDARD.decode(text).ok()?.try_into().ok(),
-        _ => None,
-    }
+    // By length first: base64 may begin with `0x` as well.
+    let digits = match text.len() {
+        88 => return STANDARD.decode(text).ok()?.try_into().ok(),
+        130 => text.strip_prefix("0x")?,
+        _ => text,
+    };
+    hex::decode_to_slice(digits, &mut bytes).ok().map(|()| bytes)
 }
 
 #[cfg(test)]

@@ -51,6 +51,11 @@ impl WalletFormat for Ton {
         NETWORK.format
     }
 
+    /// The wallet shows that it connects to a domain, and nothing of the text.
+    fn shows_text(&self) -> bool {
+        false
+    }
+
     fn namespaces(&self) -> &'static [&'static str] {
         NETWORK.namespaces
     }

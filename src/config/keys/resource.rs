@@ -62,7 +62,9 @@ pub(crate) static RESOURCE_FORMATS: Key<ListOf<FormatName>> = Key {
         item: FormatName,
         empty: Some("accepts no format at all: leave it out to accept every one"),
     },
-    absent: Absent::Means("every registered format"),
+    absent: Absent::Means(
+        "every registered format but `ton` and `nostr`, whose wallets do not show the text",
+    ),
     meaning: "The message formats that open this resource, such as `siwe` for Ethereum wallets, `siws` for Solana \
               wallets, `key` for raw keys of agents; docs/FORMATS.md describes each.",
 };

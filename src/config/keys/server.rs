@@ -42,7 +42,7 @@ pub(crate) static CHAINS: Key<ListOf<ChainName>> = Key {
         item: ChainName,
         empty: Some("accepts no chain at all: leave it out to accept every one"),
     },
-    absent: Absent::Means("every chain of the namespaces eip155 and solana"),
+    absent: Absent::Means("every chain of every format that a resource takes"),
     meaning: "The chains that accounts may sign in for. Raw keys (`did:key`) belong to none and are not affected.",
 };
 
