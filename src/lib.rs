@@ -8,9 +8,10 @@
 //! | [`control`] | what whoever runs the server can ask it |
 //! | [`http`] | where a request goes ([`http::router`] is the table), and what an error looks like |
 //! | [`service`] | the use cases, step by step |
+//! | [`token`] | what is handed out, and what must be shown before |
 //! | [`store`], [`limit`] | what outlives a request, and how much is taken |
-//! | [`wallet`], [`token`], [`keyring`] | what was signed, what is handed out, what signs it |
-//! | [`model`] | reasons, scopes, resources |
+//! | [`wallet`], [`keyring`] | what was signed, and what signs tokens |
+//! | [`model`] | reasons, scopes, resources, sessions, revocations |
 //!
 //! Beside the floors stands [`vectors`], which judges published test cases with them.
 //!

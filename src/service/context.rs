@@ -155,7 +155,7 @@ pub(crate) fn session_refusal(error: SessionError) -> Refusal {
     match error {
         SessionError::Ended => Refusal::new(
             Reason::SessionEnded,
-            "this session has ended; sign in again to begin another",
+            "the session has ended, or what was signed was revoked since; sign in again, with a new challenge",
         ),
         SessionError::OtherKey => Refusal::new(
             Reason::ProofKeyMismatch,

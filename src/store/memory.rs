@@ -45,8 +45,8 @@ struct State {
 }
 
 impl MemoryStore {
-    /// A store that holds at most so many spent nonces, so many used proofs, and so many sessions.
-    /// Revocations have the bound of the sessions.
+    /// A store that holds at most so many spent nonces, so many used proofs, and sessions and
+    /// revocations within `bounds`.
     ///
     /// # Errors
     /// [`EntropyError`].

@@ -104,8 +104,7 @@ impl AccessTokens {
 
     /// Reads a token and asks the store whether it is revoked.
     ///
-    /// Its `nbf` is not compared: this issuer never writes one that lies more than a second ahead
-    /// of its own clock.
+    /// Its `nbf` is not compared: this issuer never writes one that lies ahead of its own clock.
     ///
     /// # Errors
     /// [`NotLive`], naming the first check that failed.
