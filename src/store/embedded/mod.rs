@@ -29,6 +29,7 @@ use crate::wallet::policy::OpenedNonce;
 mod check;
 mod failed;
 mod file;
+mod owners;
 mod reads;
 pub mod record;
 mod schema;
@@ -40,6 +41,7 @@ mod writer;
 
 pub use check::Report;
 pub use file::{FILE, Folder, OpenError};
+use owners::Owners;
 use reads::Reader;
 use schema::Identity;
 pub use snapshot::{Restored, Terms, restore};
@@ -99,7 +101,8 @@ impl EmbeddedStore {
         let database = open()?;
         let layout = schema::migrate(&database)?;
         let (identity, sequence) = schema::identity(&database)?;
-        let shared = Arc::new(Shared::new(database, sequence));
+        let owners = Owners::of(&database)?;
+        let shared = Arc::new(Shared::new(database, owners, sequence));
         tracing::debug!(layout, sequence, "the store is open");
         let (jobs, queue) = sync_channel(QUEUE);
         let writer = Writer {

@@ -9,6 +9,7 @@ use redb::{Database, ReadTransaction, ReadableDatabase as _};
 use super::failed::Failed;
 use super::record;
 use super::tables::{REVOKED, ReadTables, SESSIONS, key_of};
+use super::verbs;
 use super::writer::Shared;
 use crate::model::revocation::Target;
 use crate::model::session::{Session, SessionId};
@@ -38,7 +39,9 @@ impl Reader {
         now: Timestamp,
     ) -> Result<Vec<Session>, SessionError> {
         let owner = Target::Subject(subject.to_owned());
-        self.read(|tables| tables.live_among(subject, tables.names_of(&owner)?, now))
+        // Before the snapshot is taken: whoever comes into the index later was opened later.
+        let names = verbs::read(&self.shared.owners).names_of(&owner);
+        self.read(|tables| tables.live_among(subject, names, now))
     }
 
     pub(super) fn touches(

@@ -5,30 +5,26 @@
 
 use countersign_sdk::entropy::Entropy;
 use redb::{
-    Database, ReadOnlyTable, ReadTransaction, ReadableDatabase as _, ReadableTable, TableError,
-    WriteTransaction,
+    Database, ReadOnlyTable, ReadTransaction, ReadableDatabase as _, ReadableTable,
+    TableDefinition, TableError, WriteTransaction,
 };
 use subtle::ConstantTimeEq as _;
 use zeroize::Zeroizing;
 
 use super::failed::Failed;
 use super::file::OpenError;
-use super::record;
-use super::tables::{
-    BY_OWNER, LIFE, META, SCHEMA, SECRET, SEQUENCE, SESSIONS, WriteTables, owner_and_id, owners_of,
-};
+use super::tables::{LIFE, META, SCHEMA, SECRET, SEQUENCE, WriteTables};
 use super::writer::begin;
-use crate::model::session::SessionId;
 use crate::store::SessionSecret;
 
 /// The layout that is written.
-const PRESENT: u32 = 1;
+const PRESENT: u32 = 2;
 
 /// Leads from a layout to the next.
 type Step = fn(&WriteTransaction) -> Result<(), Failed>;
 
-/// The first from 0 to 1, and so on.
-const MIGRATIONS: &[Step] = &[index_owners];
+/// The first from 0 to 1, and so on. Layout 1 had an index of subjects and keys beside layout 0.
+const MIGRATIONS: &[Step] = &[|_| Ok(()), drop_owners];
 
 /// What a store is, beside what lies in it.
 #[derive(Clone, Debug)]
@@ -143,17 +139,8 @@ pub(super) fn migrate(database: &Database) -> Result<u32, OpenError> {
     Ok(version)
 }
 
-/// From 0 to 1: layout 0 had no index of subjects and keys.
-fn index_owners(transaction: &WriteTransaction) -> Result<(), Failed> {
-    let sessions = transaction.open_table(SESSIONS)?;
-    let mut by_owner = transaction.open_table(BY_OWNER)?;
-    for found in sessions.iter()? {
-        let (id, record) = found?;
-        let id = SessionId::from_bytes(*id.value());
-        let session = record::session(id, record.value())?;
-        for owner in owners_of(&session) {
-            by_owner.insert(&owner_and_id(&owner, id), ())?;
-        }
-    }
+/// From 1 to 2: the index of subjects and keys lies in memory.
+fn drop_owners(transaction: &WriteTransaction) -> Result<(), Failed> {
+    transaction.delete_table(TableDefinition::<&[u8; 32], ()>::new("by_owner"))?;
     Ok(())
 }

@@ -8,6 +8,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::RwLock;
 
 use countersign_sdk::entropy::Entropy;
 use countersign_sdk::time::Timestamp;
@@ -16,8 +17,9 @@ use redb::{Database, ReadTransaction, ReadableDatabase as _, ReadableTable as _,
 use super::check::{self, Report};
 use super::failed::Failed;
 use super::file::{self, Folder, OpenError};
+use super::owners::Changes;
 use super::schema::{self, Identity};
-use super::tables::{BY_OWNER, FEED, META, REVOKED, ReadTables, SESSIONS, WriteTables};
+use super::tables::{FEED, META, REVOKED, ReadTables, SESSIONS, WriteTables};
 use super::verbs::Writing;
 use super::writer::begin;
 use crate::model::revocation::Revocation;
@@ -72,7 +74,6 @@ fn beside(path: &Path, what: &str) -> PathBuf {
 
 fn copy_all(snapshot: &ReadTransaction, copy: &Database) -> Result<(), Failed> {
     copy_table(snapshot, copy, SESSIONS)?;
-    copy_table(snapshot, copy, BY_OWNER)?;
     copy_table(snapshot, copy, REVOKED)?;
     copy_table(snapshot, copy, FEED)?;
     // Last: a copy that ends early is no store.
@@ -202,7 +203,9 @@ fn prepare(
         // The bound is for requests; this one entry comes from whoever runs the server.
         let bounds =
             SessionBounds { total: usize::MAX, per_subject: usize::MAX, revocations: usize::MAX };
-        let mut writing = Writing { tables, sequence, bounds };
+        let owners = RwLock::default();
+        let changes = Changes::default();
+        let mut writing = Writing { tables, owners: &owners, changes, sequence, bounds };
         writing.revoke(&Revocation::Everything, now)?;
         let sequence = writing.sequence;
         drop(writing);

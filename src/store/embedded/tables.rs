@@ -4,13 +4,12 @@
 //! |---|---|---|
 //! | `meta` | a name | [`SCHEMA`], [`LIFE`], [`SECRET`], [`SEQUENCE`] |
 //! | `sessions` | session id, which begins with the second of its making | its record |
-//! | `by_owner` | first 16 bytes of SHA-256 of what it is revoked under – its subject, each of its keys –, then the session id | nothing |
 //! | `revoked` | what is revoked | its place in the sequence, its record |
 //! | `feed` | place in the sequence | the key in `revoked`, for as long as it must be published |
 
 use aws_lc_rs::digest::{SHA256, digest};
 use countersign_sdk::time::Timestamp;
-use redb::{ReadOnlyTable, ReadTransaction, ReadableTable, StorageError, Table, TableDefinition};
+use redb::{ReadOnlyTable, ReadTransaction, ReadableTable, Table, TableDefinition};
 
 use super::failed::Failed;
 use super::record;
@@ -19,13 +18,11 @@ use crate::model::session::{Session, SessionId};
 use crate::store::SessionError;
 
 type Id = &'static [u8; 16];
-type OwnerAndId = &'static [u8; 32];
 type Bytes = &'static [u8];
 type PlacedBytes = (u64, Bytes);
 
 pub(super) const META: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("meta");
 pub(super) const SESSIONS: TableDefinition<'_, Id, Bytes> = TableDefinition::new("sessions");
-pub(super) const BY_OWNER: TableDefinition<'_, OwnerAndId, ()> = TableDefinition::new("by_owner");
 pub(super) const REVOKED: TableDefinition<'_, Bytes, PlacedBytes> = TableDefinition::new("revoked");
 pub(super) const FEED: TableDefinition<'_, u64, Bytes> = TableDefinition::new("feed");
 
@@ -39,34 +36,24 @@ pub(super) const SECRET: &str = "session_secret";
 pub(super) const SEQUENCE: &str = "sequence";
 
 /// The tables of the verbs, of one transaction.
-pub(super) struct Tables<S, B, R, F> {
+pub(super) struct Tables<S, R, F> {
     pub(super) sessions: S,
-    pub(super) by_owner: B,
     pub(super) revoked: R,
     pub(super) feed: F,
 }
 
 /// As a snapshot has them.
-pub(super) type ReadTables = Tables<
-    ReadOnlyTable<Id, Bytes>,
-    ReadOnlyTable<OwnerAndId, ()>,
-    ReadOnlyTable<Bytes, PlacedBytes>,
-    ReadOnlyTable<u64, Bytes>,
->;
+pub(super) type ReadTables =
+    Tables<ReadOnlyTable<Id, Bytes>, ReadOnlyTable<Bytes, PlacedBytes>, ReadOnlyTable<u64, Bytes>>;
 
 /// As they are written.
-pub(super) type WriteTables<'t> = Tables<
-    Table<'t, Id, Bytes>,
-    Table<'t, OwnerAndId, ()>,
-    Table<'t, Bytes, PlacedBytes>,
-    Table<'t, u64, Bytes>,
->;
+pub(super) type WriteTables<'t> =
+    Tables<Table<'t, Id, Bytes>, Table<'t, Bytes, PlacedBytes>, Table<'t, u64, Bytes>>;
 
 impl ReadTables {
     pub(super) fn of(snapshot: &ReadTransaction) -> Result<Self, Failed> {
         Ok(Self {
             sessions: snapshot.open_table(SESSIONS)?,
-            by_owner: snapshot.open_table(BY_OWNER)?,
             revoked: snapshot.open_table(REVOKED)?,
             feed: snapshot.open_table(FEED)?,
         })
@@ -78,34 +65,10 @@ impl<'t> WriteTables<'t> {
     pub(super) fn of(transaction: &'t redb::WriteTransaction) -> Result<Self, Failed> {
         Ok(Self {
             sessions: transaction.open_table(SESSIONS)?,
-            by_owner: transaction.open_table(BY_OWNER)?,
             revoked: transaction.open_table(REVOKED)?,
             feed: transaction.open_table(FEED)?,
         })
     }
-}
-
-/// The key in `by_owner` of a session of a subject or a key.
-pub(super) fn owner_and_id(owner: &Target, id: SessionId) -> [u8; 32] {
-    let mut key = [0; 32];
-    let (of_owner, of_session) = key.split_at_mut(16);
-    let hash = digest(&SHA256, &key_of(owner));
-    of_owner.iter_mut().zip(hash.as_ref()).for_each(|(to, from)| *to = *from);
-    of_session.copy_from_slice(id.as_bytes());
-    key
-}
-
-/// Under what a session is found beside its name: its subject, and each of its keys once.
-pub(super) fn owners_of(session: &Session) -> Vec<Target> {
-    let mut owners = session.targets();
-    owners.retain(|owner| *owner != Target::Everything);
-    owners.dedup();
-    owners
-}
-
-/// The session that a key of `by_owner` names.
-pub(super) fn id_of(owner_and_id: &[u8; 32]) -> SessionId {
-    SessionId::from_bytes(owner_and_id.last_chunk().copied().unwrap_or_default())
 }
 
 /// The key in `revoked`: its kind, and its name or what stands for it.
@@ -120,10 +83,9 @@ pub(super) fn key_of(target: &Target) -> Vec<u8> {
     [&[kind], &name[..]].concat()
 }
 
-impl<S, B, R, F> Tables<S, B, R, F>
+impl<S, R, F> Tables<S, R, F>
 where
     S: ReadableTable<Id, Bytes>,
-    B: ReadableTable<OwnerAndId, ()>,
     R: ReadableTable<Bytes, PlacedBytes>,
     F: ReadableTable<u64, Bytes>,
 {
@@ -163,14 +125,6 @@ where
         Ok(Some((place, record::entry(record)?)))
     }
 
-    /// The names of a subject's or a key's sessions, the oldest first, those that are over among them.
-    pub(super) fn names_of(&self, owner: &Target) -> Result<Vec<SessionId>, StorageError> {
-        let first = owner_and_id(owner, SessionId::from_bytes([0; 16]));
-        let last = owner_and_id(owner, SessionId::from_bytes([0xff; 16]));
-        let range = self.by_owner.range::<&[u8; 32]>(&first..=&last)?;
-        range.map(|found| found.map(|(key, _)| id_of(key.value()))).collect()
-    }
-
     /// Those of `names` that are sessions of `subject` and not over.
     pub(super) fn live_among(
         &self,
@@ -181,7 +135,7 @@ where
         let mut live = Vec::with_capacity(names.len());
         for id in names {
             if let Some(session) = self.kept(id)?
-                // The index knows a subject by a part of its hash.
+                // The index knows a subject by its hash, and names more than there are.
                 && session.subject == subject
                 && !session.is_over(now)
             {

@@ -4,19 +4,24 @@
 //! end of a session, so that it never disturbs its neighbours in the transaction. What is decided is
 //! decided in `model`.
 
+use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
 use countersign_sdk::time::Timestamp;
 use redb::{ReadableTable as _, ReadableTableMetadata as _};
 
 use super::failed::Failed;
+use super::owners::{Changes, Owners};
 use super::record;
-use super::tables::{WriteTables, key_of, owner_and_id, owners_of};
+use super::tables::{WriteTables, key_of};
 use crate::model::revocation::{Entry, Revocation, Target};
 use crate::model::session::{Session, SessionId, Turn};
 use crate::store::{ProvenKey, SessionBounds, SessionError};
 
-/// The tables, and how far the sequence of revocations has come.
+/// The tables and their index, and how far the sequence of revocations has come.
 pub(super) struct Writing<'t> {
     pub(super) tables: WriteTables<'t>,
+    pub(super) owners: &'t RwLock<Owners>,
+    pub(super) changes: Changes,
     pub(super) sequence: u64,
     pub(super) bounds: SessionBounds,
 }
@@ -49,9 +54,7 @@ impl Writing<'_> {
             }
             None => {}
         }
-        for owner in owners_of(&session) {
-            self.tables.by_owner.insert(&owner_and_id(&owner, session.id), ())?;
-        }
+        write(self.owners).add(&session, &mut self.changes);
         self.write(&session)?;
         Ok(session)
     }
@@ -66,7 +69,7 @@ impl Writing<'_> {
         subject: &str,
         now: Timestamp,
     ) -> Result<Option<Session>, Failed> {
-        let names = self.tables.names_of(&Target::Subject(subject.to_owned()))?;
+        let names = read(self.owners).names_of(&Target::Subject(subject.to_owned()));
         if names.len() < self.bounds.per_subject {
             return Ok(None);
         }
@@ -118,11 +121,12 @@ impl Writing<'_> {
             }
             Revocation::Everything => {
                 self.tables.sessions.retain(|_, _| false)?;
-                self.tables.by_owner.retain(|_, ()| false)?;
+                read(self.owners).remove_all(&mut self.changes);
             }
             Revocation::Key(_) | Revocation::Subject(_) => {
-                for id in self.tables.names_of(&entry.target)? {
-                    self.remove(id)?;
+                let names = read(self.owners).names_of(&entry.target);
+                for id in names {
+                    self.remove_of(&entry.target, id)?;
                 }
             }
         }
@@ -169,10 +173,18 @@ impl Writing<'_> {
         Ok(())
     }
 
+    /// Removes a session that the index has under `owner`, whom it knows by a hash, if it is one of theirs.
+    fn remove_of(&mut self, owner: &Target, id: SessionId) -> Result<(), Failed> {
+        match self.tables.kept(id) {
+            Ok(Some(session)) if !session.targets().contains(owner) => Ok(()),
+            _ => self.remove(id).map(drop),
+        }
+    }
+
     fn remove(&mut self, id: SessionId) -> Result<Option<Session>, Failed> {
         let session = match self.tables.kept(id) {
             Ok(Some(session)) => session,
-            // Whatever stands there ends; its rows in the index are left to `store check`.
+            // Whatever stands there ends.
             Err(Failed::Unreadable(_)) => {
                 self.tables.sessions.remove(id.as_bytes())?;
                 return Ok(None);
@@ -180,9 +192,7 @@ impl Writing<'_> {
             Ok(None) => return Ok(None),
             Err(fault) => return Err(fault),
         };
-        for owner in owners_of(&session) {
-            self.tables.by_owner.remove(&owner_and_id(&owner, id))?;
-        }
+        read(self.owners).remove(&session, &mut self.changes);
         self.tables.sessions.remove(id.as_bytes())?;
         Ok(Some(session))
     }
@@ -210,4 +220,14 @@ impl Writing<'_> {
         self.tables.revoked.insert(&key[..], (self.sequence, &record[..]))?;
         Ok(())
     }
+}
+
+/// The index, to look.
+pub(super) fn read(owners: &RwLock<Owners>) -> RwLockReadGuard<'_, Owners> {
+    owners.read().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The index, to change it.
+pub(super) fn write(owners: &RwLock<Owners>) -> RwLockWriteGuard<'_, Owners> {
+    owners.write().unwrap_or_else(PoisonError::into_inner)
 }

@@ -16,9 +16,10 @@ use tokio::sync::{oneshot, watch};
 
 use super::failed::Failed;
 use super::file::OpenError;
+use super::owners::{Changes, Owners};
 use super::schema::{self, Identity};
 use super::tables::WriteTables;
-use super::verbs::{Over, Writing};
+use super::verbs::{self, Over, Writing};
 use crate::model::revocation::Revocation;
 use crate::model::session::{Session, SessionId};
 use crate::store::{ProvenKey, SessionBounds, SessionError};
@@ -69,15 +70,17 @@ pub(super) struct Job {
 pub(super) struct Shared {
     /// None while the file is not believed.
     database: RwLock<Option<Arc<Database>>>,
+    pub(super) owners: RwLock<Owners>,
     pub(super) latest: watch::Sender<u64>,
     /// How many transactions were flushed.
     pub(super) commits: AtomicU64,
 }
 
 impl Shared {
-    pub(super) fn new(database: Database, sequence: u64) -> Self {
+    pub(super) fn new(database: Database, owners: Owners, sequence: u64) -> Self {
         Self {
             database: RwLock::new(Some(Arc::new(database))),
+            owners: RwLock::new(owners),
             latest: watch::Sender::new(sequence),
             commits: AtomicU64::new(0),
         }
@@ -197,7 +200,9 @@ impl<O: Fn() -> Result<Database, OpenError>> Writer<O> {
         let transaction = begin(database)?;
         let mut answers = Vec::with_capacity(batch.len());
         let tables = WriteTables::of(&transaction)?;
-        let mut writing = Writing { tables, sequence: self.sequence, bounds: self.bounds };
+        let (owners, changes) = (&self.shared.owners, Changes::default());
+        let (sequence, bounds) = (self.sequence, self.bounds);
+        let mut writing = Writing { tables, owners, changes, sequence, bounds };
         for (job, spoiled) in batch.iter().zip(spoiled) {
             if *spoiled {
                 answers.push(Err(SessionError::Unavailable));
@@ -209,6 +214,7 @@ impl<O: Fn() -> Result<Database, OpenError>> Writer<O> {
                 Err(Failed::Unreadable(unreadable)) => {
                     tracing::error!(%unreadable, "run `countersign store check`");
                     *spoiled = true;
+                    verbs::write(owners).undo(&writing.changes);
                     drop(writing);
                     transaction.abort()?;
                     return Ok(None);
@@ -216,13 +222,14 @@ impl<O: Fn() -> Result<Database, OpenError>> Writer<O> {
                 Err(fault @ (Failed::Broken(_) | Failed::Panicked)) => return Err(fault),
             }
         }
-        let sequence = writing.sequence;
+        let (sequence, changes) = (writing.sequence, std::mem::take(&mut writing.changes));
         drop(writing);
         let probes = batch.iter().any(|job| matches!(job.verb, Verb::Probe));
         if sequence != self.sequence || probes {
             schema::write_sequence(&transaction, sequence)?;
         }
         transaction.commit()?;
+        verbs::write(owners).flushed(&changes);
         Ok(Some((sequence, answers)))
     }
 
@@ -242,7 +249,8 @@ impl<O: Fn() -> Result<Database, OpenError>> Writer<O> {
                 Err(RecvTimeoutError::Disconnected) => return,
             }
             match self.reopened() {
-                Ok((database, sequence)) => {
+                Ok((database, owners, sequence)) => {
+                    *verbs::write(&self.shared.owners) = owners;
                     self.sequence = sequence;
                     self.since_recovery = 0;
                     self.shared.latest.send_replace(sequence);
@@ -258,7 +266,7 @@ impl<O: Fn() -> Result<Database, OpenError>> Writer<O> {
         }
     }
 
-    fn reopened(&self) -> Result<(Database, u64), OpenError> {
+    fn reopened(&self) -> Result<(Database, Owners, u64), OpenError> {
         let database = (self.open)()?;
         let (identity, sequence) = schema::identity(&database)?;
         if identity != self.identity {
@@ -267,7 +275,8 @@ impl<O: Fn() -> Result<Database, OpenError>> Writer<O> {
         let transaction = begin(&database)?;
         schema::write_sequence(&transaction, sequence)?;
         transaction.commit().map_err(Failed::from)?;
-        Ok((database, sequence))
+        let owners = Owners::of(&database)?;
+        Ok((database, owners, sequence))
     }
 }
 
