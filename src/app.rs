@@ -21,7 +21,8 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 use crate::config::{
-    self, DomainPolicy, ResourcePolicy, ScopeRule, Settings, SigningAlgorithm, StoreSettings,
+    self, DomainPolicy, ResourcePolicy, RpcSettings, ScopeRule, SecretUrl, Settings,
+    SigningAlgorithm, StoreSettings,
 };
 use crate::control::Control;
 use crate::http::extract::BodyLimits;
@@ -35,9 +36,10 @@ use crate::limit::RequestLimit;
 use crate::model::domain::Domains;
 use crate::model::introspection::Callers;
 use crate::model::reason::{Reason, Refusal};
-use crate::model::resource::{Binding, KnownScopes, Resource, ResourceRules, Resources};
+use crate::model::resource::{Binding, KnownScopes, OnChain, Resource, ResourceRules, Resources};
 use crate::model::revocation::Revocation;
 use crate::model::scope::ScopeSet;
+use crate::rpc::{ChainNodes, Nodes, NodesError};
 use crate::service::context::{Chains, Context, Issuer, Rules};
 use crate::service::feed::Feed;
 use crate::store::embedded::{Bounds, EmbeddedStore, Folder, OpenError};
@@ -78,6 +80,9 @@ pub enum StartError {
     /// The store was opened and takes nothing.
     #[error("the store: {0}")]
     Unwritten(SessionError),
+    /// No connections to nodes can be made.
+    #[error(transparent)]
+    Nodes(#[from] NodesError),
     /// The issuer's own tokens could not be verified.
     #[error(transparent)]
     Tokens(#[from] KeysError),
@@ -295,6 +300,7 @@ fn state(
     let context = Context {
         access_tokens: AccessTokens::new(&issuer.url, &keyring)?,
         feed: Feed::new(limits.feed_waiters),
+        nodes: Nodes::new(settings.rpc.iter().map(chain_nodes).collect())?,
         issuer,
         rules: rules(settings)?,
         keyring,
@@ -375,12 +381,25 @@ fn rules(settings: &Settings) -> Result<Rules, StartError> {
         chains,
         challenge_lifetime: settings.challenge_lifetime,
         session_lifetime: settings.session_lifetime,
+        contract_session_lifetime: settings.contract_session_lifetime,
         window: Window {
             max_age: settings.dpop.max_age,
             max_future_skew: settings.dpop.max_future_skew,
         },
         require_nonce: settings.dpop.require_nonce,
     })
+}
+
+fn chain_nodes(rpc: &RpcSettings) -> ChainNodes {
+    ChainNodes {
+        chain: rpc.chain.clone(),
+        urls: rpc.urls.iter().map(SecretUrl::expose).cloned().collect(),
+        quorum: rpc.quorum,
+        timeout: Duration::from_secs(rpc.timeout),
+        max_answer: rpc.max_answer_bytes,
+        block: rpc.block,
+        factories: rpc.factories.clone(),
+    }
 }
 
 fn resource_rules(rules: &config::ResourceRules) -> Result<ResourceRules, Refusal> {
@@ -401,6 +420,10 @@ fn resource_rules(rules: &config::ResourceRules) -> Result<ResourceRules, Refusa
         formats: rules.formats.clone(),
         allow: rules.allow.iter().cloned().collect(),
         deny: rules.deny.iter().cloned().collect(),
+        on_chain: OnChain {
+            taken: rules.contract_accounts,
+            allow: rules.allow_on_chain.iter().cloned().collect(),
+        },
         callers: Callers {
             keys: rules.introspection_keys.iter().cloned().collect(),
             secret: rules.introspection_secret,

@@ -9,8 +9,8 @@ use std::path::{Path, PathBuf};
 
 use super::fault::{Fault, Faults, Source};
 use super::keys::{
-    AnyKey, KEYS, LISTEN, LOG_FORMAT, LOG_LEVEL, OPERATIONS_LISTEN, RESOURCES, STORE_DIRECTORY,
-    names,
+    AnyKey, KEYS, LISTEN, LOG_FORMAT, LOG_LEVEL, OPERATIONS_LISTEN, RESOURCES, RPC,
+    STORE_DIRECTORY, names,
 };
 use super::raw::{Raw, parse};
 use super::settings::Settings;
@@ -170,6 +170,9 @@ fn variables(environment: &[(String, String)], faults: &mut Vec<Fault>) -> Value
 fn unknown(name: &str) -> String {
     if name.starts_with(&variable(RESOURCES)) {
         return "sets no key: resources are written in the configuration file".to_owned();
+    }
+    if name.starts_with(&variable(RPC)) {
+        return "sets no key: nodes are written in the configuration file".to_owned();
     }
     let known: Vec<String> = names(KEYS).map(variable).chain([FILE_VARIABLE.to_owned()]).collect();
     let meant = nearest(name, known.iter().map(String::as_str));

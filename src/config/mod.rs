@@ -18,6 +18,7 @@ mod load;
 mod raw;
 mod reader;
 mod resource;
+mod rpc;
 mod settings;
 mod shape;
 mod suggest;
@@ -31,5 +32,6 @@ pub use fault::{Fault, Faults, Source};
 pub use load::{Flags, load, process_environment};
 pub use settings::{
     Binding, DomainPolicy, DpopSettings, Issuer, Limits, LogFormat, LogSettings, Mode, Resource,
-    ResourcePolicy, ResourceRules, ScopeRule, Settings, SigningAlgorithm, StoreSettings,
+    ResourcePolicy, ResourceRules, RpcSettings, ScopeRule, SecretUrl, Settings, SigningAlgorithm,
+    StoreSettings,
 };

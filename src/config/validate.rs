@@ -10,9 +10,11 @@ use super::keys::{self, Engine, Key};
 use super::raw::Raw;
 use super::reader::{Reader, plain};
 use super::resource;
+use super::rpc;
 use super::settings::{
     Binding, DomainPolicy, DpopSettings, Issuer, Limits, LogSettings, Mode, Resource,
-    ResourcePolicy, ResourceRules, ScopeRule, Settings, SigningAlgorithm, StoreSettings,
+    ResourcePolicy, ResourceRules, RpcSettings, ScopeRule, Settings, SigningAlgorithm,
+    StoreSettings,
 };
 use super::shape::Shape;
 use super::written::Values;
@@ -21,6 +23,7 @@ use super::written::Values;
 pub(crate) fn configured(raw: &Raw, path: &str, faults: &mut Vec<Fault>) -> Option<Settings> {
     let place = Source::File { path: path.to_owned(), line: None, column: None };
     let resources = resource::all(&raw.resources, &place, faults);
+    let rpc = rpc::all(&raw.rpc, faults);
     let mut reader = Reader { values: &raw.values, place, prefix: String::new(), faults };
     let issuer = reader.read(&keys::ISSUER);
     let domains = reader.read(&keys::DOMAINS).map(plain).unwrap_or_default();
@@ -48,6 +51,7 @@ pub(crate) fn configured(raw: &Raw, path: &str, faults: &mut Vec<Fault>) -> Opti
         operations_listen: operations_listen?,
         resources: ResourcePolicy::Listed(resources?),
         chains,
+        rpc: rpc?,
         store: store?,
         limits: limits?,
     }))
@@ -100,6 +104,7 @@ pub(crate) fn development(raw: &Raw, faults: &mut Vec<Fault>) -> Option<Settings
         domains: DomainPolicy::Loopback,
         resources: ResourcePolicy::AnyLoopback(development_rules(&mut reader)?),
         chains: None,
+        rpc: Vec::new(),
         store: store?,
         limits: Limits { requests_per_minute: None, ..limits? },
     });
@@ -116,7 +121,9 @@ fn development_rules(reader: &mut Reader<'_>) -> Option<ResourceRules> {
         bearer_sessions: false,
         formats: None,
         allow: Vec::new(),
+        allow_on_chain: Vec::new(),
         deny: Vec::new(),
+        contract_accounts: false,
         introspection_keys: Vec::new(),
         introspection_secret: None,
     })
@@ -126,6 +133,7 @@ fn development_rules(reader: &mut Reader<'_>) -> Option<ResourceRules> {
 struct Rest {
     challenge_lifetime: u64,
     session_lifetime: u64,
+    contract_session_lifetime: u64,
     signing_algorithm: SigningAlgorithm,
     dpop: DpopSettings,
     log: LogSettings,
@@ -140,6 +148,7 @@ struct Parts {
     domains: DomainPolicy,
     resources: ResourcePolicy,
     chains: Option<Vec<String>>,
+    rpc: Vec<RpcSettings>,
     store: StoreSettings,
     limits: Limits,
 }
@@ -156,6 +165,8 @@ impl Rest {
             chains: parts.chains,
             challenge_lifetime: self.challenge_lifetime,
             session_lifetime: self.session_lifetime,
+            contract_session_lifetime: self.contract_session_lifetime,
+            rpc: parts.rpc,
             signing_algorithm: self.signing_algorithm,
             dpop: self.dpop,
             store: parts.store,
@@ -169,6 +180,7 @@ impl Rest {
 fn rest(reader: &mut Reader<'_>) -> Option<Rest> {
     let challenge_lifetime = reader.read(&keys::CHALLENGE_LIFETIME);
     let session_lifetime = reader.read(&keys::SESSION_LIFETIME);
+    let contract_session_lifetime = reader.read(&keys::CONTRACT_SESSION_LIFETIME);
     let signing_algorithm = reader.read(&keys::SIGNING_ALGORITHM);
     let require_nonce = reader.read(&keys::DPOP_REQUIRE_NONCE);
     let max_age = reader.read(&keys::DPOP_MAX_AGE);
@@ -178,6 +190,7 @@ fn rest(reader: &mut Reader<'_>) -> Option<Rest> {
     Some(Rest {
         challenge_lifetime: challenge_lifetime?,
         session_lifetime: session_lifetime?,
+        contract_session_lifetime: contract_session_lifetime?,
         signing_algorithm: signing_algorithm?,
         dpop: DpopSettings {
             require_nonce: require_nonce?,

@@ -102,6 +102,8 @@ reasons! {
     MalleableSignature = "malleable_signature",
     /// The public key is malformed or not one that can be used.
     PublicKeyInvalid = "public_key_invalid",
+    /// The factory that is to deploy the account is not one that may be called.
+    FactoryNotAllowed = "factory_not_allowed",
     // The proof of possession.
     /// A DPoP proof is required and there is none.
     ProofRequired = "proof_required",
@@ -162,6 +164,8 @@ reasons! {
     // Us.
     /// The store is full or does not answer.
     StoreUnavailable = "store_unavailable",
+    /// Too few nodes of the account's chain gave the same answer; nothing has changed.
+    ChainUnavailable = "chain_unavailable",
     /// The server is at its bound of something, or failed.
     ServerError = "server_error",
 }

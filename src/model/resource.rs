@@ -45,8 +45,20 @@ pub struct ResourceRules {
     pub allow: HashSet<String>,
     /// The subjects that may not, whatever `allow` says.
     pub deny: HashSet<String>,
+    /// Which accounts may sign in that their chain has to be asked about.
+    pub on_chain: OnChain,
     /// Who may ask about its tokens.
     pub callers: Callers,
+}
+
+/// Which accounts a resource takes that are no key of their own: contracts, and names.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct OnChain {
+    /// Whether it takes any.
+    pub taken: bool,
+    /// The accounts of `allow` on the very chains that they were written with (`did:pkh`). A key has one
+    /// name for all chains; at a contract's address on another chain there may be somebody else's.
+    pub allow: HashSet<String>,
 }
 
 impl ResourceRules {
@@ -116,6 +128,33 @@ impl ResourceRules {
 }
 
 impl ResourceRules {
+    /// Whether accounts that their chain has to be asked about may have tokens here.
+    ///
+    /// # Errors
+    /// [`Reason::AccountNotAllowed`].
+    pub fn check_on_chain(&self) -> Result<(), Refusal> {
+        if self.on_chain.taken {
+            return Ok(());
+        }
+        let detail =
+            "this resource takes no contract accounts and no named ones; sign with a key's own";
+        Err(Refusal::new(Reason::AccountNotAllowed, detail))
+    }
+
+    /// Whether the contract `subject` may have tokens here. `address` is what a key of the same address
+    /// is called: who is denied under that name is denied on every chain.
+    ///
+    /// # Errors
+    /// [`Reason::AccountNotAllowed`].
+    pub fn check_contract(&self, subject: &str, address: &str) -> Result<(), Refusal> {
+        self.check_on_chain()?;
+        let admitted = self.allow.is_empty() || self.on_chain.allow.contains(subject);
+        if admitted && !self.deny.contains(subject) && !self.deny.contains(address) {
+            return Ok(());
+        }
+        Err(not_allowed())
+    }
+
     /// Whether none of the names that one key goes by is denied: whoever is kept out as an account
     /// does not come in as the raw key of that account.
     ///

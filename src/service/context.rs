@@ -15,6 +15,7 @@ use crate::keyring::Keyring;
 use crate::model::domain::Domains;
 use crate::model::reason::{Reason, Refusal};
 use crate::model::resource::Resources;
+use crate::rpc::Nodes;
 use crate::store::{SessionError, Store, StoreError};
 use crate::token::nonce::Nonces;
 use crate::token::refresh::RefreshTokens;
@@ -79,6 +80,8 @@ pub struct Rules {
     pub challenge_lifetime: u64,
     /// Seconds that a signature with a session key opens at most.
     pub session_lifetime: u64,
+    /// The same for accounts that their chain is asked about.
+    pub contract_session_lifetime: u64,
     /// How old a DPoP proof may be.
     pub window: Window,
     /// Whether a DPoP proof must carry a nonce of ours.
@@ -102,6 +105,8 @@ pub struct Context {
     pub access_tokens: AccessTokens,
     /// Who waits for revocations.
     pub feed: Feed,
+    /// The nodes that are asked what only a chain knows.
+    pub nodes: Nodes,
     /// What outlives a request.
     pub store: Arc<dyn Store>,
     /// The clock.

@@ -8,6 +8,7 @@
 //! | [`agent`] | an assertion by a raw key becomes a token |
 //! | [`refresh`] | a refresh token becomes the next token of its session |
 //! | [`standing`] | whether what was signed was revoked before it was presented |
+//! | [`on_chain`] | whether a key alone proves the account, or its chain has to be asked |
 //! | [`mint`] | the token that all of them end in |
 //! | [`possession`] | the DPoP proof of a request: checked first, claimed last |
 //! | [`holder`] | who acts by an access token, having proven its key |
@@ -23,6 +24,7 @@ pub mod feed;
 pub mod holder;
 pub mod introspect;
 pub mod mint;
+pub mod on_chain;
 pub mod possession;
 pub mod refresh;
 pub mod revoke;

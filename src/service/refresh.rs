@@ -8,10 +8,9 @@ use countersign_sdk::account::Account;
 use countersign_sdk::proof::dpop::VerifiedProof;
 use countersign_sdk::time::Timestamp;
 
-use super::IssuedToken;
 use super::context::{Context, session_refusal};
 use super::mint::{Access, mint_of_session, narrowed};
-use super::possession;
+use super::{IssuedToken, on_chain, possession};
 use crate::model::reason::{Reason, Refusal};
 use crate::model::scope::ScopeSet;
 use crate::model::session::Session;
@@ -52,6 +51,7 @@ pub async fn refresh(context: &Context, request: &Refresh<'_>) -> Result<IssuedT
     }
     let access = access_for(context, request, &session, now)?;
     let possession = possession::claim(context, proof.as_ref(), access.target.rules, now).await?;
+    on_chain::prove_again(context, &session, now).await?;
     let proven =
         proof.as_ref().map(|proof| ProvenKey { jkt: proof.thumbprint(), at: proof.made_at() });
     let live = context
@@ -77,8 +77,8 @@ fn access_for<'a>(
     }
     let rules = &context.rules;
     let target = rules.resources.find(Some(&session.resource))?;
-    target.rules.check_format(&session.method)?;
-    target.rules.check_subject(&session.subject)?;
+    target.rules.check_format(on_chain::format_of(session))?;
+    on_chain::check_subject(session, target.rules)?;
     let unreadable = || Refusal::new(Reason::ServerError, "the session's account cannot be read");
     if let Some(did) = &session.proven_did {
         let Ok(Account::Key(key)) = did.parse() else { return Err(unreadable()) };
@@ -90,7 +90,11 @@ fn access_for<'a>(
     }
     let account = session.account.parse().map_err(|_| unreadable())?;
     policy::check_chain(&account, &rules.chains)?;
-    let ends_at = session.ends_at.min(session.created_at.plus(rules.session_lifetime));
+    let longest = match on_chain::is_on_chain(session)? {
+        true => rules.session_lifetime.min(rules.contract_session_lifetime),
+        false => rules.session_lifetime,
+    };
+    let ends_at = session.ends_at.min(session.created_at.plus(longest));
     let may_be_unbound = session.bound_to.is_some() || target.rules.bearer_sessions;
     if now >= ends_at || !may_be_unbound {
         return Err(session_refusal(SessionError::Ended));

@@ -9,10 +9,11 @@ use countersign_sdk::time::Timestamp;
 
 use super::context::{Context, session_refusal, store_refusal};
 use super::mint::{Access, mint, mint_of_session, narrowed};
+use super::on_chain::Signed;
 use super::{IssuedToken, possession, standing};
 use crate::model::reason::{Reason, Refusal};
 use crate::model::session::SessionId;
-use crate::token::access::{Authenticated, Opens, Possession};
+use crate::token::access::{Opens, Possession};
 use crate::wallet::format::{Evidence, WalletFormat};
 use crate::wallet::policy::{self, BoundMessage};
 use crate::wallet::{recap, registry};
@@ -53,11 +54,12 @@ pub async fn sign_in(
     let proof = possession::check(context, request.proof, now)?;
     let bound = policy::bind(message, format, &context.expected(now))?;
     let evidence = Evidence { signature: request.signature, public_key: request.public_key };
-    let signer = bound.verify(&evidence)?;
+    let signed = Signed::read(context, &bound, &evidence)?;
     let access = access_for(context, request, &bound, format)?;
-    access.target.rules.check_subject(signer.subject())?;
-    access.target.rules.check_names(registry::subjects_of_key(signer.key()))?;
-    possession::match_key(proof.as_ref(), bound.session_key().copied(), signer.thumbprint())?;
+    let proven = signed.prove(context, access.target.rules).await?;
+    proven.check(access.target.rules)?;
+    let access = Access { until: proven.until(context, access.until, now), ..access };
+    possession::match_key(proof.as_ref(), bound.session_key().copied(), proven.thumbprint())?;
     let possession = possession::claim(context, proof.as_ref(), access.target.rules, now).await?;
     let used =
         || Refusal::new(Reason::NonceUsed, "this message was used before; ask for a new challenge");
@@ -68,7 +70,7 @@ pub async fn sign_in(
         .map_err(|error| store_refusal(error, used()))?;
     // The wallet cannot have signed before the nonce was there.
     let signed_from = bound.nonce().until.minus(context.rules.challenge_lifetime);
-    let who = Authenticated::by_message(&bound, &signer, spent);
+    let who = proven.authenticated(&bound, spent);
     match session_end(context, &bound, &possession, &access, now) {
         None => {
             standing::check(context, &who, &possession, signed_from, now).await?;
@@ -77,7 +79,7 @@ pub async fn sign_in(
         Some(ends_at) => {
             let opens = Opens {
                 bound_to: possession.jkt(),
-                proven_did: signer.key().to_did_key(),
+                proven_did: proven.signer().and_then(|signer| signer.key().to_did_key()),
                 resource: access.target.uri.to_string(),
                 scope: access.scope.to_string(),
                 label: request.session_label.map(str::to_owned),

@@ -13,6 +13,7 @@ use countersign_sdk::key::{Curve, NotSigner, PublicKey, SignatureError, Thumbpri
 use serde_json::Value;
 
 use super::caip122::{self, Fault, ParseError, Profile, UnverifiedMessage};
+use super::on_chain::Question;
 use crate::model::reason::{Reason, Refusal};
 
 /// The longest signature text that is read, in characters.
@@ -146,6 +147,27 @@ pub trait WalletFormat: Send + Sync + Debug {
         message: &UnverifiedMessage<'_>,
         evidence: &Evidence<'_>,
     ) -> Result<VerifiedSigner, Refusal>;
+
+    /// Whether an account is a name whose keys its chain alone knows. Such accounts are taken where
+    /// nodes of that chain are configured, and what they may do is asked again and again.
+    fn is_name(&self, _account: &Account) -> bool {
+        false
+    }
+
+    /// What the chain of `account` has to be asked, where [`verify_by`](Self::verify_by) has `refused`
+    /// and more than a key can prove the account.
+    ///
+    /// # Errors
+    /// `refused`, where there is nothing to ask; else why the signature is none to ask about.
+    fn question(
+        &self,
+        _account: &Account,
+        _message: &UnverifiedMessage<'_>,
+        _evidence: &Evidence<'_>,
+        refused: Refusal,
+    ) -> Result<Question, Refusal> {
+        Err(refused)
+    }
 
     /// Verifies a signature over the received bytes by the account that the text names.
     ///

@@ -5,6 +5,7 @@
 //! | [`caip122`] | whether bytes are a sign-in text, and what it says |
 //! | [`recap`] | what a text grants, and whether the person could read it |
 //! | [`format`](mod@format) | what a message format has to answer; the proof that a key signed |
+//! | [`on_chain`] | what is left to be asked of the account's chain |
 //! | [`siwe`], [`siws`], [`key`], [`bip322`], [`bip137`], [`tip191`], [`adr36`], [`nostr`], [`sha256`], [`sui`], [`aptos`], [`nep413`], [`sep53`], [`ssh`], [`ton`] | one format each: accounts, hashes, signatures |
 //! | `chain_account` | how the accounts of most chains stand in a text |
 //! | `bitcoin` | the accounts that two formats share |
@@ -28,6 +29,7 @@ pub mod key;
 pub mod nep413;
 mod network;
 pub mod nostr;
+pub mod on_chain;
 pub mod policy;
 pub mod recap;
 pub mod registry;

@@ -9,7 +9,10 @@
 //! The address must be in EIP-55 form, as EIP-4361 and its reference parsers demand; `/challenge`
 //! takes every uniform case and writes that form.
 //!
-//! Specs: EIP-4361, EIP-191, EIP-55, ERC-2098, EIP-2 (low S).
+//! Whether a contract at the address takes a signature that is not its key's is a question to the chain,
+//! which is made here and asked elsewhere. A signature by the address's own key never becomes one.
+//!
+//! Specs: EIP-4361, EIP-191, EIP-55, ERC-2098, EIP-2 (low S), ERC-1271, ERC-6492.
 
 use countersign_sdk::account::{Account, ChainAccount, ChainId};
 use countersign_sdk::key::{Curve, PublicKey, recover_secp256k1};
@@ -20,7 +23,9 @@ use super::format::{
     Evidence, MAX_SIGNATURE, Spelling, VerifiedSigner, WalletFormat, malformed_signature, mismatch,
     other_namespace, refused_signature,
 };
+use super::on_chain::Question;
 use crate::model::reason::{Reason, Refusal};
+use crate::rpc::{ContractQuestion, MAX_CONTRACT_SIGNATURE};
 
 /// The canonical chain of the namespace, under which a subject stands.
 const CANONICAL_CHAIN: &str = "1";
@@ -135,6 +140,38 @@ impl WalletFormat for Siwe {
         let subject = self.subject_of(account)?;
         Ok(VerifiedSigner::proven(key, self.name(), account.clone(), subject))
     }
+
+    /// A signature that is not the address's key's may be a contract's, in whatever form the contract
+    /// knows: a high S or another v are its own affair.
+    fn question(
+        &self,
+        account: &Account,
+        message: &UnverifiedMessage<'_>,
+        evidence: &Evidence<'_>,
+        refused: Refusal,
+    ) -> Result<Question, Refusal> {
+        let question = || {
+            let digits = evidence.signature.strip_prefix("0x")?;
+            let bytes = (digits.len() <= MAX_CONTRACT_SIGNATURE * 2).then(|| hex::decode(digits));
+            let address = address_bytes(message.fields().address)?;
+            let digest = digest(message.text());
+            ContractQuestion::new(account.clone(), address, digest, bytes?.ok()?)
+        };
+        question().map(Question::Contract).ok_or(refused)
+    }
+}
+
+/// The name of the method that proves a contract, in place of a format's.
+pub const CONTRACT_METHOD: &str = "eip1271";
+
+/// The digest of a `personal_sign` of `text` (EIP-191 version `E`).
+fn digest(text: &str) -> [u8; 32] {
+    let digest = Keccak256::new()
+        .chain_update(b"\x19Ethereum Signed Message:\n")
+        .chain_update(text.len().to_string())
+        .chain_update(text)
+        .finalize();
+    digest.into()
 }
 
 /// The key that made a `personal_sign` signature over `text` (EIP-191 version `E`).
@@ -143,12 +180,7 @@ impl WalletFormat for Siwe {
 /// `signature_malformed`, `malleable_signature`, or `signature_mismatch` where no key fits.
 pub fn recover(text: &str, signature: &str) -> Result<PublicKey, Refusal> {
     let (rs, recovery_id) = decode_signature(signature)?;
-    let digest = Keccak256::new()
-        .chain_update(b"\x19Ethereum Signed Message:\n")
-        .chain_update(text.len().to_string())
-        .chain_update(text)
-        .finalize();
-    recover_secp256k1(&digest.into(), &rs, recovery_id).map_err(refused_signature)
+    recover_secp256k1(&digest(text), &rs, recovery_id).map_err(refused_signature)
 }
 
 /// The address of a secp256k1 key: the last 20 bytes of the Keccak-256 of its point.
@@ -365,6 +397,39 @@ mod tests {
             "solana:1:0xF3F4F90b63eb726Bf2778B99c98Cb9a8227518Ed",
         ] {
             assert!(canonical(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    /// What there is to ask about a signature that the address's key has not made.
+    fn question(signature: &str) -> Result<Question, Reason> {
+        let evidence = Evidence { signature, public_key: None };
+        let message = Siwe.read(TEXT).unwrap();
+        let account = Siwe.account_of(&message).unwrap();
+        let refused = Siwe.verify_by(&account, &message, &evidence).unwrap_err();
+        let question = Siwe.question(&account, &message, &evidence, refused);
+        question.map_err(|refusal| refusal.reason())
+    }
+
+    #[test]
+    fn every_other_signature_may_be_a_contracts() {
+        let longest = format!("0x{}", "ab".repeat(MAX_CONTRACT_SIGNATURE));
+        let other = SIGNATURE.replace("1b", "1f");
+        for signature in ["0x", "0xab", &other, &longest] {
+            let Ok(Question::Contract(question)) = question(signature) else {
+                panic!("no question: {signature}")
+            };
+            let account = "eip155:1:0xF3F4F90b63eb726Bf2778B99c98Cb9a8227518Ed";
+            assert_eq!(question.account().to_string(), account);
+        }
+        for signature in [
+            "",
+            "ab",
+            "0xabc",
+            "0xgg",
+            &format!("{longest}ab"),
+            &format!("0x{}", "6492".repeat(16)),
+        ] {
+            assert_eq!(question(signature), Err(Reason::SignatureMalformed), "{signature}");
         }
     }
 }

@@ -6,11 +6,13 @@
 
 mod limits;
 mod resource;
+mod rpc;
 mod server;
 mod store;
 
 pub(crate) use limits::*;
 pub(crate) use resource::*;
+pub(crate) use rpc::*;
 pub(crate) use server::*;
 pub(crate) use store::*;
 
@@ -18,6 +20,9 @@ use super::shape::Shape;
 
 /// The name of the list of resource tables.
 pub(crate) const RESOURCES: &str = "resources";
+
+/// The name of the list of tables of nodes.
+pub(crate) const RPC: &str = "rpc";
 
 /// What holds when a key is left out.
 pub(crate) enum Absent {
@@ -95,6 +100,7 @@ pub(crate) const KEYS: &[&dyn AnyKey] = &[
     &CHAINS,
     &CHALLENGE_LIFETIME,
     &SESSION_LIFETIME,
+    &CONTRACT_SESSION_LIFETIME,
     &SIGNING_ALGORITHM,
     &DPOP_REQUIRE_NONCE,
     &DPOP_MAX_AGE,
@@ -131,8 +137,20 @@ pub(crate) const RESOURCE_KEYS: &[&dyn AnyKey] = &[
     &RESOURCE_FORMATS,
     &RESOURCE_ALLOW,
     &RESOURCE_DENY,
+    &RESOURCE_CONTRACT_ACCOUNTS,
     &RESOURCE_INTROSPECTION_KEYS,
     &RESOURCE_INTROSPECTION_SECRET,
+];
+
+/// Every key of a chain's nodes.
+pub(crate) const RPC_KEYS: &[&dyn AnyKey] = &[
+    &RPC_CHAIN,
+    &RPC_URLS,
+    &RPC_QUORUM,
+    &RPC_TIMEOUT,
+    &RPC_MAX_ANSWER_BYTES,
+    &RPC_BLOCK,
+    &RPC_FACTORIES,
 ];
 
 /// The keys that development mode takes, all others needing a file.

@@ -8,6 +8,7 @@ use tempfile::NamedTempFile;
 use super::*;
 
 mod faults;
+mod rpc;
 
 /// The least that a configured server needs.
 const LEAST: &str = "\
@@ -58,7 +59,9 @@ fn the_least_configuration_takes_the_defaults_of_the_page() {
         bearer_sessions: false,
         formats: None,
         allow: Vec::new(),
+        allow_on_chain: Vec::new(),
         deny: Vec::new(),
+        contract_accounts: true,
         introspection_keys: Vec::new(),
         introspection_secret: None,
     };
@@ -75,6 +78,8 @@ fn the_least_configuration_takes_the_defaults_of_the_page() {
         chains: None,
         challenge_lifetime: 300,
         session_lifetime: 2_592_000,
+        contract_session_lifetime: 3600,
+        rpc: Vec::new(),
         signing_algorithm: SigningAlgorithm::EdDsa,
         dpop: DpopSettings { require_nonce: false, max_age: 60, max_future_skew: 5 },
         store: StoreSettings::Embedded { directory: PathBuf::from("data") },

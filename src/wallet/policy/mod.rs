@@ -19,6 +19,7 @@ use subtle::ConstantTimeEq as _;
 
 use super::caip122::{Field, UnverifiedMessage};
 use super::format::{Evidence, VerifiedSigner, WalletFormat};
+use super::on_chain::Question;
 use super::recap::Grant;
 use crate::model::domain::Domains;
 use crate::model::reason::{Reason, Refusal};
@@ -130,6 +131,14 @@ impl<'a> BoundMessage<'a> {
     /// What the format's `verify` gives.
     pub fn verify(&self, evidence: &Evidence<'_>) -> Result<VerifiedSigner, Refusal> {
         self.format.verify_by(&self.account, &self.message, evidence)
+    }
+
+    /// What the account's chain has to be asked, where [`verify`](Self::verify) has `refused`.
+    ///
+    /// # Errors
+    /// What the format's `question` gives.
+    pub fn question(&self, evidence: &Evidence<'_>, refused: Refusal) -> Result<Question, Refusal> {
+        self.format.question(&self.account, &self.message, evidence, refused)
     }
 
     /// The text.

@@ -1,0 +1,323 @@
+//! Who signed is found in the signature where a key alone proves the account; only otherwise the account's chain is asked.
+//!
+//! A key that is its own account is done with before anything here is awaited, so that no node is in
+//! its way. A contract, or a name of NEAR, is what its chain says it is at this moment: it gets a
+//! shorter session, and is asked about again each time that a session goes on. A chain that says no
+//! ends the session; one that says nothing changes nothing.
+//!
+//! Specs: protocol.md §5, ERC-1271, ERC-6492, EIP-7702, NEP-413.
+
+use countersign_sdk::account::Account;
+use countersign_sdk::key::Thumbprint;
+use countersign_sdk::time::Timestamp;
+
+use super::context::{Context, session_refusal};
+use crate::model::reason::{Reason, Refusal};
+use crate::model::resource::ResourceRules;
+use crate::model::revocation::Revocation;
+use crate::model::session::{ContractProof, Session};
+use crate::rpc::{AccessKeyQuestion, ApprovedSignature, AskError, ContractQuestion, Said};
+use crate::store::SpentNonce;
+use crate::token::access::Authenticated;
+use crate::wallet::format::{Evidence, VerifiedSigner};
+use crate::wallet::on_chain::Question;
+use crate::wallet::policy::BoundMessage;
+use crate::wallet::{registry, siwe};
+
+/// What a signature shows by itself.
+#[derive(Debug)]
+pub(crate) enum Signed {
+    /// A key of the account.
+    ByKey(VerifiedSigner),
+    /// Nothing yet: the chain has to be asked. The refusal holds where there is nobody to ask about.
+    Open(Question, Refusal),
+}
+
+impl Signed {
+    /// Looks at the signature of a text. Asks nobody.
+    ///
+    /// # Errors
+    /// What the format says, where no node could say more.
+    pub(crate) fn read(
+        context: &Context,
+        bound: &BoundMessage<'_>,
+        evidence: &Evidence<'_>,
+    ) -> Result<Self, Refusal> {
+        let refused = match bound.verify(evidence) {
+            Ok(signer) => return Ok(Self::ByKey(signer)),
+            Err(refused) => refused,
+        };
+        let question = bound.question(evidence, refused.clone())?;
+        match (&question, context.nodes.serve(question.account())) {
+            (_, true) => Ok(Self::Open(question, refused)),
+            (Question::Contract(contract), false) if contract.is_wrapped() => Err(not_served()),
+            (Question::Contract(_) | Question::AccessKey(_), false) => Err(refused),
+        }
+    }
+
+    /// Asks the chain, where that has to be, whether this resource takes what only the chain knows.
+    ///
+    /// # Errors
+    /// `account_not_allowed`, `factory_not_allowed`, `chain_unavailable`, or what was wrong with the signature.
+    pub(crate) async fn prove(
+        self,
+        context: &Context,
+        rules: &ResourceRules,
+    ) -> Result<Proven, Refusal> {
+        let (question, refused) = match self {
+            Self::ByKey(signer) => return Ok(Proven::Key(signer)),
+            Self::Open(question, refused) => (question, refused),
+        };
+        rules.check_on_chain()?;
+        match question {
+            Question::Contract(question) => {
+                match context.nodes.contract(question).await.map_err(ask_refusal)? {
+                    Said::Yes(approved) => Ok(Proven::Contract(approved)),
+                    Said::No => Err(Refusal::new(
+                        Reason::SignatureMismatch,
+                        "the contract at this account does not take the signature for its own",
+                    )),
+                    // An account without code is its key's, and what was wrong for a key is what is wrong.
+                    Said::NoContract => Err(refused),
+                }
+            }
+            Question::AccessKey(named) => {
+                match context.nodes.access_key(named.question()).await.map_err(ask_refusal)? {
+                    Said::Yes(witness) => {
+                        named.confirmed(&witness).map(Proven::Name).ok_or_else(not_a_key)
+                    }
+                    Said::No | Said::NoContract => Err(not_a_key()),
+                }
+            }
+        }
+    }
+}
+
+/// Who is proven to have signed.
+#[derive(Debug)]
+pub(crate) enum Proven {
+    /// The key that the account is.
+    Key(VerifiedSigner),
+    /// A key that the account's chain says may do everything for it.
+    Name(VerifiedSigner),
+    /// The contract at the account.
+    Contract(ApprovedSignature),
+}
+
+impl Proven {
+    /// The key that was proven, if one was.
+    pub(crate) const fn signer(&self) -> Option<&VerifiedSigner> {
+        match self {
+            Self::Key(signer) | Self::Name(signer) => Some(signer),
+            Self::Contract(_) => None,
+        }
+    }
+
+    /// Its thumbprint.
+    pub(crate) fn thumbprint(&self) -> Option<Thumbprint> {
+        self.signer().map(VerifiedSigner::thumbprint)
+    }
+
+    /// Whether this account may have tokens under `rules`, by every name that it goes by.
+    ///
+    /// # Errors
+    /// `account_not_allowed`.
+    pub(crate) fn check(&self, rules: &ResourceRules) -> Result<(), Refusal> {
+        match self {
+            Self::Key(signer) | Self::Name(signer) => {
+                rules.check_subject(signer.subject())?;
+                rules.check_names(registry::subjects_of_key(signer.key()))
+            }
+            Self::Contract(approved) => check_contract(approved.account(), rules),
+        }
+    }
+
+    /// The last second of what it opens: for what only its chain knows, sooner than for a key.
+    pub(crate) fn until(
+        &self,
+        context: &Context,
+        signed: Option<Timestamp>,
+        now: Timestamp,
+    ) -> Option<Timestamp> {
+        match self {
+            Self::Key(_) => signed,
+            Self::Name(_) | Self::Contract(_) => {
+                let longest = now.plus(context.rules.contract_session_lifetime);
+                Some(signed.map_or(longest, |signed| signed.min(longest)))
+            }
+        }
+    }
+
+    /// Who signed in by the text, its nonce being spent.
+    pub(crate) fn authenticated(
+        &self,
+        bound: &BoundMessage<'_>,
+        spent: SpentNonce,
+    ) -> Authenticated {
+        match self {
+            Self::Key(signer) | Self::Name(signer) => {
+                Authenticated::by_message(bound, signer, spent)
+            }
+            Self::Contract(approved) => {
+                tracing::info!(
+                    account = %approved.account(),
+                    tag = approved.tag().name(),
+                    block = approved.block(),
+                    "a contract signed in"
+                );
+                Authenticated::by_contract(bound, approved, spent)
+            }
+        }
+    }
+}
+
+/// Whether a session's account has to be asked about again, and may still have tokens.
+///
+/// # Errors
+/// `account_not_allowed`.
+pub(crate) fn check_subject(session: &Session, rules: &ResourceRules) -> Result<(), Refusal> {
+    match &session.contract {
+        Some(_) => check_contract(&account_of(session)?, rules),
+        None => {
+            if is_name(session)? {
+                rules.check_on_chain()?;
+            }
+            rules.check_subject(&session.subject)
+        }
+    }
+}
+
+/// The message format that a session was opened with.
+pub(crate) fn format_of(session: &Session) -> &str {
+    match &session.contract {
+        Some(_) => "siwe",
+        None => &session.method,
+    }
+}
+
+/// Whether a session is of an account that only its chain knows, and lasts no longer than such may.
+///
+/// # Errors
+/// `server_error` for a session whose account cannot be read.
+pub(crate) fn is_on_chain(session: &Session) -> Result<bool, Refusal> {
+    Ok(session.contract.is_some() || is_name(session)?)
+}
+
+/// Asks the chain of a session's account whether what was proven still holds. A no ends the session.
+///
+/// # Errors
+/// `session_ended`, `chain_unavailable`, `store_unavailable`; `chain_not_allowed` where the chain is not
+/// asked any more.
+pub(crate) async fn prove_again(
+    context: &Context,
+    session: &Session,
+    now: Timestamp,
+) -> Result<(), Refusal> {
+    let holds = match &session.contract {
+        Some(proof) => {
+            let question = contract_question(session, proof)?;
+            match context.nodes.contract(question).await.map_err(ask_refusal)? {
+                Said::Yes(_) => true,
+                Said::No | Said::NoContract => false,
+            }
+        }
+        None if is_name(session)? => {
+            let question = key_question(session)?;
+            match context.nodes.access_key(&question).await.map_err(ask_refusal)? {
+                Said::Yes(_) => true,
+                Said::No | Said::NoContract => false,
+            }
+        }
+        None => true,
+    };
+    if holds {
+        return Ok(());
+    }
+    let ended = context.store.revoke(&Revocation::Session(session.id), now).await;
+    ended.map_err(session_refusal)?;
+    tracing::info!(session = %session.id, account = session.account, "ended: its account's chain says no");
+    Err(Refusal::new(
+        Reason::SessionEnded,
+        "the account's chain says that what was signed does not hold for it any more, as after a change of \
+         its owners or keys: the session is ended; sign in again",
+    ))
+}
+
+fn contract_question(
+    session: &Session,
+    proof: &ContractProof,
+) -> Result<ContractQuestion, Refusal> {
+    let account = account_of(session)?;
+    let address = match &account {
+        Account::Chain(account) => siwe::address_bytes(account.address()),
+        Account::Key(_) => None,
+    };
+    let signature = proof.signature.clone();
+    address
+        .and_then(|address| ContractQuestion::new(account, address, proof.digest, signature))
+        .ok_or_else(unreadable)
+}
+
+fn key_question(session: &Session) -> Result<AccessKeyQuestion, Refusal> {
+    let account = account_of(session)?;
+    let name = match &account {
+        Account::Chain(account) => countersign_sdk::chain::near::name_of(account.address()),
+        Account::Key(_) => None,
+    };
+    match session.proven_did.as_deref().map(str::parse) {
+        Some(Ok(Account::Key(key))) => {
+            let name = name.ok_or_else(unreadable)?;
+            Ok(AccessKeyQuestion::new(account, name, key.key().clone()))
+        }
+        Some(Ok(Account::Chain(_)) | Err(_)) | None => Err(unreadable()),
+    }
+}
+
+fn is_name(session: &Session) -> Result<bool, Refusal> {
+    match registry::by_name(&session.method) {
+        Some(format) => Ok(format.is_name(&account_of(session)?)),
+        None => Ok(false),
+    }
+}
+
+fn check_contract(account: &Account, rules: &ResourceRules) -> Result<(), Refusal> {
+    let format = registry::by_account(account).ok_or_else(registry::unknown)?;
+    rules.check_contract(&account.to_did(), &format.subject_of(account)?)
+}
+
+fn account_of(session: &Session) -> Result<Account, Refusal> {
+    session.account.parse().map_err(|_| unreadable())
+}
+
+fn unreadable() -> Refusal {
+    Refusal::new(Reason::ServerError, "the session's account cannot be read")
+}
+
+fn not_a_key() -> Refusal {
+    Refusal::new(
+        Reason::SignatureMismatch,
+        "the key that signed is not a full-access key of the account, as its chain says",
+    )
+}
+
+fn not_served() -> Refusal {
+    Refusal::new(
+        Reason::ChainNotAllowed,
+        "accounts of this chain that are contracts or names are not taken here: none of its nodes is asked",
+    )
+}
+
+fn ask_refusal(error: AskError) -> Refusal {
+    match error {
+        AskError::Unconfigured => not_served(),
+        AskError::Factory => Refusal::new(
+            Reason::FactoryNotAllowed,
+            "the factory that the signature names (ERC-6492) is not one that this server calls; deploy the \
+             account first, or have the factory allowed",
+        ),
+        AskError::Unavailable => Refusal::new(
+            Reason::ChainUnavailable,
+            "too few nodes of the account's chain gave the same answer; nothing has changed: try again shortly",
+        ),
+    }
+}
