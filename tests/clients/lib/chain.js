@@ -6,7 +6,7 @@ import { spawn } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { createServer } from 'node:http'
 import { createRequire } from 'node:module'
-import { createPublicClient, createWalletClient, http } from 'viem'
+import { createPublicClient, createWalletClient, getAddress, http } from 'viem'
 import { mnemonicToAccount } from 'viem/accounts'
 import { foundry } from 'viem/chains'
 import { freePort } from './binary.js'
@@ -42,7 +42,7 @@ export async function startChain(chainId = 31337) {
     wallet,
     made,
     deploy: async ({ abi, bytecode }, args = []) =>
-      (await made(await rich.deployContract({ abi, bytecode, args }))).contractAddress,
+      getAddress((await made(await rich.deployContract({ abi, bytecode, args }))).contractAddress),
     account: (address) => `eip155:${chainId}:${address}`,
     stop: () => {
       anvil.kill('SIGTERM')
