@@ -6,10 +6,12 @@ import { readFileSync } from 'node:fs'
 import { after, before, test } from 'node:test'
 import { encodeFunctionData, hexToBytes, pad, serializeErc6492Signature, toHex } from 'viem'
 import { generatePrivateKey, privateKeyToAccount } from 'viem/accounts'
+import { createSiweMessage } from 'viem/siwe'
 import { compile, contracts, startChain, startNode } from '../lib/chain.js'
 import { discover } from '../lib/client.js'
+import { proof } from '../lib/dpop.js'
 import { granted, refused } from '../lib/expect.js'
-import { secp256k1Key, sessionKey } from '../lib/keys.js'
+import { secp256k1Key, sessionKey, thumbprintUri } from '../lib/keys.js'
 import { startConfigured } from '../lib/server.js'
 
 const ESCROW = 'https://escrow.example'
@@ -17,6 +19,7 @@ const NEWS = 'https://news.example'
 const VAULT = 'https://vault.example'
 const KEYS_ONLY = 'https://keys.example'
 const LIFETIME = 900
+const banned = privateKeyToAccount(generatePrivateKey()).address
 
 let chain, other, node, nodes, server, client, several, owned, factory, kinds
 before(async () => {
@@ -35,6 +38,7 @@ requests_per_minute = "off"
 uri = "${ESCROW}"
 scopes = ["escrow:read"]
 default_scopes = ["escrow:read"]
+deny = ["eip155:1:${banned}"]
 [[resources]]
 uri = "${NEWS}"
 scopes = ["read"]
@@ -54,7 +58,7 @@ contract_accounts = false
 [[rpc]]
 chain = "${chain.id}"
 urls = [${urls.map((url) => `"${url}"`)}]
-timeout = 2
+timeout = 5
 max_answer_bytes = 4096
 factories = ["${factory}"]
 ${more}`
@@ -183,18 +187,35 @@ test('at the same address of another chain there is another account, or none', a
   refused(unwrapped.answer, { error: 'invalid_grant', reason: 'chain_not_allowed' })
 })
 
-test('a resource that lists accounts means a contract on the chain that it is written with', async () => {
+test('a list of accounts means a contract on the chain that it is written with, a list of banned ones on every chain', async () => {
   const mine = await signIn(owned.address, signs(owned.owner), { resource: VAULT })
   assert.equal(mine.answer.status, 200, mine.answer.text)
-  const stranger = await freshAccount()
-  const { message } = await client.challenge({
-    account: chain.account(owned.address),
-    resource: VAULT,
-    dpop_jkt: mine.session.thumbprint,
+  // Somebody gets a contract to the same address of another chain, which has happened to wallets of old factories.
+  const says = await chain.reader.getCode({ address: await chain.deploy(kinds.Odd, [0n]) })
+  for (const address of [owned.address, banned]) {
+    await other.reader.request({ method: 'anvil_setCode', params: [address, says] })
+  }
+  const twin = await signIn(owned.address, () => '0xab', { on: other, resource: VAULT })
+  refused(twin.answer, { error: 'invalid_grant', reason: 'account_not_allowed' })
+  const claims = await grantedToContract(await signIn(owned.address, () => '0xab', { on: other }))
+  assert.equal(claims.sub, `did:pkh:eip155:10:${owned.address}`)
+  const denied = await client.askChallenge({ account: other.account(banned), resource: ESCROW })
+  refused(denied, { error: 'invalid_request', reason: 'account_not_allowed' })
+  // The challenge is for one resource and the text for another: what was asked first is asked again.
+  const session = await sessionKey()
+  const nonce = await client.nonce()
+  const text = createSiweMessage({
+    address: banned,
+    chainId: 10,
+    domain: new URL(client.issuer).host,
+    uri: client.issuer,
+    version: '1',
+    nonce,
+    issuedAt: new Date(),
+    resources: [thumbprintUri(session)],
   })
-  assert.match(message, /vault/)
-  const { answer } = await signIn(stranger.address, signs(stranger.owner), { resource: ESCROW, form: { resource: VAULT } })
-  refused(answer, { error: 'invalid_target' })
+  const answer = await client.redeem({ message: text, signature: '0xab', resource: ESCROW }, session)
+  refused(answer, { error: 'invalid_grant', reason: 'account_not_allowed' })
 })
 
 test('a resource can leave contracts out', async () => {
@@ -233,7 +254,6 @@ test('a session of a contract is shorter than the one that was signed for', asyn
   const { answer, session, message } = await signIn(owned.address, signs(owned.owner))
   const signedFor = Date.parse(/\nExpiration Time: (.*)\n/.exec(message)[1])
   const url = `${client.issuer}/sessions`
-  const { proof } = await import('../lib/dpop.js')
   const dpop = await proof(session, { method: 'GET', url, token: answer.json.access_token })
   const headers = { authorization: `DPoP ${answer.json.access_token}`, DPoP: dpop }
   const listed = await (await fetch(url, { headers })).json()
@@ -376,7 +396,7 @@ const WRONG = {
 }
 
 for (const [name, way] of Object.entries(WRONG)) {
-  test(`a node that is ${name}: contracts wait, keys notice nothing`, async () => {
+  test(`a node that fails (${name}): contracts wait, keys notice nothing`, async () => {
     node.way = 'right'
     const signed = await signIn(owned.address, signs(owned.owner))
     await grantedToContract(signed)
