@@ -10,20 +10,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use countersign_sdk::account::AccountError;
 use countersign_sdk::entropy::{Entropy, EntropyError, OsEntropy};
 use countersign_sdk::key::{Algorithm, SecretKeyError};
-use countersign_sdk::proof::dpop::Window;
 use countersign_sdk::proof::nonce::NonceMint;
-use countersign_sdk::proof::target_uri::{TargetUri, TargetUriError};
+use countersign_sdk::proof::target_uri::TargetUriError;
 use countersign_sdk::time::{Clock, SystemClock, Timestamp};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
-use crate::config::{
-    self, DomainPolicy, ResourcePolicy, RpcSettings, ScopeRule, SecretUrl, Settings,
-    SigningAlgorithm, StoreSettings,
-};
+use crate::config::{Settings, SigningAlgorithm, StoreSettings};
 use crate::control::Control;
 use crate::http::extract::BodyLimits;
 use crate::http::health::Health;
@@ -33,14 +28,10 @@ use crate::http::router::{self, AppState};
 use crate::http::serve::{ConnectionBounds, serve};
 use crate::keyring::{Keyring, SigningKey};
 use crate::limit::RequestLimit;
-use crate::model::domain::Domains;
-use crate::model::introspection::Callers;
-use crate::model::reason::{Reason, Refusal};
-use crate::model::resource::{Binding, KnownScopes, OnChain, Resource, ResourceRules, Resources};
+use crate::model::reason::Refusal;
 use crate::model::revocation::Revocation;
-use crate::model::scope::ScopeSet;
-use crate::rpc::{ChainNodes, Nodes, NodesError};
-use crate::service::context::{Chains, Context, Issuer, Rules};
+use crate::rpc::{Nodes, NodesError};
+use crate::service::context::Context;
 use crate::service::feed::Feed;
 use crate::store::embedded::{Bounds, EmbeddedStore, Folder, OpenError};
 use crate::store::memory::MemoryStore;
@@ -48,7 +39,8 @@ use crate::store::{SessionBounds, SessionError, Store};
 use crate::token::nonce::Nonces;
 use crate::token::refresh::RefreshTokens;
 use crate::token::verify::{AccessTokens, KeysError};
-use crate::wallet::registry;
+
+mod rules;
 
 /// Seconds for which expired entries are kept all the same: a request that began before an entry
 /// expired, or a clock that is set back a little, must still find it.
@@ -294,15 +286,15 @@ fn state(
         SigningAlgorithm::Es256 => Algorithm::Es256,
     };
     let now = clock.now();
-    let issuer = issuer(&settings.issuer)?;
+    let issuer = rules::issuer(&settings.issuer)?;
     let keyring = Keyring::of(SigningKey::generate(algorithm, &*entropy)?);
     keyring.active().warm_up();
     let context = Context {
         access_tokens: AccessTokens::new(&issuer.url, &keyring)?,
         feed: Feed::new(limits.feed_waiters),
-        nodes: Nodes::new(settings.rpc.iter().map(chain_nodes).collect())?,
+        nodes: Nodes::new(rules::nodes(settings))?,
         issuer,
-        rules: rules(settings)?,
+        rules: rules::rules(settings)?,
         keyring,
         nonces: Nonces::new(NonceMint::generate(&*entropy)?),
         refresh_tokens: RefreshTokens::new(&store.session_secret()),
@@ -333,104 +325,4 @@ fn state(
     };
     let documents = Arc::new(Documents::of(&context)?);
     Ok(AppState { context: Arc::new(context), documents, gate: Arc::new(gate) })
-}
-
-fn issuer(issuer: &config::Issuer) -> Result<Issuer, StartError> {
-    let url = issuer.issuer().to_owned();
-    let token_endpoint = TargetUri::parse(&format!("{url}/token"))?;
-    Ok(Issuer {
-        host: issuer.host().to_owned(),
-        path: issuer.path().to_owned(),
-        token_endpoint,
-        url,
-    })
-}
-
-fn rules(settings: &Settings) -> Result<Rules, StartError> {
-    let domains = match &settings.domains {
-        DomainPolicy::Loopback => Domains::Loopback,
-        DomainPolicy::Listed(list) => Domains::Listed(list.clone()),
-    };
-    let resources = match &settings.resources {
-        ResourcePolicy::AnyLoopback(rules) => {
-            Resources::AnyLoopback(Box::new(resource_rules(rules)?))
-        }
-        ResourcePolicy::Listed(list) => Resources::Listed(
-            list.iter()
-                .map(|entry| {
-                    let mut rules = resource_rules(&entry.rules)?;
-                    rules
-                        .formats
-                        .get_or_insert_with(|| registry::usual().map(str::to_owned).collect());
-                    Ok(Resource { uri: entry.uri.clone(), rules })
-                })
-                .collect::<Result<_, Refusal>>()?,
-        ),
-    };
-    let chains = match &settings.chains {
-        None => Chains::Any,
-        Some(list) => Chains::Listed(
-            list.iter()
-                .map(|chain| chain.parse().map_err(|error| not_an_account(&error)))
-                .collect::<Result<_, _>>()?,
-        ),
-    };
-    Ok(Rules {
-        domains,
-        resources,
-        chains,
-        challenge_lifetime: settings.challenge_lifetime,
-        session_lifetime: settings.session_lifetime,
-        contract_session_lifetime: settings.contract_session_lifetime,
-        window: Window {
-            max_age: settings.dpop.max_age,
-            max_future_skew: settings.dpop.max_future_skew,
-        },
-        require_nonce: settings.dpop.require_nonce,
-    })
-}
-
-fn chain_nodes(rpc: &RpcSettings) -> ChainNodes {
-    ChainNodes {
-        chain: rpc.chain.clone(),
-        urls: rpc.urls.iter().map(SecretUrl::expose).cloned().collect(),
-        quorum: rpc.quorum,
-        timeout: Duration::from_secs(rpc.timeout),
-        max_answer: rpc.max_answer_bytes,
-        block: rpc.block,
-        factories: rpc.factories.clone(),
-    }
-}
-
-fn resource_rules(rules: &config::ResourceRules) -> Result<ResourceRules, Refusal> {
-    let scopes =
-        |list: &[String]| list.iter().map(|scope| scope.parse()).collect::<Result<ScopeSet, _>>();
-    Ok(ResourceRules {
-        scopes: match &rules.scopes {
-            ScopeRule::Any => KnownScopes::Any,
-            ScopeRule::Listed(list) => KnownScopes::Listed(scopes(list)?),
-        },
-        default_scopes: scopes(&rules.default_scopes)?,
-        token_ttl: rules.token_ttl,
-        binding: match rules.binding {
-            config::Binding::Required => Binding::Required,
-            config::Binding::Optional => Binding::Optional,
-        },
-        bearer_sessions: rules.bearer_sessions,
-        formats: rules.formats.clone(),
-        allow: rules.allow.iter().cloned().collect(),
-        deny: rules.deny.iter().cloned().collect(),
-        on_chain: OnChain {
-            taken: rules.contract_accounts,
-            allow: rules.allow_on_chain.iter().cloned().collect(),
-        },
-        callers: Callers {
-            keys: rules.introspection_keys.iter().cloned().collect(),
-            secret: rules.introspection_secret,
-        },
-    })
-}
-
-fn not_an_account(error: &AccountError) -> Refusal {
-    Refusal::new(Reason::AccountInvalid, error.to_string())
 }

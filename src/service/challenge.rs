@@ -84,7 +84,7 @@ pub fn challenge(context: &Context, request: &ChallengeRequest<'_>) -> Result<Ch
     let domain = domain_of(context, request)?;
     let target = context.rules.resources.find(request.resource)?;
     target.rules.check_format(format.name())?;
-    target.rules.check_subject(&format.subject_of(&account)?)?;
+    target.rules.check_subject(&format.accounts().subject_of(&account)?)?;
     let scopes = target.rules.scopes_for(request.scope)?;
     let session_key = request.dpop_jkt.map(session_key).transpose()?;
     check_session_expires_in(request, target.rules)?;
@@ -110,6 +110,7 @@ pub fn challenge(context: &Context, request: &ChallengeRequest<'_>) -> Result<Ch
         expires_at
     };
     let spelling = format
+        .accounts()
         .spelling(&account)
         .ok_or_else(|| Refusal::new(Reason::AccountInvalid, "the account is not of this format"))?;
     let (issued, expires) = (now.to_string(), signed_until.to_string());
@@ -182,8 +183,8 @@ fn format_and_account(
             "no message format fits; see message_formats_supported in the metadata",
         )
     })?;
-    let account = format.canonical_account(&account)?;
-    if format.is_name(&account) && !context.nodes.serve(&account) {
+    let account = format.accounts().canonical_account(&account)?;
+    if format.accounts().is_name(&account) && !context.nodes.serve(&account) {
         return Err(Refusal::new(
             Reason::AccountInvalid,
             "which keys a named account has stands on its chain alone, and no node of that chain is asked \

@@ -275,14 +275,14 @@ fn key_question(session: &Session) -> Result<AccessKeyQuestion, Refusal> {
 
 fn is_name(session: &Session) -> Result<bool, Refusal> {
     match registry::by_name(&session.method) {
-        Some(format) => Ok(format.is_name(&account_of(session)?)),
+        Some(format) => Ok(format.accounts().is_name(&account_of(session)?)),
         None => Ok(false),
     }
 }
 
 fn check_contract(account: &Account, rules: &ResourceRules) -> Result<(), Refusal> {
     let format = registry::by_account(account).ok_or_else(registry::unknown)?;
-    rules.check_contract(&account.to_did(), &format.subject_of(account)?)
+    rules.check_contract(&account.to_did(), &format.accounts().subject_of(account)?)
 }
 
 fn account_of(session: &Session) -> Result<Account, Refusal> {

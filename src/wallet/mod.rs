@@ -7,6 +7,7 @@
 //! | [`format`](mod@format) | what a message format has to answer; the proof that a key signed |
 //! | [`on_chain`] | what is left to be asked of the account's chain |
 //! | [`siwe`], [`siws`], [`key`], [`bip322`], [`bip137`], [`tip191`], [`adr36`], [`nostr`], [`sha256`], [`sui`], [`aptos`], [`nep413`], [`sep53`], [`ssh`], [`ton`] | one format each: accounts, hashes, signatures |
+//! | [`accounts`] | what the accounts of a namespace are; each format names some |
 //! | `chain_account` | how the accounts of most chains stand in a text |
 //! | `bitcoin` | the accounts that two formats share |
 //! | [`envelope`] | the off-chain envelopes that Solana hardware wallets sign |
@@ -16,6 +17,7 @@
 //!
 //! To add a format, write one file with a `WalletFormat` and add a line to [`registry::FORMATS`].
 
+pub mod accounts;
 pub mod adr36;
 pub mod aptos;
 pub mod bip137;

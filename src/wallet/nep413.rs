@@ -13,15 +13,16 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use countersign_sdk::account::{Account, ChainId};
+use countersign_sdk::account::Account;
 use countersign_sdk::chain::near::{Signed, address_of_name, implicit_key, name_of, nonce_of};
 use countersign_sdk::key::{Curve, PublicKey};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::accounts::Accounts;
 use super::caip122::{self, Profile, UnverifiedMessage};
 use super::format::{
-    Evidence, MAX_STRUCTURE, Spelling, VerifiedSigner, WalletFormat, malformed_signature, mismatch,
+    Evidence, MAX_STRUCTURE, VerifiedSigner, WalletFormat, malformed_signature, mismatch,
     refused_signer,
 };
 use super::network::{Chain, Network};
@@ -44,6 +45,7 @@ static NETWORK: Network = Network {
         Some(name) => Some(address_of_name(&name)),
         None => implicit_key(address).map(|_| address.to_owned()),
     },
+    is_name: |address| name_of(address).is_some(),
     can_sign: |address| name_of(address).is_some() || key_of(address).is_some(),
     an_address: "a NEAR account that signs in is an implicit one, the 64 hex digits of its Ed25519 \
                  key in lower case, or a named account such as alice.near, with %5F for an underscore",
@@ -59,8 +61,8 @@ impl WalletFormat for Nep413 {
         NETWORK.format
     }
 
-    fn namespaces(&self) -> &'static [&'static str] {
-        NETWORK.namespaces
+    fn accounts(&self) -> &dyn Accounts {
+        &NETWORK
     }
 
     fn curves(&self) -> &'static [Curve] {
@@ -87,14 +89,6 @@ impl WalletFormat for Nep413 {
         })))
     }
 
-    fn canonical_account(&self, account: &Account) -> Result<Account, Refusal> {
-        NETWORK.canonical_account(account)
-    }
-
-    fn canonical_chain(&self, chain: &ChainId) -> Option<ChainId> {
-        NETWORK.canonical_chain(chain)
-    }
-
     fn subjects_of_key(&self, key: &PublicKey) -> Vec<String> {
         match key.curve() {
             Curve::Ed25519 => {
@@ -104,22 +98,6 @@ impl WalletFormat for Nep413 {
         }
     }
 
-    fn subject_of(&self, account: &Account) -> Result<String, Refusal> {
-        if self.is_name(account) { Ok(account.to_did()) } else { NETWORK.subject_of(account) }
-    }
-
-    fn is_name(&self, account: &Account) -> bool {
-        NETWORK.own(account).is_ok_and(|own| name_of(own.address()).is_some())
-    }
-
-    fn spelling<'a>(&self, account: &'a Account) -> Option<Spelling<'a>> {
-        NETWORK.spelling(account)
-    }
-
-    fn account_of(&self, message: &UnverifiedMessage<'_>) -> Result<Account, Refusal> {
-        NETWORK.account_of(message)
-    }
-
     fn verify_by(
         &self,
         account: &Account,
@@ -127,7 +105,7 @@ impl WalletFormat for Nep413 {
         evidence: &Evidence<'_>,
     ) -> Result<VerifiedSigner, Refusal> {
         let account_id = NETWORK.own(account)?.address();
-        if self.is_name(account) {
+        if NETWORK.is_name(account) {
             return Err(Refusal::new(
                 Reason::AccountInvalid,
                 "which keys a named account has stands on its chain alone, and no node of that chain is \
@@ -137,7 +115,7 @@ impl WalletFormat for Nep413 {
         let answer = Answer::read(evidence.signature)?;
         let nonce = nonce_of(message.text());
         let key = check(account_id, &signed_by(message, &nonce, &answer)?, &answer)?;
-        let subject = self.subject_of(account)?;
+        let subject = NETWORK.subject_of(account)?;
         Ok(VerifiedSigner::proven(key, self.name(), account.clone(), subject))
     }
 
@@ -162,7 +140,7 @@ impl WalletFormat for Nep413 {
             )
         })?;
         let key = check_by(&name, &named, &signed, &answer)?;
-        let subject = self.subject_of(account)?;
+        let subject = NETWORK.subject_of(account)?;
         let question = AccessKeyQuestion::new(account.clone(), name, key.clone());
         let signer = VerifiedSigner::proven(key, self.name(), account.clone(), subject);
         Ok(Question::AccessKey(NamedSigner::new(signer, question)))

@@ -121,7 +121,7 @@ fn accounts_that_are_no_key_are_refused() {
         let signature = sign(&key, &right(&text, &nonce, None));
         assert_eq!(judge(&text, &signature), Err(Reason::AccountInvalid), "{name}");
         let account = format!("near:mainnet:{name}").parse().unwrap();
-        let refusal = Nep413.canonical_account(&account).unwrap_err();
+        let refusal = Nep413.accounts().canonical_account(&account).unwrap_err();
         assert_eq!(refusal.reason(), Reason::AccountInvalid);
         assert!(refusal.detail().contains("named account"));
     }
@@ -134,7 +134,7 @@ fn the_payload_is_what_a_wallet_is_to_sign() {
     let (key, account_id) = signer(7);
     let text = text_for(&account_id);
     let message = Nep413.read(&text).unwrap();
-    let account = Nep413.account_of(&message).unwrap();
+    let account = Nep413.accounts().account_of(&message).unwrap();
     let payload = Nep413.payload(&account, &message).unwrap().unwrap();
     let nonce: [u8; 32] =
         STANDARD.decode(payload["nonce"].as_str().unwrap()).unwrap().try_into().unwrap();
@@ -151,7 +151,7 @@ fn the_payload_is_what_a_wallet_is_to_sign() {
 fn question(text: &str, signature: &str) -> Result<Question, Reason> {
     let evidence = Evidence { signature, public_key: None };
     let message = Nep413.read(text).unwrap();
-    let account = Nep413.account_of(&message).map_err(|refusal| refusal.reason())?;
+    let account = Nep413.accounts().account_of(&message).map_err(|refusal| refusal.reason())?;
     let refused = Nep413.verify_by(&account, &message, &evidence).unwrap_err();
     let question = Nep413.question(&account, &message, &evidence, refused);
     question.map_err(|refusal| refusal.reason())
@@ -178,13 +178,16 @@ fn a_named_account_is_proven_by_nobody_but_its_chain() {
         let expected =
             AccessKeyQuestion::new(account.clone(), name.to_owned(), key.public_key().clone());
         assert_eq!(*asked.question(), expected);
-        assert!(Nep413.is_name(&account));
-        assert_eq!(Nep413.canonical_account(&account), Ok(account.clone()));
-        assert_eq!(Nep413.subject_of(&account), Ok(format!("did:pkh:near:mainnet:{address}")));
+        assert!(Nep413.accounts().is_name(&account));
+        assert_eq!(Nep413.accounts().canonical_account(&account), Ok(account.clone()));
+        assert_eq!(
+            Nep413.accounts().subject_of(&account),
+            Ok(format!("did:pkh:near:mainnet:{address}"))
+        );
     }
     // The same name on another chain is another account.
     let other: Account = "near:testnet:alice.near".parse().unwrap();
-    assert_eq!(Nep413.subject_of(&other).unwrap(), "did:pkh:near:testnet:alice.near");
+    assert_eq!(Nep413.accounts().subject_of(&other).unwrap(), "did:pkh:near:testnet:alice.near");
     let unescaped = text_for("a_b.near");
     assert_eq!(question(&unescaped, "{}"), Err(Reason::AccountInvalid));
 }

@@ -8,8 +8,9 @@
 
 use countersign_sdk::account::{Account, ChainAccount, ChainId};
 
+use super::accounts::{Accounts, Spelling, other_namespace};
 use super::caip122::UnverifiedMessage;
-use super::format::{Spelling, other_namespace};
+
 use crate::model::reason::{Reason, Refusal};
 
 /// A chain of a namespace.
@@ -35,18 +36,20 @@ pub(in crate::wallet) struct Network {
     /// Whether a canonical address can have a key, which is asked before a challenge is written:
     /// a signature is refused by the key itself.
     pub(in crate::wallet) can_sign: fn(&str) -> bool,
+    /// Whether a canonical address is a name, which may be somebody else's on another chain.
+    pub(in crate::wallet) is_name: fn(&str) -> bool,
     /// What an address is, to be said where one is not.
     pub(in crate::wallet) an_address: &'static str,
     /// Which chains there are, to be said where one is not.
     pub(in crate::wallet) a_chain: &'static str,
 }
 
-impl Network {
-    /// The canonical form of an account that was asked for.
-    pub(in crate::wallet) fn canonical_account(
-        &self,
-        account: &Account,
-    ) -> Result<Account, Refusal> {
+impl Accounts for Network {
+    fn namespaces(&self) -> &'static [&'static str] {
+        self.namespaces
+    }
+
+    fn canonical_account(&self, account: &Account) -> Result<Account, Refusal> {
         let asked = self.own(account)?;
         let chain = self.chain(asked.chain().reference()).ok_or_else(|| self.unknown_chain())?;
         let address = (self.canonical)(asked.address())
@@ -55,8 +58,7 @@ impl Network {
         self.named(chain, &address)
     }
 
-    /// The canonical spelling of a chain.
-    pub(in crate::wallet) fn canonical_chain(&self, chain: &ChainId) -> Option<ChainId> {
+    fn canonical_chain(&self, chain: &ChainId) -> Option<ChainId> {
         if !self.namespaces.contains(&chain.namespace()) {
             return None;
         }
@@ -64,35 +66,38 @@ impl Network {
         ChainId::new(self.namespaces.first()?, found.reference).ok()
     }
 
-    /// Who a canonical account is on every chain.
-    pub(in crate::wallet) fn subject_of(&self, account: &Account) -> Result<String, Refusal> {
-        let account = self.own(account)?;
-        self.subject_at(account.address()).ok_or_else(|| self.invalid_address())
+    fn subject_of(&self, account: &Account) -> Result<String, Refusal> {
+        let own = self.own(account)?;
+        if (self.is_name)(own.address()) {
+            return Ok(account.to_did());
+        }
+        self.subject_at(own.address()).ok_or_else(|| self.invalid_address())
     }
 
-    /// The subject of an address, on the canonical chain.
-    pub(in crate::wallet) fn subject_at(&self, address: &str) -> Option<String> {
-        Some(self.named(self.chains.first()?, address).ok()?.to_did())
+    fn is_name(&self, account: &Account) -> bool {
+        self.own(account).is_ok_and(|own| (self.is_name)(own.address()))
     }
 
-    /// How a canonical account's chain is written in a text, with its address as CAIP-10 has it.
-    pub(in crate::wallet) fn spelling<'a>(&self, account: &'a Account) -> Option<Spelling<'a>> {
+    fn spelling<'a>(&self, account: &'a Account) -> Option<Spelling<'a>> {
         let account = self.own(account).ok()?;
         let chain = self.chain(account.chain().reference())?;
         Some(Spelling { address: account.address(), chain_id: Some(chain.name) })
     }
 
-    /// The account that a text names; its address must stand there in its one spelling.
-    pub(in crate::wallet) fn account_of(
-        &self,
-        message: &UnverifiedMessage<'_>,
-    ) -> Result<Account, Refusal> {
+    fn account_of(&self, message: &UnverifiedMessage<'_>) -> Result<Account, Refusal> {
         let fields = message.fields();
         let canonical = (self.canonical)(fields.address);
         if canonical.as_deref() != Some(fields.address) {
             return Err(self.invalid_address());
         }
         self.named(self.chain_of(message)?, fields.address)
+    }
+}
+
+impl Network {
+    /// The subject of an address, on the canonical chain.
+    pub(in crate::wallet) fn subject_at(&self, address: &str) -> Option<String> {
+        Some(self.named(self.chains.first()?, address).ok()?.to_did())
     }
 
     /// The chain that a text names.
@@ -168,6 +173,7 @@ mod tests {
         namespaces: &["net", "alias"],
         chains: &[Chain { reference: "1", name: "main" }, Chain { reference: "2", name: "test" }],
         canonical: hex_address,
+        is_name: |address| address.ends_with("ff"),
         can_sign: |address| !address.ends_with("00"),
         an_address: "no address",
         a_chain: "no chain",
@@ -201,5 +207,8 @@ mod tests {
         assert_eq!(NETWORK.subject_of(&other).ok(), Some(subject));
         assert_eq!(NETWORK.spelling(&other).unwrap().chain_id, Some("test"));
         assert!(NETWORK.chain("net:net:1").is_none());
+        let name: Account = format!("net:2:0x{}ff", "a".repeat(62)).parse().unwrap();
+        assert_eq!(NETWORK.subject_of(&name).ok(), Some(name.to_did()));
+        assert!(NETWORK.is_name(&name) && !NETWORK.is_name(&other));
     }
 }

@@ -18,10 +18,11 @@ use countersign_sdk::account::{Account, ChainAccount, ChainId};
 use countersign_sdk::key::{Curve, PublicKey, recover_secp256k1};
 use sha3::{Digest, Keccak256};
 
+use super::accounts::{Accounts, Spelling, other_namespace};
 use super::caip122::{self, Profile, UnverifiedMessage};
 use super::format::{
-    Evidence, MAX_SIGNATURE, Spelling, VerifiedSigner, WalletFormat, malformed_signature, mismatch,
-    other_namespace, refused_signature,
+    Evidence, MAX_SIGNATURE, VerifiedSigner, WalletFormat, malformed_signature, mismatch,
+    refused_signature,
 };
 use super::on_chain::Question;
 use crate::model::reason::{Reason, Refusal};
@@ -44,8 +45,8 @@ impl WalletFormat for Siwe {
         "siwe"
     }
 
-    fn namespaces(&self) -> &'static [&'static str] {
-        &[NAMESPACE]
+    fn accounts(&self) -> &dyn Accounts {
+        self
     }
 
     fn curves(&self) -> &'static [Curve] {
@@ -67,63 +68,12 @@ impl WalletFormat for Siwe {
         ))
     }
 
-    fn canonical_account(&self, account: &Account) -> Result<Account, Refusal> {
-        let Account::Chain(chain_account) = account else {
-            return Err(other_namespace(self.name(), account));
-        };
-        if account.namespace() != NAMESPACE {
-            return Err(other_namespace(self.name(), account));
-        }
-        let address = chain_account.address();
-        let bytes = address_bytes(address).ok_or_else(invalid_address)?;
-        let canonical = checksummed(&bytes);
-        let digits = address.get(2..).unwrap_or_default();
-        let uniform = !digits.bytes().any(|b| b.is_ascii_lowercase())
-            || !digits.bytes().any(|b| b.is_ascii_uppercase());
-        if canonical != address && !uniform {
-            return Err(invalid_address());
-        }
-        named(chain_account.chain().reference(), &canonical)
-    }
-
-    fn canonical_chain(&self, chain: &ChainId) -> Option<ChainId> {
-        let reference = chain.reference();
-        let ours = chain.namespace() == NAMESPACE && is_chain_number(reference);
-        ours.then(|| chain.clone())
-    }
-
     fn subjects_of_key(&self, key: &PublicKey) -> Vec<String> {
         if key.curve() != Curve::Secp256k1 {
             return Vec::new();
         }
         let account = named(CANONICAL_CHAIN, &checksummed(&address_of(key)));
         account.iter().map(Account::to_did).collect()
-    }
-
-    fn subject_of(&self, account: &Account) -> Result<String, Refusal> {
-        match account {
-            Account::Chain(account) => Ok(named(CANONICAL_CHAIN, account.address())?.to_did()),
-            Account::Key(_) => Err(other_namespace(self.name(), account)),
-        }
-    }
-
-    fn spelling<'a>(&self, account: &'a Account) -> Option<Spelling<'a>> {
-        match account {
-            Account::Chain(account) if account.chain().namespace() == NAMESPACE => Some(Spelling {
-                address: account.address(),
-                chain_id: Some(account.chain().reference()),
-            }),
-            Account::Chain(_) | Account::Key(_) => None,
-        }
-    }
-
-    fn account_of(&self, message: &UnverifiedMessage<'_>) -> Result<Account, Refusal> {
-        let address = message.fields().address;
-        let bytes = address_bytes(address).ok_or_else(invalid_address)?;
-        if checksummed(&bytes) != address {
-            return Err(invalid_address());
-        }
-        named(message.fields().chain_id.unwrap_or_default(), address)
     }
 
     fn verify_by(
@@ -158,6 +108,63 @@ impl WalletFormat for Siwe {
             ContractQuestion::new(account.clone(), address, digest, bytes?.ok()?)
         };
         question().map(Question::Contract).ok_or(refused)
+    }
+}
+
+impl Accounts for Siwe {
+    fn namespaces(&self) -> &'static [&'static str] {
+        &[NAMESPACE]
+    }
+
+    fn canonical_account(&self, account: &Account) -> Result<Account, Refusal> {
+        let Account::Chain(chain_account) = account else {
+            return Err(other_namespace(self.name(), account));
+        };
+        if account.namespace() != NAMESPACE {
+            return Err(other_namespace(self.name(), account));
+        }
+        let address = chain_account.address();
+        let bytes = address_bytes(address).ok_or_else(invalid_address)?;
+        let canonical = checksummed(&bytes);
+        let digits = address.get(2..).unwrap_or_default();
+        let uniform = !digits.bytes().any(|b| b.is_ascii_lowercase())
+            || !digits.bytes().any(|b| b.is_ascii_uppercase());
+        if canonical != address && !uniform {
+            return Err(invalid_address());
+        }
+        named(chain_account.chain().reference(), &canonical)
+    }
+
+    fn canonical_chain(&self, chain: &ChainId) -> Option<ChainId> {
+        let reference = chain.reference();
+        let ours = chain.namespace() == NAMESPACE && is_chain_number(reference);
+        ours.then(|| chain.clone())
+    }
+
+    fn subject_of(&self, account: &Account) -> Result<String, Refusal> {
+        match account {
+            Account::Chain(account) => Ok(named(CANONICAL_CHAIN, account.address())?.to_did()),
+            Account::Key(_) => Err(other_namespace(self.name(), account)),
+        }
+    }
+
+    fn spelling<'a>(&self, account: &'a Account) -> Option<Spelling<'a>> {
+        match account {
+            Account::Chain(account) if account.chain().namespace() == NAMESPACE => Some(Spelling {
+                address: account.address(),
+                chain_id: Some(account.chain().reference()),
+            }),
+            Account::Chain(_) | Account::Key(_) => None,
+        }
+    }
+
+    fn account_of(&self, message: &UnverifiedMessage<'_>) -> Result<Account, Refusal> {
+        let address = message.fields().address;
+        let bytes = address_bytes(address).ok_or_else(invalid_address)?;
+        if checksummed(&bytes) != address {
+            return Err(invalid_address());
+        }
+        named(message.fields().chain_id.unwrap_or_default(), address)
     }
 }
 
@@ -354,7 +361,7 @@ mod tests {
         let signer = Siwe.verify(&message, &evidence).unwrap();
         assert_eq!(signer.subject(), "did:pkh:eip155:1:0xF3F4F90b63eb726Bf2778B99c98Cb9a8227518Ed");
         let chained = TEXT.replace("Chain ID: 1", "Chain ID: 137");
-        let account = Siwe.account_of(&Siwe.read(&chained).unwrap()).unwrap();
+        let account = Siwe.accounts().account_of(&Siwe.read(&chained).unwrap()).unwrap();
         assert_eq!(account.to_string(), "eip155:137:0xF3F4F90b63eb726Bf2778B99c98Cb9a8227518Ed");
     }
 
@@ -371,7 +378,7 @@ mod tests {
             TEXT.replace("Chain ID: 1", "Chain ID: eip155"),
             TEXT.replace("Chain ID: 1", "Chain ID: 99999999999999999999"),
         ] {
-            let account = Siwe.read(&text).and_then(|message| Siwe.account_of(&message));
+            let account = Siwe.read(&text).and_then(|message| Siwe.accounts().account_of(&message));
             assert!(account.is_err(), "{text}");
         }
         let with_scheme = format!("https://{TEXT}");
@@ -382,7 +389,7 @@ mod tests {
     fn asked_accounts_become_eip55() {
         let canonical = |text: &str| {
             let account: Account = text.parse().unwrap();
-            Siwe.canonical_account(&account).map(|account| account.to_string())
+            Siwe.accounts().canonical_account(&account).map(|account| account.to_string())
         };
         let right = "eip155:1:0xF3F4F90b63eb726Bf2778B99c98Cb9a8227518Ed";
         assert_eq!(canonical(right).unwrap(), right);
