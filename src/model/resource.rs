@@ -303,3 +303,45 @@ fn check_loopback(uri: &str) -> Result<(), Refusal> {
         "in development a resource is an http or https URI on this machine, such as http://127.0.0.1:8800",
     ))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ONE: &str = "did:pkh:eip155:1:0xA";
+    const TEN: &str = "did:pkh:eip155:10:0xA";
+
+    fn rules(allow: &[&str], on_chain: &[&str], deny: &[&str], taken: bool) -> ResourceRules {
+        let set = |list: &[&str]| list.iter().map(|name| (*name).to_owned()).collect();
+        ResourceRules {
+            scopes: KnownScopes::Any,
+            default_scopes: ScopeSet::default(),
+            token_ttl: 300,
+            binding: Binding::Required,
+            bearer_sessions: false,
+            formats: None,
+            allow: set(allow),
+            deny: set(deny),
+            on_chain: OnChain { taken, allow: set(on_chain) },
+            callers: Callers::default(),
+        }
+    }
+
+    #[test]
+    fn a_contract_is_let_in_on_its_own_chain_and_kept_out_on_all() {
+        let may = |rules: &ResourceRules, subject| rules.check_contract(subject, ONE).is_ok();
+        let everyone = rules(&[], &[], &[], true);
+        assert!(may(&everyone, ONE) && may(&everyone, TEN));
+        // Written as eip155:10:0xA: the key of that address, or the contract on that chain.
+        let listed = rules(&[ONE], &[TEN], &[], true);
+        assert!(listed.check_subject(ONE).is_ok());
+        assert!(may(&listed, TEN) && !may(&listed, ONE));
+        // Of a list of others alone nobody is let in.
+        assert!(!may(&rules(&["did:key:z"], &[], &[], true), TEN));
+        for deny in [ONE, TEN] {
+            assert!(!may(&rules(&[], &[], &[deny], true), TEN), "{deny}");
+        }
+        assert!(!may(&rules(&[], &[], &[], false), TEN));
+        assert_eq!(OnChain::default(), OnChain { taken: false, allow: HashSet::new() });
+    }
+}

@@ -89,3 +89,7 @@ impl fmt::Debug for Chain {
         self.settings.fmt(f)
     }
 }
+
+#[cfg(test)]
+#[path = "quorum_tests.rs"]
+mod tests;

@@ -11,18 +11,18 @@ use countersign_sdk::account::Account;
 use countersign_sdk::key::Thumbprint;
 use countersign_sdk::time::Timestamp;
 
-use super::context::{Context, session_refusal};
+use super::context::Context;
 use crate::model::reason::{Reason, Refusal};
 use crate::model::resource::ResourceRules;
-use crate::model::revocation::Revocation;
-use crate::model::session::{ContractProof, Session};
-use crate::rpc::{AccessKeyQuestion, ApprovedSignature, AskError, ContractQuestion, Said};
+use crate::rpc::{ApprovedSignature, AskError, Said};
 use crate::store::SpentNonce;
 use crate::token::access::Authenticated;
 use crate::wallet::format::{Evidence, VerifiedSigner};
 use crate::wallet::on_chain::Question;
 use crate::wallet::policy::BoundMessage;
-use crate::wallet::{registry, siwe};
+use crate::wallet::registry;
+
+pub(crate) mod again;
 
 /// What a signature shows by itself.
 #[derive(Debug)]
@@ -30,7 +30,7 @@ pub(crate) enum Signed {
     /// A key of the account.
     ByKey(VerifiedSigner),
     /// Nothing yet: the chain has to be asked. The refusal holds where there is nobody to ask about.
-    Open(Question, Refusal),
+    Open(Box<Question>, Refusal),
 }
 
 impl Signed {
@@ -49,7 +49,7 @@ impl Signed {
         };
         let question = bound.question(evidence, refused.clone())?;
         match (&question, context.nodes.serve(question.account())) {
-            (_, true) => Ok(Self::Open(question, refused)),
+            (_, true) => Ok(Self::Open(Box::new(question), refused)),
             (Question::Contract(contract), false) if contract.is_wrapped() => Err(not_served()),
             (Question::Contract(_) | Question::AccessKey(_), false) => Err(refused),
         }
@@ -68,8 +68,9 @@ impl Signed {
             Self::ByKey(signer) => return Ok(Proven::Key(signer)),
             Self::Open(question, refused) => (question, refused),
         };
-        rules.check_on_chain()?;
-        match question {
+        match *question {
+            // Nothing is proven yet, so this is what it would be without nodes: a signature of no key.
+            Question::Contract(_) if !rules.on_chain.taken => Err(refused),
             Question::Contract(question) => {
                 match context.nodes.contract(question).await.map_err(ask_refusal)? {
                     Said::Yes(approved) => Ok(Proven::Contract(approved)),
@@ -82,6 +83,7 @@ impl Signed {
                 }
             }
             Question::AccessKey(named) => {
+                rules.check_on_chain()?;
                 match context.nodes.access_key(named.question()).await.map_err(ask_refusal)? {
                     Said::Yes(witness) => {
                         named.confirmed(&witness).map(Proven::Name).ok_or_else(not_a_key)
@@ -171,126 +173,9 @@ impl Proven {
     }
 }
 
-/// Whether a session's account has to be asked about again, and may still have tokens.
-///
-/// # Errors
-/// `account_not_allowed`.
-pub(crate) fn check_subject(session: &Session, rules: &ResourceRules) -> Result<(), Refusal> {
-    match &session.contract {
-        Some(_) => check_contract(&account_of(session)?, rules),
-        None => {
-            if is_name(session)? {
-                rules.check_on_chain()?;
-            }
-            rules.check_subject(&session.subject)
-        }
-    }
-}
-
-/// The message format that a session was opened with.
-pub(crate) fn format_of(session: &Session) -> &str {
-    match &session.contract {
-        Some(_) => "siwe",
-        None => &session.method,
-    }
-}
-
-/// Whether a session is of an account that only its chain knows, and lasts no longer than such may.
-///
-/// # Errors
-/// `server_error` for a session whose account cannot be read.
-pub(crate) fn is_on_chain(session: &Session) -> Result<bool, Refusal> {
-    Ok(session.contract.is_some() || is_name(session)?)
-}
-
-/// Asks the chain of a session's account whether what was proven still holds. A no ends the session.
-///
-/// # Errors
-/// `session_ended`, `chain_unavailable`, `store_unavailable`; `chain_not_allowed` where the chain is not
-/// asked any more.
-pub(crate) async fn prove_again(
-    context: &Context,
-    session: &Session,
-    now: Timestamp,
-) -> Result<(), Refusal> {
-    let holds = match &session.contract {
-        Some(proof) => {
-            let question = contract_question(session, proof)?;
-            match context.nodes.contract(question).await.map_err(ask_refusal)? {
-                Said::Yes(_) => true,
-                Said::No | Said::NoContract => false,
-            }
-        }
-        None if is_name(session)? => {
-            let question = key_question(session)?;
-            match context.nodes.access_key(&question).await.map_err(ask_refusal)? {
-                Said::Yes(_) => true,
-                Said::No | Said::NoContract => false,
-            }
-        }
-        None => true,
-    };
-    if holds {
-        return Ok(());
-    }
-    let ended = context.store.revoke(&Revocation::Session(session.id), now).await;
-    ended.map_err(session_refusal)?;
-    tracing::info!(session = %session.id, account = session.account, "ended: its account's chain says no");
-    Err(Refusal::new(
-        Reason::SessionEnded,
-        "the account's chain says that what was signed does not hold for it any more, as after a change of \
-         its owners or keys: the session is ended; sign in again",
-    ))
-}
-
-fn contract_question(
-    session: &Session,
-    proof: &ContractProof,
-) -> Result<ContractQuestion, Refusal> {
-    let account = account_of(session)?;
-    let address = match &account {
-        Account::Chain(account) => siwe::address_bytes(account.address()),
-        Account::Key(_) => None,
-    };
-    let signature = proof.signature.clone();
-    address
-        .and_then(|address| ContractQuestion::new(account, address, proof.digest, signature))
-        .ok_or_else(unreadable)
-}
-
-fn key_question(session: &Session) -> Result<AccessKeyQuestion, Refusal> {
-    let account = account_of(session)?;
-    let name = match &account {
-        Account::Chain(account) => countersign_sdk::chain::near::name_of(account.address()),
-        Account::Key(_) => None,
-    };
-    match session.proven_did.as_deref().map(str::parse) {
-        Some(Ok(Account::Key(key))) => {
-            let name = name.ok_or_else(unreadable)?;
-            Ok(AccessKeyQuestion::new(account, name, key.key().clone()))
-        }
-        Some(Ok(Account::Chain(_)) | Err(_)) | None => Err(unreadable()),
-    }
-}
-
-fn is_name(session: &Session) -> Result<bool, Refusal> {
-    match registry::by_name(&session.method) {
-        Some(format) => Ok(format.accounts().is_name(&account_of(session)?)),
-        None => Ok(false),
-    }
-}
-
 fn check_contract(account: &Account, rules: &ResourceRules) -> Result<(), Refusal> {
     let format = registry::by_account(account).ok_or_else(registry::unknown)?;
     rules.check_contract(&account.to_did(), &format.accounts().subject_of(account)?)
-}
-
-fn account_of(session: &Session) -> Result<Account, Refusal> {
-    session.account.parse().map_err(|_| unreadable())
-}
-
-fn unreadable() -> Refusal {
-    Refusal::new(Reason::ServerError, "the session's account cannot be read")
 }
 
 fn not_a_key() -> Refusal {

@@ -10,7 +10,8 @@ use countersign_sdk::time::Timestamp;
 
 use super::context::{Context, session_refusal};
 use super::mint::{Access, mint_of_session, narrowed};
-use super::{IssuedToken, on_chain, possession};
+use super::on_chain::again;
+use super::{IssuedToken, possession};
 use crate::model::reason::{Reason, Refusal};
 use crate::model::scope::ScopeSet;
 use crate::model::session::Session;
@@ -51,7 +52,7 @@ pub async fn refresh(context: &Context, request: &Refresh<'_>) -> Result<IssuedT
     }
     let access = access_for(context, request, &session, now)?;
     let possession = possession::claim(context, proof.as_ref(), access.target.rules, now).await?;
-    on_chain::prove_again(context, &session, now).await?;
+    again::prove(context, &session, now).await?;
     let proven =
         proof.as_ref().map(|proof| ProvenKey { jkt: proof.thumbprint(), at: proof.made_at() });
     let live = context
@@ -77,8 +78,8 @@ fn access_for<'a>(
     }
     let rules = &context.rules;
     let target = rules.resources.find(Some(&session.resource))?;
-    target.rules.check_format(on_chain::format_of(session))?;
-    on_chain::check_subject(session, target.rules)?;
+    target.rules.check_format(again::format_of(session))?;
+    again::check_subject(session, target.rules)?;
     let unreadable = || Refusal::new(Reason::ServerError, "the session's account cannot be read");
     if let Some(did) = &session.proven_did {
         let Ok(Account::Key(key)) = did.parse() else { return Err(unreadable()) };
@@ -90,7 +91,7 @@ fn access_for<'a>(
     }
     let account = session.account.parse().map_err(|_| unreadable())?;
     policy::check_chain(&account, &rules.chains)?;
-    let longest = match on_chain::is_on_chain(session)? {
+    let longest = match again::is_on_chain(session)? {
         true => rules.session_lifetime.min(rules.contract_session_lifetime),
         false => rules.session_lifetime,
     };

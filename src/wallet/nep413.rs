@@ -143,7 +143,7 @@ impl WalletFormat for Nep413 {
         let subject = NETWORK.subject_of(account)?;
         let question = AccessKeyQuestion::new(account.clone(), name, key.clone());
         let signer = VerifiedSigner::proven(key, self.name(), account.clone(), subject);
-        Ok(Question::AccessKey(NamedSigner::new(signer, question)))
+        Ok(Question::AccessKey(Box::new(NamedSigner::new(signer, question))))
     }
 }
 

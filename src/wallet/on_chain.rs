@@ -16,7 +16,7 @@ pub enum Question {
     /// Whether the contract at the account takes the signature.
     Contract(ContractQuestion),
     /// Whether the key that signed is one of the name's.
-    AccessKey(NamedSigner),
+    AccessKey(Box<NamedSigner>),
 }
 
 impl Question {

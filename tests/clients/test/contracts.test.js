@@ -221,7 +221,7 @@ test('a list of accounts means a contract on the chain that it is written with, 
 test('a resource can leave contracts out', async () => {
   const before = node.asked
   const { answer } = await signIn(owned.address, signs(owned.owner), { resource: KEYS_ONLY })
-  refused(answer, { error: 'invalid_grant', reason: 'account_not_allowed' })
+  refused(answer, { error: 'invalid_grant', reason: 'signature_mismatch' })
   assert.equal(node.asked, before)
 })
 
