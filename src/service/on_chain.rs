@@ -28,9 +28,9 @@ pub(crate) mod again;
 #[derive(Debug)]
 pub(crate) enum Signed {
     /// A key of the account.
-    ByKey(VerifiedSigner),
+    ByKey(Box<VerifiedSigner>),
     /// Nothing yet: the chain has to be asked. The refusal holds where there is nobody to ask about.
-    Open(Box<Question>, Refusal),
+    Open(Question, Refusal),
 }
 
 impl Signed {
@@ -44,12 +44,12 @@ impl Signed {
         evidence: &Evidence<'_>,
     ) -> Result<Self, Refusal> {
         let refused = match bound.verify(evidence) {
-            Ok(signer) => return Ok(Self::ByKey(signer)),
+            Ok(signer) => return Ok(Self::ByKey(Box::new(signer))),
             Err(refused) => refused,
         };
         let question = bound.question(evidence, refused.clone())?;
         match (&question, context.nodes.serve(question.account())) {
-            (_, true) => Ok(Self::Open(Box::new(question), refused)),
+            (_, true) => Ok(Self::Open(question, refused)),
             (Question::Contract(contract), false) if contract.is_wrapped() => Err(not_served()),
             (Question::Contract(_) | Question::AccessKey(_), false) => Err(refused),
         }
@@ -65,14 +65,14 @@ impl Signed {
         rules: &ResourceRules,
     ) -> Result<Proven, Refusal> {
         let (question, refused) = match self {
-            Self::ByKey(signer) => return Ok(Proven::Key(signer)),
+            Self::ByKey(signer) => return Ok(Proven::Key(*signer)),
             Self::Open(question, refused) => (question, refused),
         };
-        match *question {
+        match question {
             // Nothing is proven yet, so this is what it would be without nodes: a signature of no key.
             Question::Contract(_) if !rules.on_chain.taken => Err(refused),
             Question::Contract(question) => {
-                match context.nodes.contract(question).await.map_err(ask_refusal)? {
+                match context.nodes.contract(*question).await.map_err(ask_refusal)? {
                     Said::Yes(approved) => Ok(Proven::Contract(approved)),
                     Said::No => Err(Refusal::new(
                         Reason::SignatureMismatch,

@@ -14,7 +14,7 @@ use crate::rpc::{AccessKeyQuestion, ContractQuestion, KeyOfAccount};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Question {
     /// Whether the contract at the account takes the signature.
-    Contract(ContractQuestion),
+    Contract(Box<ContractQuestion>),
     /// Whether the key that signed is one of the name's.
     AccessKey(Box<NamedSigner>),
 }

@@ -107,7 +107,7 @@ impl WalletFormat for Siwe {
             let digest = digest(message.text());
             ContractQuestion::new(account.clone(), address, digest, bytes?.ok()?)
         };
-        question().map(Question::Contract).ok_or(refused)
+        question().map(Box::new).map(Question::Contract).ok_or(refused)
     }
 }
 
