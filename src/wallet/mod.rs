@@ -5,7 +5,7 @@
 //! | [`caip122`] | whether bytes are a sign-in text, and what it says |
 //! | [`recap`] | what a text grants, and whether the person could read it |
 //! | [`format`](mod@format) | what a message format has to answer; the proof that a key signed |
-//! | [`siwe`], [`siws`], [`key`], [`bip322`], [`bip137`], [`tip191`], [`adr36`], [`nostr`], [`sha256`], [`sui`], [`aptos`], [`nep413`], [`sep53`], [`ssh`], [`ton`] | one format each: accounts, hashes, signatures |
+//! | [`siwe`], [`siws`], [`key`], [`bip322`], [`bip137`], [`tip191`], [`adr36`], [`nostr`], [`sha256`], [`sui`], [`aptos`], [`nep413`], [`sep53`], [`sep10`], [`lnurl`], [`ssh`], [`ton`] | one format each: accounts, hashes, signatures |
 //! | `chain_account` | how the accounts of most chains stand in a text |
 //! | `bitcoin` | the accounts that two formats share |
 //! | [`envelope`] | the off-chain envelopes that Solana hardware wallets sign |
@@ -25,6 +25,7 @@ mod chain_account;
 pub mod envelope;
 pub mod format;
 pub mod key;
+pub mod lnurl;
 pub mod nep413;
 mod network;
 pub mod nostr;
@@ -33,6 +34,7 @@ pub mod recap;
 pub mod registry;
 #[cfg(test)]
 mod samples;
+pub mod sep10;
 pub mod sep53;
 pub mod sha256;
 pub mod siwe;
