@@ -121,6 +121,6 @@ mod tests {
         let bytes = decode_seed(seed).unwrap();
         assert_eq!(bytes.len(), 32);
         assert!(decode_seed(KNOWN).is_none());
-        assert!(decode_seed(&seed.replace("WXJM", "WXJN")).is_none());
+        assert!(decode_seed(&seed.replace("JXMW", "JXMX")).is_none());
     }
 }

@@ -92,8 +92,7 @@ fn every_other_transaction_is_refused_by_name() {
         assert!(Envelope::read(&STANDARD.encode(&bytes[..length])).is_err());
     }
     assert!(Envelope::read(&STANDARD.encode([&bytes[..], &[0; 4]].concat())).is_err());
-    for broken in [String::new(), format!(" {written}"), written.replace('=', ""), "A".repeat(9000)]
-    {
+    for broken in [String::new(), format!(" {written}"), format!("{written}="), "A".repeat(9000)] {
         assert!(Envelope::read(&broken).is_err());
     }
 }
