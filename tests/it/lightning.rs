@@ -333,6 +333,21 @@ async fn of_many_wallets_one_answers() {
     assert_eq!(tokens[0].text("sub"), did_of(u8::try_from(winner + 1).unwrap()));
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_store_that_is_full_of_answers_says_so() {
+    let off = CONFIGURED.replace("[limits]", "[limits]\nrequests_per_minute = \"off\"");
+    let server = Server::configured(&format!("{off}formats = [\"lnurl\"]\n")).await;
+    let ours = wallet(9);
+    for _ in 0..1000 {
+        taken(&Browser::new(&server).await.answered_by(&ours).await);
+    }
+    let late = Browser::new(&server).await;
+    let answer = late.answered_by(&ours).await;
+    refused(&answer, 503, "try again");
+    assert_eq!(answer.header("retry-after"), Some("2"));
+    late.ask().await.refused(400, "authorization_pending", "authorization_pending");
+}
+
 /// The answers to requests that are all sent at once.
 async fn all(requests: impl Iterator<Item = reqwest::RequestBuilder>) -> Vec<Answer> {
     let sent: Vec<_> = requests
