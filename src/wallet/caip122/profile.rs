@@ -243,6 +243,6 @@ pub static APTOS: Profile = Profile {
 
 /// Every profile.
 pub static PROFILES: &[&Profile] = &[
-    &SIWE, &SIWS, &KEY, &BITCOIN, &TRON, &COSMOS, &NOSTR, &LIGHTNING, &SSH, &SUI, &NEAR, &STELLAR,
-    &TON, &APTOS,
+    &SIWE, &SIWS, &KEY, &BITCOIN, &TRON, &COSMOS, &NOSTR, &SSH, &SUI, &NEAR, &STELLAR, &TON,
+    &APTOS, &LIGHTNING,
 ];
