@@ -72,6 +72,7 @@ fn said(text: &str, server: [u8; 32]) -> Option<(Challenge, &'static str)> {
     let (_, after) = value("URI: ")?.split_once("://")?;
     let host = after.split('/').next()?;
     let issued_at = second("Issued At: ")?;
+    let ends = value("Expiration Time: ").map(|_| second("Expiration Time: "));
     let challenge = Challenge {
         server,
         client: decode_account(text.lines().nth(1)?)?,
@@ -79,7 +80,13 @@ fn said(text: &str, server: [u8; 32]) -> Option<(Challenge, &'static str)> {
         web_auth_domain: host.to_owned(),
         nonce: nonce_of(text),
         min_time: issued_at,
-        max_time: last_second(issued_at, Some(second("Expiration Time: ")?)),
+        max_time: last_second(
+            issued_at,
+            match ends {
+                Some(end) => Some(end?),
+                None => None,
+            },
+        ),
     };
     let chain = value("Chain ID: ")?;
     let network = passphrase(chain.strip_prefix("stellar:").unwrap_or(chain))?;
