@@ -10,19 +10,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use countersign_sdk::account::AccountError;
 use countersign_sdk::entropy::{Entropy, EntropyError, OsEntropy};
 use countersign_sdk::key::{Algorithm, SecretKeyError};
-use countersign_sdk::proof::dpop::Window;
 use countersign_sdk::proof::nonce::NonceMint;
-use countersign_sdk::proof::target_uri::{TargetUri, TargetUriError};
+use countersign_sdk::proof::target_uri::TargetUriError;
 use countersign_sdk::time::{Clock, SystemClock, Timestamp};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
-use crate::config::{
-    self, DomainPolicy, ResourcePolicy, ScopeRule, Settings, SigningAlgorithm, StoreSettings,
-};
+use crate::config::{Settings, SigningAlgorithm, StoreSettings};
 use crate::control::Control;
 use crate::http::extract::BodyLimits;
 use crate::http::health::Health;
@@ -32,13 +28,9 @@ use crate::http::router::{self, AppState};
 use crate::http::serve::{ConnectionBounds, serve};
 use crate::keyring::{Keyring, SigningKey};
 use crate::limit::RequestLimit;
-use crate::model::domain::Domains;
-use crate::model::introspection::Callers;
-use crate::model::reason::{Reason, Refusal};
-use crate::model::resource::{Binding, KnownScopes, Resource, ResourceRules, Resources};
+use crate::model::reason::Refusal;
 use crate::model::revocation::Revocation;
-use crate::model::scope::ScopeSet;
-use crate::service::context::{Chains, Context, Issuer, Rules};
+use crate::service::context::Context;
 use crate::service::feed::Feed;
 use crate::service::issuing::stellar_key;
 use crate::store::embedded::{Bounds, EmbeddedStore, Folder, OpenError};
@@ -47,7 +39,8 @@ use crate::store::{SessionBounds, SessionError, Store};
 use crate::token::nonce::Nonces;
 use crate::token::refresh::RefreshTokens;
 use crate::token::verify::{AccessTokens, KeysError};
-use crate::wallet::registry;
+
+mod rules;
 
 /// Seconds for which expired entries are kept all the same: a request that began before an entry
 /// expired, or a clock that is set back a little, must still find it.
@@ -293,14 +286,14 @@ fn state(
         SigningAlgorithm::Es256 => Algorithm::Es256,
     };
     let now = clock.now();
-    let issuer = issuer(&settings.issuer)?;
+    let issuer = rules::issuer(&settings.issuer)?;
     let keyring = Keyring::of(SigningKey::generate(algorithm, &*entropy)?);
     keyring.active().warm_up();
     let context = Context {
         access_tokens: AccessTokens::new(&issuer.url, &keyring)?,
         feed: Feed::new(limits.feed_waiters),
         issuer,
-        rules: rules(settings)?,
+        rules: rules::rules(settings)?,
         keyring,
         stellar: stellar_key(settings.stellar_signing_key_file.as_deref(), &*entropy)
             .map_err(StartError::Stellar)?,
@@ -333,87 +326,4 @@ fn state(
     };
     let documents = Arc::new(Documents::of(&context)?);
     Ok(AppState { context: Arc::new(context), documents, gate: Arc::new(gate) })
-}
-
-fn issuer(issuer: &config::Issuer) -> Result<Issuer, StartError> {
-    let url = issuer.issuer().to_owned();
-    let token_endpoint = TargetUri::parse(&format!("{url}/token"))?;
-    Ok(Issuer {
-        host: issuer.host().to_owned(),
-        path: issuer.path().to_owned(),
-        token_endpoint,
-        url,
-    })
-}
-
-fn rules(settings: &Settings) -> Result<Rules, StartError> {
-    let domains = match &settings.domains {
-        DomainPolicy::Loopback => Domains::Loopback,
-        DomainPolicy::Listed(list) => Domains::Listed(list.clone()),
-    };
-    let resources = match &settings.resources {
-        ResourcePolicy::AnyLoopback(rules) => {
-            Resources::AnyLoopback(Box::new(resource_rules(rules)?))
-        }
-        ResourcePolicy::Listed(list) => Resources::Listed(
-            list.iter()
-                .map(|entry| {
-                    let mut rules = resource_rules(&entry.rules)?;
-                    rules
-                        .formats
-                        .get_or_insert_with(|| registry::usual().map(str::to_owned).collect());
-                    Ok(Resource { uri: entry.uri.clone(), rules })
-                })
-                .collect::<Result<_, Refusal>>()?,
-        ),
-    };
-    let chains = match &settings.chains {
-        None => Chains::Any,
-        Some(list) => Chains::Listed(
-            list.iter()
-                .map(|chain| chain.parse().map_err(|error| not_an_account(&error)))
-                .collect::<Result<_, _>>()?,
-        ),
-    };
-    Ok(Rules {
-        domains,
-        resources,
-        chains,
-        challenge_lifetime: settings.challenge_lifetime,
-        session_lifetime: settings.session_lifetime,
-        window: Window {
-            max_age: settings.dpop.max_age,
-            max_future_skew: settings.dpop.max_future_skew,
-        },
-        require_nonce: settings.dpop.require_nonce,
-    })
-}
-
-fn resource_rules(rules: &config::ResourceRules) -> Result<ResourceRules, Refusal> {
-    let scopes =
-        |list: &[String]| list.iter().map(|scope| scope.parse()).collect::<Result<ScopeSet, _>>();
-    Ok(ResourceRules {
-        scopes: match &rules.scopes {
-            ScopeRule::Any => KnownScopes::Any,
-            ScopeRule::Listed(list) => KnownScopes::Listed(scopes(list)?),
-        },
-        default_scopes: scopes(&rules.default_scopes)?,
-        token_ttl: rules.token_ttl,
-        binding: match rules.binding {
-            config::Binding::Required => Binding::Required,
-            config::Binding::Optional => Binding::Optional,
-        },
-        bearer_sessions: rules.bearer_sessions,
-        formats: rules.formats.clone(),
-        allow: rules.allow.iter().cloned().collect(),
-        deny: rules.deny.iter().cloned().collect(),
-        callers: Callers {
-            keys: rules.introspection_keys.iter().cloned().collect(),
-            secret: rules.introspection_secret,
-        },
-    })
-}
-
-fn not_an_account(error: &AccountError) -> Refusal {
-    Refusal::new(Reason::AccountInvalid, error.to_string())
 }

@@ -59,7 +59,7 @@ pub fn sep10(data: &[u8]) {
     }
     let wallet = wallet("sep10", 0);
     let account = wallet.account();
-    let address = Sep10.spelling(account).expect("an account").address;
+    let address = Sep10.accounts().spelling(account).expect("an account").address;
     let text = body("Stellar account", address, "Chain ID: pubnet\n");
     let message = Sep10.read(&text).expect("a right text");
     let payload = Sep10.payload_by(account, &message, issuer()).expect("a payload");
@@ -68,7 +68,7 @@ pub fn sep10(data: &[u8]) {
     let verify = |text: &str, signature: &str| {
         let evidence = Evidence { signature, public_key: None };
         let message = Sep10.read(text).ok()?;
-        let account = Sep10.account_of(&message).ok()?;
+        let account = Sep10.accounts().account_of(&message).ok()?;
         Sep10.verify_issued(&account, &message, &evidence, issuer()).ok()
     };
     assert!(verify(&text, &right).is_some(), "a right pair");

@@ -89,7 +89,7 @@ impl Documents {
             .iter()
             .map(|format| MessageFormat {
                 name: format.name(),
-                namespaces: format.namespaces(),
+                namespaces: format.accounts().namespaces(),
                 curves: format.curves().iter().map(|curve| curve.name()).collect(),
                 payload: format.has_payload(),
                 public_key: format.needs_public_key(),

@@ -87,7 +87,7 @@ pub fn challenge(context: &Context, request: &ChallengeRequest<'_>) -> Result<Ch
     target.rules.check_format(format.name())?;
     // Where the account is for the wallet to say, `/token` asks.
     if request.account.is_some() {
-        target.rules.check_subject(&format.subject_of(&account)?)?;
+        target.rules.check_subject(&format.accounts().subject_of(&account)?)?;
     }
     let scopes = target.rules.scopes_for(request.scope)?;
     let session_key = request.dpop_jkt.map(session_key).transpose()?;
@@ -114,6 +114,7 @@ pub fn challenge(context: &Context, request: &ChallengeRequest<'_>) -> Result<Ch
         expires_at
     };
     let spelling = format
+        .accounts()
         .spelling(&account)
         .ok_or_else(|| Refusal::new(Reason::AccountInvalid, "the account is not of this format"))?;
     let (issued, expires) = (now.to_string(), signed_until.to_string());
@@ -193,7 +194,7 @@ fn format_and_account(
         return Err(missing("`dpop_jkt` is missing: it says whose sign-in the wallet answers"));
     }
     let account = match account {
-        Some(account) => format.canonical_account(&account)?,
+        Some(account) => format.accounts().canonical_account(&account)?,
         None => whoever.ok_or_else(no_account)?,
     };
     policy::check_chain(&account, &context.rules.chains)?;

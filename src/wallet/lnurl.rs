@@ -14,12 +14,10 @@ use countersign_sdk::chain::lnurl::{Answer, CALL_BACK_PATH, k1_of, link_of};
 use countersign_sdk::key::{Curve, NotSigner, PublicKey};
 use serde_json::{Value, json};
 
+use super::accounts::{Accounts, Spelling};
 use super::caip122::{self, Profile, UnverifiedMessage};
-use super::format::{
-    Evidence, Issuing, Spelling, VerifiedSigner, WalletFormat, mismatch, other_namespace,
-    refused_signature,
-};
-use super::key::RawKey;
+use super::format::{Evidence, Issuing, VerifiedSigner, WalletFormat, mismatch, refused_signature};
+use super::key::KeyAccounts;
 use crate::model::reason::{Reason, Refusal};
 
 /// The address line of a text that whoever answers may sign.
@@ -37,26 +35,73 @@ static WHOEVER: LazyLock<Option<Account>> = LazyLock::new(|| {
     Account::of_key(&PublicKey::from_x_only(&x).ok()?)
 });
 
-/// The format `lnurl`.
-#[derive(Clone, Copy, Debug)]
-pub struct Lnurl;
-
 fn is_whoever(account: &Account) -> bool {
     WHOEVER.as_ref() == Some(account)
 }
 
+static KEYS: KeyAccounts = KeyAccounts {
+    format: "lnurl",
+    signs_with: |key| key.curve() == Curve::Secp256k1,
+    an_account: "an account of the format lnurl is the did:key of a secp256k1 key; leave it out where \
+                 it is for the wallet to say",
+};
+
+/// Keys of secp256k1, and whoever answers.
+#[derive(Debug)]
+struct LinkingKeys;
+
+impl Accounts for LinkingKeys {
+    fn namespaces(&self) -> &'static [&'static str] {
+        KEYS.namespaces()
+    }
+
+    fn canonical_account(&self, account: &Account) -> Result<Account, Refusal> {
+        if is_whoever(account) {
+            return Err(Refusal::new(Reason::AccountInvalid, KEYS.an_account));
+        }
+        KEYS.canonical_account(account)
+    }
+
+    fn canonical_chain(&self, chain: &ChainId) -> Option<ChainId> {
+        KEYS.canonical_chain(chain)
+    }
+
+    fn subject_of(&self, account: &Account) -> Result<String, Refusal> {
+        KEYS.subject_of(account)
+    }
+
+    fn spelling<'a>(&self, account: &'a Account) -> Option<Spelling<'a>> {
+        if is_whoever(account) {
+            return Some(Spelling { address: ANY, chain_id: None });
+        }
+        KEYS.spelling(account)
+    }
+
+    fn account_of(&self, message: &UnverifiedMessage<'_>) -> Result<Account, Refusal> {
+        if message.fields().address == ANY {
+            let missing = || Refusal::new(Reason::ServerError, "no stand-in for an account");
+            return WHOEVER.clone().ok_or_else(missing);
+        }
+        self.canonical_account(&KEYS.account_of(message)?)
+    }
+}
+
+/// The format `lnurl`.
+#[derive(Clone, Copy, Debug)]
+pub struct Lnurl;
+
 impl WalletFormat for Lnurl {
     fn name(&self) -> &'static str {
-        "lnurl"
+        KEYS.format
+    }
+
+    fn accounts(&self) -> &dyn Accounts {
+        &LinkingKeys
     }
 
     /// The wallet shows the issuer's domain alone.
     fn shows_text(&self) -> bool {
         false
-    }
-
-    fn namespaces(&self) -> &'static [&'static str] {
-        RawKey.namespaces()
     }
 
     fn curves(&self) -> &'static [Curve] {
@@ -73,10 +118,6 @@ impl WalletFormat for Lnurl {
 
     fn needs_public_key(&self) -> bool {
         true
-    }
-
-    fn takes(&self, account: &Account) -> bool {
-        self.canonical_account(account).is_ok()
     }
 
     fn whoever_answers(&self) -> Option<Account> {
@@ -100,46 +141,9 @@ impl WalletFormat for Lnurl {
         Ok(Some(json!({"lnurl": link, "interval": INTERVAL})))
     }
 
-    fn canonical_account(&self, account: &Account) -> Result<Account, Refusal> {
-        let Account::Key(key) = account else {
-            return Err(other_namespace(self.name(), account));
-        };
-        if key.key().curve() == Curve::Secp256k1 && !is_whoever(account) {
-            return Ok(account.clone());
-        }
-        Err(Refusal::new(
-            Reason::AccountInvalid,
-            "an account of the format lnurl is the did:key of a secp256k1 key; leave it out where it is \
-             for the wallet to say",
-        ))
-    }
-
-    fn canonical_chain(&self, _chain: &ChainId) -> Option<ChainId> {
-        None
-    }
-
     /// None: `key`, of the same namespace, gives it.
     fn subjects_of_key(&self, _key: &PublicKey) -> Vec<String> {
         Vec::new()
-    }
-
-    fn subject_of(&self, account: &Account) -> Result<String, Refusal> {
-        RawKey.subject_of(account)
-    }
-
-    fn spelling<'a>(&self, account: &'a Account) -> Option<Spelling<'a>> {
-        if is_whoever(account) {
-            return Some(Spelling { address: ANY, chain_id: None });
-        }
-        RawKey.spelling(account)
-    }
-
-    fn account_of(&self, message: &UnverifiedMessage<'_>) -> Result<Account, Refusal> {
-        if message.fields().address == ANY {
-            let missing = || Refusal::new(Reason::ServerError, "no stand-in for an account");
-            return WHOEVER.clone().ok_or_else(missing);
-        }
-        self.canonical_account(&RawKey.account_of(message)?)
     }
 
     fn verify_by(
@@ -159,7 +163,7 @@ impl WalletFormat for Lnurl {
         if !is_whoever(account) && *account != signer {
             return Err(mismatch());
         }
-        let subject = self.subject_of(&signer)?;
+        let subject = KEYS.subject_of(&signer)?;
         Ok(VerifiedSigner::proven(key, self.name(), signer, subject))
     }
 }

@@ -3,6 +3,7 @@
 use countersign_sdk::key::{InMemorySigner, Signer as _};
 
 use super::*;
+use crate::wallet::key::RawKey;
 use crate::wallet::samples::{self, high_s};
 
 fn signer(seed: u8) -> (InMemorySigner, String, String) {
@@ -90,8 +91,8 @@ fn no_other_answer_is_one() {
 #[test]
 fn nobody_is_whoever_answers() {
     let whoever = Lnurl.whoever_answers().unwrap();
-    assert_eq!(Lnurl.spelling(&whoever).unwrap().address, "any");
-    assert!(Lnurl.canonical_account(&whoever).is_err());
+    assert_eq!(Lnurl.accounts().spelling(&whoever).unwrap().address, "any");
+    assert!(Lnurl.accounts().canonical_account(&whoever).is_err());
     let (ours, _, key) = signer(9);
     // Neither its own name in a text, nor one like the stand-in's, is an account.
     for address in [whoever.to_string().as_str(), "Any", "any.", "all"] {

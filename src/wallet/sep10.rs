@@ -10,7 +10,7 @@
 
 use std::fmt;
 
-use countersign_sdk::account::{Account, ChainId};
+use countersign_sdk::account::Account;
 use countersign_sdk::chain::stellar::{decode_account, decode_seed, encode_account};
 use countersign_sdk::chain::stellar_challenge::{
     Challenge, Decorated, Envelope, last_second, nonce_of, passphrase,
@@ -19,12 +19,13 @@ use countersign_sdk::entropy::Entropy;
 use countersign_sdk::key::{Curve, InMemorySigner, PublicKey, SecretKeyError, Signer as _};
 use serde_json::{Value, json};
 
-use super::caip122::{Moment, Profile, UnverifiedMessage, origin_of};
+use super::accounts::Accounts;
+use super::caip122::{self, Moment, Profile, UnverifiedMessage, origin_of};
 use super::format::{
-    Evidence, Issuing, Spelling, VerifiedSigner, WalletFormat, malformed_signature, mismatch,
-    refused_signer,
+    Evidence, Issuing, VerifiedSigner, WalletFormat, malformed_signature, mismatch, refused_signer,
 };
-use super::sep53::Sep53;
+use super::network::Network;
+use super::sep53;
 use crate::model::reason::{Reason, Refusal};
 
 /// The key by which the issuer signs the transactions that it hands out: never one that signs tokens.
@@ -75,13 +76,19 @@ impl fmt::Debug for ServerKey {
     }
 }
 
+static NETWORK: Network = sep53::network("sep10");
+
 /// The format `sep10`.
 #[derive(Clone, Copy, Debug)]
 pub struct Sep10;
 
 impl WalletFormat for Sep10 {
     fn name(&self) -> &'static str {
-        "sep10"
+        NETWORK.format
+    }
+
+    fn accounts(&self) -> &dyn Accounts {
+        &NETWORK
     }
 
     /// The wallet shows a transaction that sets data, with the domains, and nothing of the text.
@@ -89,16 +96,12 @@ impl WalletFormat for Sep10 {
         false
     }
 
-    fn namespaces(&self) -> &'static [&'static str] {
-        Sep53.namespaces()
-    }
-
     fn curves(&self) -> &'static [Curve] {
         &[Curve::Ed25519]
     }
 
     fn profile(&self) -> &'static Profile {
-        Sep53.profile()
+        &caip122::STELLAR
     }
 
     fn has_payload(&self) -> bool {
@@ -138,29 +141,9 @@ impl WalletFormat for Sep10 {
         signature.starts_with("AAAA") && signature.len() > 128
     }
 
-    fn canonical_account(&self, account: &Account) -> Result<Account, Refusal> {
-        Sep53.canonical_account(account)
-    }
-
-    fn canonical_chain(&self, chain: &ChainId) -> Option<ChainId> {
-        Sep53.canonical_chain(chain)
-    }
-
     /// None: `sep53`, of the same namespace, gives it.
     fn subjects_of_key(&self, _key: &PublicKey) -> Vec<String> {
         Vec::new()
-    }
-
-    fn subject_of(&self, account: &Account) -> Result<String, Refusal> {
-        Sep53.subject_of(account)
-    }
-
-    fn spelling<'a>(&self, account: &'a Account) -> Option<Spelling<'a>> {
-        Sep53.spelling(account)
-    }
-
-    fn account_of(&self, message: &UnverifiedMessage<'_>) -> Result<Account, Refusal> {
-        Sep53.account_of(message)
     }
 
     /// Nothing is proven without the issuer, whose signature is half of it.
@@ -186,7 +169,7 @@ impl WalletFormat for Sep10 {
             return Err(other_transaction(envelope.challenge(), &expected));
         }
         let key = check_signatures(&envelope, network_of(account)?)?;
-        let subject = self.subject_of(account)?;
+        let subject = NETWORK.subject_of(account)?;
         Ok(VerifiedSigner::proven(key, self.name(), account.clone(), subject))
     }
 }

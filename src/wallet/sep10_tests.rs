@@ -6,6 +6,7 @@ use countersign_sdk::entropy::OsEntropy;
 
 use super::*;
 use crate::wallet::samples::{self, SMALL_KEY, SMALL_SIGNATURE, plus_order};
+use crate::wallet::sep53::Sep53;
 
 /// An issuer with nothing but its key.
 struct Issuer(ServerKey);
@@ -36,7 +37,7 @@ fn text_for(address: &str) -> String {
 
 fn payload(issuer: &Issuer, text: &str) -> Result<Value, Reason> {
     let message = Sep10.read(text).unwrap();
-    let account = Sep10.account_of(&message).map_err(|refusal| refusal.reason())?;
+    let account = Sep10.accounts().account_of(&message).map_err(|refusal| refusal.reason())?;
     let payload = Sep10.payload_by(&account, &message, issuer);
     payload.map(Option::unwrap).map_err(|refusal| refusal.reason())
 }
@@ -64,7 +65,7 @@ fn judge(issuer: &Issuer, text: &str, envelope: &Envelope) -> Result<String, Rea
 fn judge_text(issuer: &Issuer, text: &str, signature: &str) -> Result<String, Reason> {
     let evidence = Evidence { signature, public_key: None };
     let verified = Sep10.read(text).and_then(|message| {
-        let account = Sep10.account_of(&message)?;
+        let account = Sep10.accounts().account_of(&message)?;
         assert!(Sep10.verify(&message, &evidence).is_err(), "nothing without the issuer");
         Sep10.verify_issued(&account, &message, &evidence, issuer)
     });

@@ -213,7 +213,7 @@ pub fn bind<'a>(
     if nonce.origin == NonceOrigin::Bare {
         // A bare nonce names nobody. Whoever copies one into a text of his own account must not
         // spend it for its owner, so it is spent account by account; each still opens once.
-        nonce.spend_key = nonce.spend_key.for_subject(&format.subject_of(&account)?);
+        nonce.spend_key = nonce.spend_key.for_subject(&format.accounts().subject_of(&account)?);
     }
     Ok(BoundMessage { message, format, account, nonce, opens })
 }
@@ -227,7 +227,7 @@ pub(crate) fn check_content(
 ) -> Result<(Account, Opens), Refusal> {
     places::check_domain(message, expected.domains)?;
     places::check_uri(message, origin, expected.issuer)?;
-    let account = format.account_of(message)?;
+    let account = format.accounts().account_of(message)?;
     check_chain(&account, expected.chains)?;
     times::check(message, expected)?;
     let opens = Opens {
