@@ -33,6 +33,7 @@ use crate::model::revocation::Revocation;
 use crate::rpc::{Nodes, NodesError};
 use crate::service::context::Context;
 use crate::service::feed::Feed;
+use crate::service::issuing::stellar_key;
 use crate::store::embedded::{Bounds, EmbeddedStore, Folder, OpenError};
 use crate::store::memory::MemoryStore;
 use crate::store::{SessionBounds, SessionError, Store};
@@ -60,6 +61,9 @@ pub enum StartError {
     /// No signing key.
     #[error("no signing key could be made: {0}")]
     Key(#[from] SecretKeyError),
+    /// The file of the key that signs Stellar's transactions gives none.
+    #[error("stellar.signing_key_file: {0}")]
+    Stellar(io::Error),
     /// The settings hold a scope or account that is none; the configuration's check lets none through.
     #[error("the settings do not fit: {0}")]
     Settings(#[from] Refusal),
@@ -296,6 +300,8 @@ fn state(
         issuer,
         rules: rules::rules(settings)?,
         keyring,
+        stellar: stellar_key(settings.stellar_signing_key_file.as_deref(), &*entropy)
+            .map_err(StartError::Stellar)?,
         nonces: Nonces::new(NonceMint::generate(&*entropy)?),
         refresh_tokens: RefreshTokens::new(&store.session_secret()),
         // A proof may be dated ahead, so the first seconds count as before.

@@ -279,6 +279,8 @@ pub struct Settings {
     pub rpc: Vec<RpcSettings>,
     /// The algorithm that access tokens are signed with.
     pub signing_algorithm: SigningAlgorithm,
+    /// The file with the seed that signs Stellar's transactions; `None` means a new key at each start.
+    pub stellar_signing_key_file: Option<PathBuf>,
     /// How DPoP proofs are judged.
     pub dpop: DpopSettings,
     /// Where sessions and revocations are kept.

@@ -4,6 +4,7 @@
 //! that must nest, listeners that must not meet. A function that returns nothing has added the reason to the faults.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
 use super::fault::{Fault, Source};
 use super::keys::{self, Engine, Key};
@@ -135,6 +136,7 @@ struct Rest {
     session_lifetime: u64,
     contract_session_lifetime: u64,
     signing_algorithm: SigningAlgorithm,
+    stellar_signing_key_file: Option<PathBuf>,
     dpop: DpopSettings,
     log: LogSettings,
 }
@@ -168,6 +170,7 @@ impl Rest {
             contract_session_lifetime: self.contract_session_lifetime,
             rpc: parts.rpc,
             signing_algorithm: self.signing_algorithm,
+            stellar_signing_key_file: self.stellar_signing_key_file,
             dpop: self.dpop,
             store: parts.store,
             limits: parts.limits,
@@ -182,6 +185,7 @@ fn rest(reader: &mut Reader<'_>) -> Option<Rest> {
     let session_lifetime = reader.read(&keys::SESSION_LIFETIME);
     let contract_session_lifetime = reader.read(&keys::CONTRACT_SESSION_LIFETIME);
     let signing_algorithm = reader.read(&keys::SIGNING_ALGORITHM);
+    let stellar_signing_key_file = reader.read(&keys::STELLAR_SIGNING_KEY_FILE);
     let require_nonce = reader.read(&keys::DPOP_REQUIRE_NONCE);
     let max_age = reader.read(&keys::DPOP_MAX_AGE);
     let max_future_skew = reader.read(&keys::DPOP_MAX_FUTURE_SKEW);
@@ -192,6 +196,7 @@ fn rest(reader: &mut Reader<'_>) -> Option<Rest> {
         session_lifetime: session_lifetime?,
         contract_session_lifetime: contract_session_lifetime?,
         signing_algorithm: signing_algorithm?,
+        stellar_signing_key_file,
         dpop: DpopSettings {
             require_nonce: require_nonce?,
             max_age: max_age?,

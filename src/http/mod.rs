@@ -8,7 +8,7 @@
 //! | [`error`] | status and OAuth error of each reason; the only place with status codes |
 //! | [`layers`] | CORS, request limits, the security headers of every answer |
 //! | [`serve`] | connections: time-outs, bounds, draining |
-//! | `challenge`, `nonce`, `token`, `sessions`, `revoke`, `introspect`, `revocations`, `metadata`, `health` | one endpoint each |
+//! | `challenge`, `nonce`, `token`, `sessions`, `revoke`, `introspect`, `revocations`, `lnurl`, `metadata`, `health` | one endpoint each |
 
 pub mod basic;
 pub mod challenge;
@@ -18,6 +18,7 @@ pub mod extract;
 pub mod health;
 pub mod introspect;
 pub mod layers;
+mod lnurl;
 pub mod metadata;
 pub mod nonce;
 pub mod revocations;

@@ -104,6 +104,8 @@ reasons! {
     PublicKeyInvalid = "public_key_invalid",
     /// The factory that is to deploy the account is not one that may be called.
     FactoryNotAllowed = "factory_not_allowed",
+    /// The wallet has not answered yet; ask again.
+    AuthorizationPending = "authorization_pending",
     // The proof of possession.
     /// A DPoP proof is required and there is none.
     ProofRequired = "proof_required",

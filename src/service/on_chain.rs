@@ -17,7 +17,7 @@ use crate::model::resource::ResourceRules;
 use crate::rpc::{ApprovedSignature, AskError, Said};
 use crate::store::SpentNonce;
 use crate::token::access::Authenticated;
-use crate::wallet::format::{Evidence, VerifiedSigner};
+use crate::wallet::format::{Evidence, Issuing, VerifiedSigner};
 use crate::wallet::on_chain::Question;
 use crate::wallet::policy::BoundMessage;
 use crate::wallet::registry;
@@ -42,8 +42,9 @@ impl Signed {
         context: &Context,
         bound: &BoundMessage<'_>,
         evidence: &Evidence<'_>,
+        issuing: &dyn Issuing,
     ) -> Result<Self, Refusal> {
-        let refused = match bound.verify(evidence) {
+        let refused = match bound.verify_issued(evidence, issuing) {
             Ok(signer) => return Ok(Self::ByKey(Box::new(signer))),
             Err(refused) => refused,
         };

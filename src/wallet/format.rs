@@ -15,6 +15,7 @@ use serde_json::Value;
 use super::accounts::Accounts;
 use super::caip122::{self, Fault, ParseError, Profile, UnverifiedMessage};
 use super::on_chain::Question;
+use super::sep10::ServerKey;
 use crate::model::reason::{Reason, Refusal};
 
 /// The longest signature text that is read, in characters.
@@ -31,6 +32,19 @@ pub struct Evidence<'a> {
     pub signature: &'a str,
     /// The public key, for formats whose address is not enough to check a signature.
     pub public_key: Option<&'a str>,
+}
+
+/// What the issuer itself adds to a challenge, for wallets that answer to a server and not to a text.
+pub trait Issuing {
+    /// The key by which it signs transactions of Stellar.
+    fn stellar(&self) -> &ServerKey;
+
+    /// A word that says that the challenge of this digest was issued here, for the URL that a wallet
+    /// sends its answer to.
+    ///
+    /// # Errors
+    /// [`Reason::ServerError`] without randomness.
+    fn call_back_state(&self, digest: &[u8; 32]) -> Result<String, Refusal>;
 }
 
 /// One kind of message that wallets or keys sign.
@@ -83,6 +97,25 @@ pub trait WalletFormat: Send + Sync + Debug {
         Ok(None)
     }
 
+    /// The same where the issuer's own signature or word is part of it.
+    ///
+    /// # Errors
+    /// Those of [`payload`](Self::payload), and of a text that the structure has no room for.
+    fn payload_by(
+        &self,
+        account: &Account,
+        message: &UnverifiedMessage<'_>,
+        _issuing: &dyn Issuing,
+    ) -> Result<Option<Value>, Refusal> {
+        self.payload(account, message)
+    }
+
+    /// What stands for the account in a challenge for whoever answers it, for formats whose wallets do
+    /// not say who they are before they sign. Nobody can prove to be this one.
+    fn whoever_answers(&self) -> Option<Account> {
+        None
+    }
+
     /// Reads a text of this format.
     ///
     /// # Errors
@@ -121,6 +154,20 @@ pub trait WalletFormat: Send + Sync + Debug {
         refused: Refusal,
     ) -> Result<Question, Refusal> {
         Err(refused)
+    }
+
+    /// The same for formats that the issuer's own signature is part of.
+    ///
+    /// # Errors
+    /// Those of [`verify_by`](Self::verify_by).
+    fn verify_issued(
+        &self,
+        account: &Account,
+        message: &UnverifiedMessage<'_>,
+        evidence: &Evidence<'_>,
+        _issuing: &dyn Issuing,
+    ) -> Result<VerifiedSigner, Refusal> {
+        self.verify_by(account, message, evidence)
     }
 
     /// Verifies a signature over the received bytes by the account that the text names.

@@ -6,7 +6,7 @@
 //! | [`recap`] | what a text grants, and whether the person could read it |
 //! | [`format`](mod@format) | what a message format has to answer; the proof that a key signed |
 //! | [`on_chain`] | what is left to be asked of the account's chain |
-//! | [`siwe`], [`siws`], [`key`], [`bip322`], [`bip137`], [`tip191`], [`adr36`], [`nostr`], [`sha256`], [`sui`], [`aptos`], [`nep413`], [`sep53`], [`ssh`], [`ton`] | one format each: accounts, hashes, signatures |
+//! | [`siwe`], [`siws`], [`key`], [`bip322`], [`bip137`], [`tip191`], [`adr36`], [`nostr`], [`sha256`], [`sui`], [`aptos`], [`nep413`], [`sep53`], [`sep10`], [`lnurl`], [`ssh`], [`ton`] | one format each: accounts, hashes, signatures |
 //! | [`accounts`] | what the accounts of a namespace are; each format names some |
 //! | `chain_account` | how the accounts of most chains stand in a text |
 //! | `bitcoin` | the accounts that two formats share |
@@ -28,6 +28,7 @@ mod chain_account;
 pub mod envelope;
 pub mod format;
 pub mod key;
+pub mod lnurl;
 pub mod nep413;
 mod network;
 pub mod nostr;
@@ -37,6 +38,7 @@ pub mod recap;
 pub mod registry;
 #[cfg(test)]
 mod samples;
+pub mod sep10;
 pub mod sep53;
 pub mod sha256;
 pub mod siwe;

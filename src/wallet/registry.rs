@@ -14,8 +14,10 @@ use super::bip137::Bip137;
 use super::bip322::Bip322;
 use super::format::WalletFormat;
 use super::key::RawKey;
+use super::lnurl::Lnurl;
 use super::nep413::Nep413;
 use super::nostr::Nostr;
+use super::sep10::Sep10;
 use super::sep53::Sep53;
 use super::sha256::Sha256Text;
 use super::siwe::Siwe;
@@ -41,8 +43,10 @@ pub static FORMATS: &[&dyn WalletFormat] = &[
     &Aptos,
     &Nep413,
     &Sep53,
+    &Sep10,
     &Ssh,
     &Ton,
+    &Lnurl,
 ];
 
 /// The formats that a resource takes which names none: those whose text the person sees.

@@ -18,20 +18,25 @@ use super::format::{Evidence, VerifiedSigner, WalletFormat, malformed_signature,
 use super::network::{Chain, Network};
 use crate::model::reason::Refusal;
 
-static NETWORK: Network = Network {
-    format: "sep53",
-    namespaces: &["stellar"],
-    chains: &[
-        Chain { reference: "pubnet", name: "pubnet" },
-        Chain { reference: "testnet", name: "testnet" },
-    ],
-    canonical: |address| decode_account(address).map(|_| address.to_owned()),
-    is_name: |_| false,
-    can_sign: |address| key_of(address).is_some(),
-    an_address: "a Stellar account is G and 55 more letters and digits: a strkey of an Ed25519 key \
-                 that is not of small order",
-    a_chain: "a Stellar chain is pubnet or testnet",
-};
+static NETWORK: Network = network("sep53");
+
+/// Stellar's accounts, which both of its formats sign for.
+pub(super) const fn network(format: &'static str) -> Network {
+    Network {
+        format,
+        namespaces: &["stellar"],
+        chains: &[
+            Chain { reference: "pubnet", name: "pubnet" },
+            Chain { reference: "testnet", name: "testnet" },
+        ],
+        canonical: |address| decode_account(address).map(|_| address.to_owned()),
+        is_name: |_| false,
+        can_sign: |address| key_of(address).is_some(),
+        an_address: "a Stellar account is G and 55 more letters and digits: a strkey of an Ed25519 \
+                     key that is not of small order",
+        a_chain: "a Stellar chain is pubnet or testnet",
+    }
+}
 
 /// The format `sep53`.
 #[derive(Clone, Copy, Debug)]

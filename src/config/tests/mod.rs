@@ -80,6 +80,7 @@ fn the_least_configuration_takes_the_defaults_of_the_page() {
         session_lifetime: 2_592_000,
         contract_session_lifetime: 3600,
         rpc: Vec::new(),
+        stellar_signing_key_file: None,
         signing_algorithm: SigningAlgorithm::EdDsa,
         dpop: DpopSettings { require_nonce: false, max_age: 60, max_future_skew: 5 },
         store: StoreSettings::Embedded { directory: PathBuf::from("data") },

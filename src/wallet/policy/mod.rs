@@ -18,7 +18,7 @@ use countersign_sdk::time::Timestamp;
 use subtle::ConstantTimeEq as _;
 
 use super::caip122::{Field, UnverifiedMessage};
-use super::format::{Evidence, VerifiedSigner, WalletFormat};
+use super::format::{Evidence, Issuing, VerifiedSigner, WalletFormat};
 use super::on_chain::Question;
 use super::recap::Grant;
 use crate::model::domain::Domains;
@@ -131,6 +131,18 @@ impl<'a> BoundMessage<'a> {
     /// What the format's `verify` gives.
     pub fn verify(&self, evidence: &Evidence<'_>) -> Result<VerifiedSigner, Refusal> {
         self.format.verify_by(&self.account, &self.message, evidence)
+    }
+
+    /// The same where the issuer's own signature is part of what was signed.
+    ///
+    /// # Errors
+    /// What the format's `verify_issued` gives.
+    pub fn verify_issued(
+        &self,
+        evidence: &Evidence<'_>,
+        issuing: &dyn Issuing,
+    ) -> Result<VerifiedSigner, Refusal> {
+        self.format.verify_issued(&self.account, &self.message, evidence, issuing)
     }
 
     /// What the account's chain has to be asked, where [`verify`](Self::verify) has `refused`.
