@@ -113,7 +113,9 @@ pub const fn wire(reason: Reason, refused: Refused) -> (StatusCode, &'static str
         Reason::ContentType => (StatusCode::UNSUPPORTED_MEDIA_TYPE, "invalid_request"),
         Reason::BodyTooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "invalid_request"),
         Reason::BodyTimeout => (StatusCode::REQUEST_TIMEOUT, "invalid_request"),
-        Reason::NotFound | Reason::SessionUnknown => (StatusCode::NOT_FOUND, "invalid_request"),
+        Reason::NotFound | Reason::SessionUnknown | Reason::ApprovalUnknown => {
+            (StatusCode::NOT_FOUND, "invalid_request")
+        }
         Reason::MethodNotAllowed => (StatusCode::METHOD_NOT_ALLOWED, "invalid_request"),
         Reason::RateLimited => (StatusCode::TOO_MANY_REQUESTS, "temporarily_unavailable"),
         Reason::MalformedMessage
@@ -160,12 +162,20 @@ pub const fn wire(reason: Reason, refused: Refused) -> (StatusCode, &'static str
         | Reason::TokenExpired
         | Reason::TokenRevoked
         | Reason::TokenNotBound
-        | Reason::BoundTokenAsBearer => (StatusCode::UNAUTHORIZED, "invalid_token"),
+        | Reason::BoundTokenAsBearer
+        | Reason::TokenAudience => (StatusCode::UNAUTHORIZED, "invalid_token"),
+        Reason::StepUpRequired => (StatusCode::UNAUTHORIZED, "insufficient_user_authentication"),
+        Reason::ScopeInsufficient => (StatusCode::FORBIDDEN, "insufficient_scope"),
+        Reason::OperatorUnknown | Reason::ApprovalNotDistinct | Reason::ApprovalVoid => {
+            (StatusCode::FORBIDDEN, "access_denied")
+        }
         Reason::ClientNotAuthenticated => (StatusCode::UNAUTHORIZED, "invalid_client"),
         Reason::GrantUnsupported => (BAD, "unsupported_grant_type"),
         Reason::ResourceRequired | Reason::ResourceNotAllowed => (BAD, "invalid_target"),
-        Reason::ScopeUnknown | Reason::ScopeNotGranted => (BAD, "invalid_scope"),
-        Reason::StoreUnavailable => (StatusCode::SERVICE_UNAVAILABLE, "temporarily_unavailable"),
+        Reason::ScopeUnknown | Reason::ScopeNotGranted | Reason::ScopeNotAllowed => {
+            (BAD, "invalid_scope")
+        }
+        Reason::StoreUnavailable | Reason::ApprovalsFull => (StatusCode::SERVICE_UNAVAILABLE, "temporarily_unavailable"),
         Reason::ServerError => (StatusCode::INTERNAL_SERVER_ERROR, "server_error"),
     }
 }

@@ -48,7 +48,7 @@ pub async fn sign_in(context: &Context, request: &Assertion<'_>) -> Result<Issue
         }
         (signed, asked) => signed.or(asked),
     };
-    let target = context.rules.resources.find(resource)?;
+    let target = context.target(resource)?;
     // An assertion proves what a message of the raw-key format proves, and is admitted like one.
     if let Some(format) = registry::by_account(assertion.account()) {
         target.rules.check_format(format.name())?;
@@ -61,6 +61,7 @@ pub async fn sign_in(context: &Context, request: &Assertion<'_>) -> Result<Issue
         (None, Some(_)) => target.rules.scopes_for(request.scope)?,
         (None, None) => narrowed(target.rules.default_scopes.clone(), request.scope)?,
     };
+    context.check_scopes(&target, &assertion.account().to_did(), &scope)?;
     possession::match_key(proof.as_ref(), None, assertion.key().thumbprint())?;
     let possession = possession::claim(context, proof.as_ref(), target.rules, now).await?;
     let claimed =

@@ -57,6 +57,7 @@ pub async fn sign_in(
     let access = access_for(context, request, &bound, format)?;
     access.target.rules.check_subject(signer.subject())?;
     access.target.rules.check_names(registry::subjects_of_key(signer.key()))?;
+    context.check_scopes(&access.target, signer.subject(), &access.scope)?;
     possession::match_key(proof.as_ref(), bound.session_key().copied(), signer.thumbprint())?;
     let possession = possession::claim(context, proof.as_ref(), access.target.rules, now).await?;
     let used =
@@ -148,7 +149,7 @@ fn access_for<'a>(
         (Some(signed), _) => Some(Cow::Borrowed(signed)),
         (None, asked) => asked.map(Cow::Borrowed),
     };
-    let target = context.rules.resources.find(uri.as_deref())?;
+    let target = context.target(uri.as_deref())?;
     target.rules.check_format(format.name())?;
     let granted = match signed {
         Some(grant) => {
