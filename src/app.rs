@@ -20,6 +20,7 @@ use countersign_sdk::time::{Clock, SystemClock, Timestamp};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
+use crate::audit::Audit;
 use crate::config::{
     self, DomainPolicy, ResourcePolicy, ScopeRule, Settings, SigningAlgorithm, StoreSettings,
 };
@@ -294,6 +295,7 @@ fn state(
     keyring.active().warm_up();
     let context = Context {
         access_tokens: AccessTokens::new(&issuer.url, &keyring)?,
+        audit: Audit::in_memory(),
         feed: Feed::new(limits.feed_waiters),
         issuer,
         rules: rules(settings)?,
