@@ -20,6 +20,7 @@ use countersign_sdk::time::{Clock, SystemClock, Timestamp};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
+use crate::audit::Audit;
 use crate::config::{
     self, DomainPolicy, ResourcePolicy, ScopeRule, Settings, SigningAlgorithm, StoreSettings,
 };
@@ -34,6 +35,7 @@ use crate::keyring::{Keyring, SigningKey};
 use crate::limit::RequestLimit;
 use crate::model::domain::Domains;
 use crate::model::introspection::Callers;
+use crate::model::operator::Operators;
 use crate::model::reason::{Reason, Refusal};
 use crate::model::resource::{Binding, KnownScopes, Resource, ResourceRules, Resources};
 use crate::model::revocation::Revocation;
@@ -294,6 +296,7 @@ fn state(
     keyring.active().warm_up();
     let context = Context {
         access_tokens: AccessTokens::new(&issuer.url, &keyring)?,
+        audit: Audit::in_memory(),
         feed: Feed::new(limits.feed_waiters),
         issuer,
         rules: rules(settings)?,
@@ -369,9 +372,19 @@ fn rules(settings: &Settings) -> Result<Rules, StartError> {
                 .collect::<Result<_, _>>()?,
         ),
     };
+    let operators = match settings.operators.as_slice() {
+        [] => None,
+        list => Some(Operators::new(
+            settings.issuer.issuer(),
+            list.iter().map(|one| (one.subject.clone(), one.scopes.clone())),
+            registry::usual().map(str::to_owned).collect(),
+            settings.care,
+        )?),
+    };
     Ok(Rules {
         domains,
         resources,
+        operators,
         chains,
         challenge_lifetime: settings.challenge_lifetime,
         session_lifetime: settings.session_lifetime,

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use ipnet::IpNet;
 
 use crate::model::introspection::SecretHash;
+use crate::model::operator::{AdminScope, Care};
 
 /// What kind of server this is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -190,6 +191,15 @@ pub enum StoreSettings {
     },
 }
 
+/// Who may run the server from afar.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Operator {
+    /// Its subject: a `did:pkh` or `did:key`.
+    pub subject: String,
+    /// What it may do; at least one.
+    pub scopes: Vec<AdminScope>,
+}
+
 /// How the log is written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LogSettings {
@@ -217,8 +227,14 @@ pub struct Settings {
     pub issuer: Issuer,
     /// The public listener.
     pub listen: SocketAddr,
-    /// The listener for health checks; `None` when switched off.
+    /// The listener for health checks and operators; `None` when switched off.
     pub operations_listen: Option<SocketAddr>,
+    /// The URL under which operators reach that listener; `None` means its own address.
+    pub operations_url: Option<String>,
+    /// Who may run the server from afar; mostly nobody.
+    pub operators: Vec<Operator>,
+    /// How careful they have to be.
+    pub care: Care,
     /// The wallet applications that may ask people to sign in.
     pub domains: DomainPolicy,
     /// The APIs that tokens are issued for.

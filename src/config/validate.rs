@@ -9,27 +9,40 @@ use super::fault::{Fault, Source};
 use super::keys::{self, Engine, Key};
 use super::raw::Raw;
 use super::reader::{Reader, plain};
+use super::operators;
 use super::resource;
 use super::settings::{
-    Binding, DomainPolicy, DpopSettings, Issuer, Limits, LogSettings, Mode, Resource,
+    Binding, DomainPolicy, DpopSettings, Issuer, Limits, LogSettings, Mode, Operator, Resource,
     ResourcePolicy, ResourceRules, ScopeRule, Settings, SigningAlgorithm, StoreSettings,
 };
 use super::shape::Shape;
 use super::written::Values;
+use crate::model::operator::Care;
 
 /// The settings of a server with a configuration file at `path`.
 pub(crate) fn configured(raw: &Raw, path: &str, faults: &mut Vec<Fault>) -> Option<Settings> {
     let place = Source::File { path: path.to_owned(), line: None, column: None };
     let resources = resource::all(&raw.resources, &place, faults);
+    let operators = operators::all(&raw.operators, faults);
     let mut reader = Reader { values: &raw.values, place, prefix: String::new(), faults };
     let issuer = reader.read(&keys::ISSUER);
     let domains = reader.read(&keys::DOMAINS).map(plain).unwrap_or_default();
     let chains = reader.read(&keys::CHAINS).map(plain);
     let listen = reader.read(&keys::LISTEN);
     let operations_listen = reader.read(&keys::OPERATIONS_LISTEN);
+    let operations_url = reader.read(&keys::OPERATIONS_URL);
     let store = store(&mut reader);
     let limits = limits(&mut reader);
     let rest = rest(&mut reader);
+    if let (false, Some(listener)) = (raw.operators.is_empty(), operations_listen) {
+        operators::check_reach(listener, operations_url.as_deref(), &mut reader);
+    }
+    if let (Some(operators), Some(rest)) = (&operators, &rest) {
+        operators::check_approvals(operators, rest.care, &mut reader);
+    }
+    if let (Some(issuer), Some(resources)) = (&issuer, &resources) {
+        operators::check_resources(issuer, resources, &raw.resources, reader.faults);
+    }
     if let (Some(issuer), Some(listen)) = (&issuer, listen) {
         check_issuer(issuer, listen, &mut reader);
     }
@@ -46,6 +59,8 @@ pub(crate) fn configured(raw: &Raw, path: &str, faults: &mut Vec<Fault>) -> Opti
         issuer,
         listen: listen?,
         operations_listen: operations_listen?,
+        operations_url,
+        operators: operators?,
         resources: ResourcePolicy::Listed(resources?),
         chains,
         store: store?,
@@ -97,6 +112,8 @@ pub(crate) fn development(raw: &Raw, faults: &mut Vec<Fault>) -> Option<Settings
         issuer: Issuer::development(listen),
         listen,
         operations_listen: operations,
+        operations_url: None,
+        operators: Vec::new(),
         domains: DomainPolicy::Loopback,
         resources: ResourcePolicy::AnyLoopback(development_rules(&mut reader)?),
         chains: None,
@@ -128,6 +145,7 @@ struct Rest {
     session_lifetime: u64,
     signing_algorithm: SigningAlgorithm,
     dpop: DpopSettings,
+    care: Care,
     log: LogSettings,
 }
 
@@ -137,6 +155,8 @@ struct Parts {
     issuer: Issuer,
     listen: SocketAddr,
     operations_listen: Option<SocketAddr>,
+    operations_url: Option<String>,
+    operators: Vec<Operator>,
     domains: DomainPolicy,
     resources: ResourcePolicy,
     chains: Option<Vec<String>>,
@@ -151,6 +171,9 @@ impl Rest {
             issuer: parts.issuer,
             listen: parts.listen,
             operations_listen: parts.operations_listen,
+            operations_url: parts.operations_url,
+            operators: parts.operators,
+            care: self.care,
             domains: parts.domains,
             resources: parts.resources,
             chains: parts.chains,
@@ -173,6 +196,9 @@ fn rest(reader: &mut Reader<'_>) -> Option<Rest> {
     let require_nonce = reader.read(&keys::DPOP_REQUIRE_NONCE);
     let max_age = reader.read(&keys::DPOP_MAX_AGE);
     let max_future_skew = reader.read(&keys::DPOP_MAX_FUTURE_SKEW);
+    let approvals = reader.read(&keys::ADMIN_APPROVALS);
+    let approval_window = reader.read(&keys::ADMIN_APPROVAL_WINDOW);
+    let step_up = reader.read(&keys::ADMIN_STEP_UP);
     let format = reader.read(&keys::LOG_FORMAT);
     let level = reader.read(&keys::LOG_LEVEL);
     Some(Rest {
@@ -183,6 +209,11 @@ fn rest(reader: &mut Reader<'_>) -> Option<Rest> {
             require_nonce: require_nonce?,
             max_age: max_age?,
             max_future_skew: max_future_skew?,
+        },
+        care: Care {
+            approvals: approvals?,
+            approval_window: approval_window?,
+            step_up: step_up?,
         },
         log: LogSettings { format: format?, level: level? },
     })

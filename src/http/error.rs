@@ -175,7 +175,9 @@ pub const fn wire(reason: Reason, refused: Refused) -> (StatusCode, &'static str
         Reason::ScopeUnknown | Reason::ScopeNotGranted | Reason::ScopeNotAllowed => {
             (BAD, "invalid_scope")
         }
-        Reason::StoreUnavailable | Reason::ApprovalsFull => (StatusCode::SERVICE_UNAVAILABLE, "temporarily_unavailable"),
+        Reason::StoreUnavailable | Reason::AuditUnavailable | Reason::ApprovalsFull => {
+            (StatusCode::SERVICE_UNAVAILABLE, "temporarily_unavailable")
+        }
         Reason::ServerError => (StatusCode::INTERNAL_SERVER_ERROR, "server_error"),
     }
 }

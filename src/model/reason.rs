@@ -181,6 +181,8 @@ reasons! {
     // Us.
     /// The store is full or does not answer.
     StoreUnavailable = "store_unavailable",
+    /// What would be decided cannot be recorded.
+    AuditUnavailable = "audit_unavailable",
     /// The server is at its bound of something, or failed.
     ServerError = "server_error",
 }

@@ -5,11 +5,13 @@
 //! proof is fresh for a minute.
 
 mod limits;
+mod operators;
 mod resource;
 mod server;
 mod store;
 
 pub(crate) use limits::*;
+pub(crate) use operators::*;
 pub(crate) use resource::*;
 pub(crate) use server::*;
 pub(crate) use store::*;
@@ -18,6 +20,8 @@ use super::shape::Shape;
 
 /// The name of the list of resource tables.
 pub(crate) const RESOURCES: &str = "resources";
+/// The name of the list of operator tables.
+pub(crate) const OPERATORS: &str = "operators";
 
 /// What holds when a key is left out.
 pub(crate) enum Absent {
@@ -91,6 +95,7 @@ pub(crate) const KEYS: &[&dyn AnyKey] = &[
     &ISSUER,
     &LISTEN,
     &OPERATIONS_LISTEN,
+    &OPERATIONS_URL,
     &DOMAINS,
     &CHAINS,
     &CHALLENGE_LIFETIME,
@@ -99,6 +104,9 @@ pub(crate) const KEYS: &[&dyn AnyKey] = &[
     &DPOP_REQUIRE_NONCE,
     &DPOP_MAX_AGE,
     &DPOP_MAX_FUTURE_SKEW,
+    &ADMIN_APPROVALS,
+    &ADMIN_APPROVAL_WINDOW,
+    &ADMIN_STEP_UP,
     &STORE_ENGINE,
     &STORE_DIRECTORY,
     &LIMITS_MAX_BODY_BYTES,
@@ -134,6 +142,9 @@ pub(crate) const RESOURCE_KEYS: &[&dyn AnyKey] = &[
     &RESOURCE_INTROSPECTION_KEYS,
     &RESOURCE_INTROSPECTION_SECRET,
 ];
+
+/// Every key of an operator.
+pub(crate) const OPERATOR_KEYS: &[&dyn AnyKey] = &[&OPERATOR_ACCOUNT, &OPERATOR_SCOPES];
 
 /// The keys that development mode takes, all others needing a file.
 pub(crate) const DEVELOPMENT_KEYS: &[&dyn AnyKey] =

@@ -17,7 +17,7 @@ pub(crate) use list::{Item, ListOf};
 pub(crate) use name::{FormatName, LogFilter, ScopeName, SecretHashText};
 pub(crate) use net::{Address, AddressOrOff, Domain, Network};
 pub(crate) use number::{Whole, WholeOrOff};
-pub(crate) use url::{IssuerUrl, ResourceUri};
+pub(crate) use url::{IssuerUrl, OperationsUrl, ResourceUri};
 
 use super::fault::Fault;
 use super::written::{Value, Written};
