@@ -113,7 +113,10 @@ pub const fn wire(reason: Reason, refused: Refused) -> (StatusCode, &'static str
         Reason::ContentType => (StatusCode::UNSUPPORTED_MEDIA_TYPE, "invalid_request"),
         Reason::BodyTooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "invalid_request"),
         Reason::BodyTimeout => (StatusCode::REQUEST_TIMEOUT, "invalid_request"),
-        Reason::NotFound | Reason::SessionUnknown | Reason::ApprovalUnknown => {
+        Reason::NotFound
+        | Reason::SessionUnknown
+        | Reason::KeyUnknown
+        | Reason::ApprovalUnknown => {
             (StatusCode::NOT_FOUND, "invalid_request")
         }
         Reason::MethodNotAllowed => (StatusCode::METHOD_NOT_ALLOWED, "invalid_request"),

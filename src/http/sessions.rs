@@ -124,7 +124,7 @@ async fn holder(
         as_bearer: credentials.as_bearer,
         proof: credentials::proof(headers)?,
         method: method.as_str(),
-        path,
+        target: &context.issuer.target(path)?,
     };
     Holder::prove(context, &presented, context.now()).await
 }

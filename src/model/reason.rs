@@ -157,6 +157,8 @@ reasons! {
     ScopeInsufficient = "scope_insufficient",
     /// The sign-in behind the access token is too old for this: sign in again.
     StepUpRequired = "step_up_required",
+    /// This issuer has no signing key of that name.
+    KeyUnknown = "key_unknown",
     /// Nothing of that name waits for approval: it ran, was withdrawn, its time passed, or it never was.
     ApprovalUnknown = "approval_unknown",
     /// Whoever asked, or approved before, does not count twice: it takes another account with another key.

@@ -14,14 +14,17 @@
 //! | [`sessions`] | a subject sees and ends its sessions |
 //! | [`revoke`] | a token, a session, or everything of a key or subject ends |
 //! | [`introspect`] | a resource server learns what a token of its own stands for |
+//! | [`admin`] | what operators do from afar |
 //! | [`feed`] | what was revoked, for resource servers |
 
+pub mod admin;
 pub mod agent;
 pub mod challenge;
 pub mod context;
 pub mod feed;
 pub mod holder;
 pub mod introspect;
+pub mod keys;
 pub mod mint;
 pub mod possession;
 pub mod refresh;

@@ -126,6 +126,12 @@ impl AccessTokens {
         }
     }
 
+    /// Whose token it is, or was, if this issuer signed it: for the record of a refusal, and for
+    /// nothing else.
+    pub(crate) fn subject_of(&self, token: &str) -> Option<String> {
+        self.genuine(token).map(|claims| claims.sub)
+    }
+
     /// What a token says that this issuer signed, at some time.
     fn genuine(&self, token: &str) -> Option<Claims> {
         // The signature first, whose check also bounds the size and refuses what no header may say.
