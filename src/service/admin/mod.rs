@@ -153,7 +153,11 @@ impl Desk {
 }
 
 impl Admitted<'_> {
-    /// The context.
+    /// The moment at which the operator was let in.
+    pub const fn now(&self) -> Timestamp {
+        self.now
+    }
+
     fn context(&self) -> &Context {
         &self.desk.context
     }
