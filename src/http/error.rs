@@ -121,7 +121,9 @@ pub const fn wire(reason: Reason, refused: Refused) -> (StatusCode, &'static str
         | Reason::ParameterMissing
         | Reason::ParameterRepeated
         | Reason::ParameterUnknown
-        | Reason::PrivateKeyReceived => (BAD, "invalid_request"),
+        | Reason::PrivateKeyReceived
+        | Reason::KeyRevoked
+        | Reason::KeyRejected => (BAD, "invalid_request"),
         Reason::AccountInvalid
         | Reason::AccountNotAllowed
         | Reason::DomainNotAllowed
@@ -200,7 +202,11 @@ pub const fn wire(reason: Reason, refused: Refused) -> (StatusCode, &'static str
         Reason::ScopeUnknown | Reason::ScopeNotGranted | Reason::ScopeNotAllowed => {
             (BAD, "invalid_scope")
         }
-        Reason::StoreUnavailable | Reason::AuditUnavailable | Reason::ApprovalsFull => {
+        Reason::StoreUnavailable
+        | Reason::AuditUnavailable
+        | Reason::ApprovalsFull
+        | Reason::SigningUnavailable
+        | Reason::KeysUnavailable => {
             (StatusCode::SERVICE_UNAVAILABLE, "temporarily_unavailable")
         }
         Reason::ServerError => (StatusCode::INTERNAL_SERVER_ERROR, "server_error"),

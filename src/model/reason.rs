@@ -157,8 +157,6 @@ reasons! {
     ScopeInsufficient = "scope_insufficient",
     /// The sign-in behind the access token is too old for this: sign in again.
     StepUpRequired = "step_up_required",
-    /// This issuer has no signing key of that name.
-    KeyUnknown = "key_unknown",
     /// Nothing of that name waits for approval: it ran, was withdrawn, its time passed, or it never was.
     ApprovalUnknown = "approval_unknown",
     /// Whoever asked, or approved before, does not count twice: it takes another account with another key.
@@ -180,11 +178,22 @@ reasons! {
     ScopeNotGranted = "scope_not_granted",
     /// The account may not have a scope that was asked for.
     ScopeNotAllowed = "scope_not_allowed",
+    // The issuer's own keys, and whoever changes them.
+    /// There is no signing key of that name.
+    KeyUnknown = "key_unknown",
+    /// The signing key was revoked.
+    KeyRevoked = "key_revoked",
+    /// The key cannot become a signing key here.
+    KeyRejected = "key_rejected",
+    /// The signing keys could not be changed: their custody or their file did not take it.
+    KeysUnavailable = "keys_unavailable",
     // Us.
     /// The store is full or does not answer.
     StoreUnavailable = "store_unavailable",
     /// What would be decided cannot be recorded.
     AuditUnavailable = "audit_unavailable",
+    /// The signing key is out of reach, as a security module can be.
+    SigningUnavailable = "signing_unavailable",
     /// The server is at its bound of something, or failed.
     ServerError = "server_error",
 }

@@ -59,7 +59,7 @@ impl Operator {
         let verified = context.access_tokens.verify(presented.token, &*context.store, now).await;
         let token = verified.map_err(|error| Denied {
             refusal: not_live(error),
-            subject: context.access_tokens.subject_of(presented.token),
+            subject: context.access_tokens.subject_of(presented.token, now),
         })?;
         let subject = Some(token.subject().to_owned());
         let denied = |refusal| Denied { refusal, subject };
