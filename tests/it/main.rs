@@ -14,6 +14,7 @@
 //! | `crash` | that whatever was answered outlives `kill -9`, and nothing used is taken again; `process` and `wire_client` help |
 //! | `disk` | what a full disk does, and `countersign store` beside a running server |
 //! | `edges` | garbage, limits, CORS, health, draining |
+//! | `operators`, `operator_refusals` | what operators do from afar, and each way in which they are refused and recorded |
 //! | `revoked_calls` | that an API refuses what was revoked, also when the server is gone |
 //! | `command_line` | that `login`, `call` and `inspect` withstand hostile servers and lost readers |
 //! | `command_sessions` | that kept sessions renew, are shared by processes, listed and ended |
@@ -45,6 +46,8 @@ mod introspect;
 mod introspected_calls;
 mod lossy;
 mod lost_answers;
+mod operator_refusals;
+mod operators;
 mod process;
 mod races;
 mod refresh;
