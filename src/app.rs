@@ -22,7 +22,8 @@ use tokio::sync::watch;
 
 use crate::audit::Audit;
 use crate::config::{
-    self, DomainPolicy, Limits, ResourcePolicy, ScopeRule, Settings, SigningAlgorithm, StoreSettings,
+    self, DomainPolicy, Limits, ResourcePolicy, ScopeRule, Settings, SigningAlgorithm,
+    StoreSettings,
 };
 use crate::control::Control;
 use crate::http::extract::BodyLimits;
@@ -40,8 +41,8 @@ use crate::model::reason::{Reason, Refusal};
 use crate::model::resource::{Binding, KnownScopes, Resource, ResourceRules, Resources};
 use crate::model::revocation::Revocation;
 use crate::model::scope::ScopeSet;
-use crate::service::context::{Chains, Context, Issuer, Rules};
 use crate::service::admin::Desk;
+use crate::service::context::{Chains, Context, Issuer, Rules};
 use crate::service::feed::Feed;
 use crate::store::embedded::{Bounds, EmbeddedStore, Folder, OpenError};
 use crate::store::memory::MemoryStore;

@@ -7,6 +7,7 @@
 //! | [`secret`] | by what a resource server may ask about its tokens |
 //! | [`login`] | how a key file becomes a token |
 //! | [`call`] | a protected call in the manner of curl |
+//! | [`admin`] | what operators ask of a running server |
 //! | [`logout`], [`sessions`] | how a kept session is ended, and which others there are |
 //! | [`store`] | how the embedded store is looked after: checked, backed up, restored, revoked from |
 //! | [`inspect`] | why a token or a proof would be refused |
@@ -22,6 +23,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+pub mod admin;
 pub mod call;
 pub mod check;
 pub mod failure;
@@ -96,6 +98,8 @@ pub enum Command {
     Sessions(sessions::Args),
     /// Look after the store: check, backup, restore, revoke.
     Store(store::Args),
+    /// Ask a running server as one of its operators: keys, sessions, revocations, approvals, audit.
+    Admin(admin::Args),
     /// Explain a token or a proof, check by check.
     Inspect(inspect::Args),
 }
@@ -113,6 +117,7 @@ pub fn run(cli: Cli) -> ExitCode {
         Command::Logout(args) => block_on(logout::run(args, &output)),
         Command::Sessions(args) => block_on(sessions::run(args, &output)),
         Command::Store(args) => block_on(store::run(args, &output)),
+        Command::Admin(args) => block_on(admin::run(args, &output)),
         Command::Inspect(args) => block_on(inspect::run(args, &output)),
     };
     match done {
@@ -150,7 +155,8 @@ mod tests {
         let mut command = Cli::command();
         command.build();
         command.clone().debug_assert();
-        for name in ["keygen", "secret", "login", "call", "logout", "sessions", "inspect", "store"]
+        for name in
+            ["admin", "keygen", "secret", "login", "call", "logout", "sessions", "inspect", "store"]
         {
             let sub = command.find_subcommand_mut(name).unwrap();
             let help = sub.render_long_help().to_string();

@@ -31,6 +31,6 @@ mod tests;
 pub use fault::{Fault, Faults, Source};
 pub use load::{Flags, load, process_environment};
 pub use settings::{
-    Binding, DomainPolicy, DpopSettings, Issuer, Limits, LogFormat, LogSettings, Mode, Operator, Resource,
-    ResourcePolicy, ResourceRules, ScopeRule, Settings, SigningAlgorithm, StoreSettings,
+    Binding, DomainPolicy, DpopSettings, Issuer, Limits, LogFormat, LogSettings, Mode, Operator,
+    Resource, ResourcePolicy, ResourceRules, ScopeRule, Settings, SigningAlgorithm, StoreSettings,
 };

@@ -30,7 +30,8 @@ pub(crate) fn all(written: &[RawTable], faults: &mut Vec<Fault>) -> Option<Vec<O
             let Some(named) = named else { continue };
             let again = named.subject == operator.subject && other < index;
             if again || is_key_of(&named.subject, &operator.subject) {
-                let problem = format!("is the same key as {}: an operator stands here once", twin.key);
+                let problem =
+                    format!("is the same key as {}: an operator stands here once", twin.key);
                 faults.extend(account(raw).map(|written| written.fault(problem, None)));
             }
         }

@@ -9,7 +9,9 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::fault::{Fault, Faults, Source};
-use super::keys::{AnyKey, KEYS, OPERATOR_KEYS, OPERATORS, RESOURCE_KEYS, RESOURCES, names, sections};
+use super::keys::{
+    AnyKey, KEYS, OPERATOR_KEYS, OPERATORS, RESOURCE_KEYS, RESOURCES, names, sections,
+};
 use super::suggest::nearest;
 use super::written::{SHOWN, Value, Values, Written};
 

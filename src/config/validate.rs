@@ -7,9 +7,9 @@ use std::net::SocketAddr;
 
 use super::fault::{Fault, Source};
 use super::keys::{self, Engine, Key};
+use super::operators;
 use super::raw::Raw;
 use super::reader::{Reader, plain};
-use super::operators;
 use super::resource;
 use super::settings::{
     Binding, DomainPolicy, DpopSettings, Issuer, Limits, LogSettings, Mode, Operator, Resource,
@@ -210,11 +210,7 @@ fn rest(reader: &mut Reader<'_>) -> Option<Rest> {
             max_age: max_age?,
             max_future_skew: max_future_skew?,
         },
-        care: Care {
-            approvals: approvals?,
-            approval_window: approval_window?,
-            step_up: step_up?,
-        },
+        care: Care { approvals: approvals?, approval_window: approval_window?, step_up: step_up? },
         log: LogSettings { format: format?, level: level? },
     })
 }

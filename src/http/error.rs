@@ -140,9 +140,7 @@ pub const fn wire(reason: Reason, refused: Refused) -> (StatusCode, &'static str
         Reason::NotFound
         | Reason::SessionUnknown
         | Reason::KeyUnknown
-        | Reason::ApprovalUnknown => {
-            (StatusCode::NOT_FOUND, "invalid_request")
-        }
+        | Reason::ApprovalUnknown => (StatusCode::NOT_FOUND, "invalid_request"),
         Reason::MethodNotAllowed => (StatusCode::METHOD_NOT_ALLOWED, "invalid_request"),
         Reason::RateLimited => (StatusCode::TOO_MANY_REQUESTS, "temporarily_unavailable"),
         Reason::MalformedMessage
@@ -206,9 +204,7 @@ pub const fn wire(reason: Reason, refused: Refused) -> (StatusCode, &'static str
         | Reason::AuditUnavailable
         | Reason::ApprovalsFull
         | Reason::SigningUnavailable
-        | Reason::KeysUnavailable => {
-            (StatusCode::SERVICE_UNAVAILABLE, "temporarily_unavailable")
-        }
+        | Reason::KeysUnavailable => (StatusCode::SERVICE_UNAVAILABLE, "temporarily_unavailable"),
         Reason::ServerError => (StatusCode::INTERNAL_SERVER_ERROR, "server_error"),
     }
 }

@@ -8,8 +8,8 @@ use axum::routing::{delete, get, post};
 use super::layers::Gate;
 use super::metadata::Documents;
 use super::{
-    admin, challenge, error, health, introspect, layers, metadata, nonce, revocations, revoke, sessions,
-    token,
+    admin, challenge, error, health, introspect, layers, metadata, nonce, revocations, revoke,
+    sessions, token,
 };
 use crate::service::admin::Desk;
 use crate::service::context::Context;

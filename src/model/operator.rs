@@ -169,7 +169,10 @@ mod tests {
     fn the_issuer_is_a_resource_that_gives_no_bearer_token() {
         let operators = operators();
         let target = operators.target();
-        assert_eq!((&*target.uri, target.rules.binding), ("https://auth.example", Binding::Required));
+        assert_eq!(
+            (&*target.uri, target.rules.binding),
+            ("https://auth.example", Binding::Required)
+        );
         assert!(target.rules.default_scopes.is_empty() && !target.rules.bearer_sessions);
         assert!(target.rules.check_format("siwe").is_err());
         for scope in AdminScope::ALL {

@@ -3,9 +3,7 @@
 use countersign_sdk::key::Curve;
 use serde_json::json;
 
-use crate::operators::{
-    API, EVERY_SCOPE, Operator, ask, credentials, send, toml, with_one,
-};
+use crate::operators::{API, EVERY_SCOPE, Operator, ask, credentials, send, toml, with_one};
 use crate::signed_in::{SignedIn, agent_token, ath};
 use crate::support::{EvmWallet, JWT_BEARER, Server, did, dpop, jkt, jws, key};
 
@@ -79,7 +77,8 @@ async fn a_token_is_worth_nothing_without_a_fresh_proof_by_its_key() {
     }
     recorded(&found, "-", "keys.rotate", "parameter_repeated");
     let done = operator.actions(&server).await;
-    let rotated = done.iter().filter(|(_, what, outcome, _)| what == "keys.rotate" && outcome == "done");
+    let rotated =
+        done.iter().filter(|(_, what, outcome, _)| what == "keys.rotate" && outcome == "done");
     assert_eq!(rotated.count(), 1);
 }
 
@@ -99,12 +98,12 @@ async fn who_brings_no_token_of_an_operator_is_refused() {
     let answer = ask(&server, "GET", KEYS, elsewhere.text("access_token"), &operator.key).await;
     answer.refused(401, "invalid_token", "token_audience");
     // A token that is bound to no key.
+    server.clock.advance(10);
     let claims = json!({
         "iss": operator.account(), "sub": operator.account(), "aud": server.issuer,
-        "resource": "https://open.example", "iat": server.now() + 1, "exp": server.now() + 60,
+        "resource": "https://open.example", "iat": server.now(), "exp": server.now() + 60,
         "jti": "unbound",
     });
-    server.clock.advance(10);
     let assertion = jws(&operator.key, &json!({ "alg": "EdDSA" }), &claims);
     let form = [("grant_type", JWT_BEARER), ("assertion", &*assertion)];
     let unbound = server.token(&form, None).await;
@@ -156,7 +155,10 @@ async fn a_scope_too_small_does_not_do() {
         let answer = ask(&server, method, path, &token, &all.key).await;
         answer.refused(403, "insufficient_scope", "scope_insufficient");
         let told = answer.header("www-authenticate").unwrap();
-        assert!(told.contains("error=\"insufficient_scope\"") && told.contains("scope=\"admin:"), "{told}");
+        assert!(
+            told.contains("error=\"insufficient_scope\"") && told.contains("scope=\"admin:"),
+            "{told}"
+        );
     }
     let token = reader.token(&server, "admin:read").await;
     let answer = ask(&server, "POST", ROTATE, &token, &reader.key).await;
@@ -227,10 +229,8 @@ async fn pages_have_no_business_here() {
         fields.push(("origin", origin.to_owned()));
         let answer = send(&server, "GET", KEYS, &fields, None).await;
         answer.refused(400, "invalid_request", "domain_not_allowed");
-        let asked = [
-            ("origin", origin.to_owned()),
-            ("access-control-request-method", "POST".to_owned()),
-        ];
+        let asked =
+            [("origin", origin.to_owned()), ("access-control-request-method", "POST".to_owned())];
         let preflight = send(&server, "OPTIONS", ROTATE, &asked, None).await;
         preflight.refused(405, "invalid_request", "method_not_allowed");
     }

@@ -106,8 +106,9 @@ impl Asked {
     pub(super) fn target(&self) -> Option<String> {
         match self {
             Self::Operate(operation) => operation.kid().map(|kid| kid.to_string()),
-            Self::Sessions(Whose::Subject(subject))
-            | Self::Revoke(Named::Subject(subject)) => Some(subject.clone()),
+            Self::Sessions(Whose::Subject(subject)) | Self::Revoke(Named::Subject(subject)) => {
+                Some(subject.clone())
+            }
             Self::Sessions(Whose::Key(key)) | Self::Revoke(Named::Key(key)) => {
                 Some(key.to_string())
             }
@@ -146,9 +147,8 @@ fn malformed(detail: impl Into<std::borrow::Cow<'static, str>>) -> Refusal {
 
 /// A name of another form is one that no key has.
 fn kid(name: &str) -> Result<Thumbprint, Refusal> {
-    let unknown = |_| {
-        Refusal::new(Reason::KeyUnknown, "this issuer has no signing key of that name")
-    };
+    let unknown =
+        |_| Refusal::new(Reason::KeyUnknown, "this issuer has no signing key of that name");
     name.parse().map_err(unknown)
 }
 
@@ -239,8 +239,7 @@ mod tests {
     fn read(body: &str) -> Result<Named, Reason> {
         let request = Request::post("/").header("content-type", "application/json");
         let (parts, body) = request.body(Body::from(body.to_owned())).unwrap().into_parts();
-        let limits =
-            BodyLimits { max_bytes: 1000, timeout: std::time::Duration::from_secs(60) };
+        let limits = BodyLimits { max_bytes: 1000, timeout: std::time::Duration::from_secs(60) };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
         runtime.block_on(named(&parts, body, limits)).map_err(|refusal| refusal.reason())
     }

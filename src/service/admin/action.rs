@@ -77,9 +77,7 @@ impl Action {
     pub const fn takes(self) -> &'static [AdminScope] {
         match self {
             Self::ListKeys | Self::ListApprovals => &[AdminScope::Read, AdminScope::Keys],
-            Self::ListSessions | Self::ListRevocations => {
-                &[AdminScope::Read, AdminScope::Sessions]
-            }
+            Self::ListSessions | Self::ListRevocations => &[AdminScope::Read, AdminScope::Sessions],
             Self::RotateKeys
             | Self::RetireKey
             | Self::RevokeKey

@@ -247,11 +247,7 @@ impl Approvals {
     ///
     /// # Errors
     /// [`Reason::ApprovalUnknown`].
-    pub(super) fn withdraw(
-        &self,
-        id: ApprovalId,
-        now: Timestamp,
-    ) -> Result<KeyOperation, Refusal> {
+    pub(super) fn withdraw(&self, id: ApprovalId, now: Timestamp) -> Result<KeyOperation, Refusal> {
         let withdrawn = self.lock(now).remove(&id);
         withdrawn.map(|pending| pending.operation).ok_or_else(unknown)
     }

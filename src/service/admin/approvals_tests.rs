@@ -98,13 +98,8 @@ fn asking_again_is_the_same_request_and_others_are_bounded() {
     for _ in 1..MOST_OF_ONE {
         ask(&approvals, &alice, 2, NOW);
     }
-    let one_more = approvals.ask(
-        KeyOperation::Retire(key().unwrap()),
-        &alice,
-        (2, WINDOW),
-        NOW,
-        &OsEntropy,
-    );
+    let one_more =
+        approvals.ask(KeyOperation::Retire(key().unwrap()), &alice, (2, WINDOW), NOW, &OsEntropy);
     assert_eq!(reason(one_more), Reason::ApprovalsFull);
     let others = MOST - approvals.list(NOW).len();
     for number in 0..others {

@@ -17,8 +17,8 @@ use crate::service::context::Context;
 use crate::service::holder::{Holder, Presented, not_live};
 use crate::token::access::ASSERTION_METHOD;
 use crate::token::verify::OwnAccessToken;
-use crate::wallet::key::RawKey;
 use crate::wallet::format::WalletFormat as _;
+use crate::wallet::key::RawKey;
 
 /// An operator who may do what it asks for with this very request.
 #[derive(Debug)]
