@@ -17,6 +17,7 @@
 //! | `operators`, `operator_refusals` | what operators do from afar, and each way in which they are refused and recorded |
 //! | `revoked_calls` | that an API refuses what was revoked, also when the server is gone |
 //! | `command_line` | that `login`, `call` and `inspect` withstand hostile servers and lost readers |
+//! | `command_admin` | what operators do from the command line, as processes |
 //! | `command_sessions` | that kept sessions renew, are shared by processes, listed and ended |
 //! | `client` | the SDK's client against this server and an API behind the SDK's extractors |
 //! | `introspected_calls` | that an API that asks at every call knows at once, and one that starts late knows too |
@@ -34,6 +35,7 @@
 mod architecture;
 mod client;
 mod client_sessions;
+mod command_admin;
 mod command_line;
 mod command_sessions;
 mod conformance;

@@ -9,6 +9,7 @@ use super::*;
 use crate::model::operator::Care;
 
 mod faults;
+mod operators;
 
 /// The least that a configured server needs.
 const LEAST: &str = "\
