@@ -83,6 +83,9 @@ events! {
     Checkpoint(Checkpoint) = "checkpoint",
     /// The log ended in the middle of a line, as a crash leaves it; that line is gone.
     Repaired(Repaired) = "repaired",
+    /// The log can be written again; while it could not, whatever was to be recorded was refused, or, with
+    /// `on_failure = "continue"`, happened without a record.
+    Resumed(Resumed) = "resumed",
     /// The oldest records were removed, as the retention says.
     Trimmed(Trimmed) = "trimmed",
     /// More refusals came than are recorded; these were only counted.
@@ -281,6 +284,13 @@ pub struct Repaired {
     pub bytes: u64,
     /// The SHA-256 of those bytes, hexadecimal.
     pub digest: String,
+}
+
+/// The end of a time in which the log could not be written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Resumed {
+    /// When it began.
+    pub since: Timestamp,
 }
 
 /// A removal of old records.
