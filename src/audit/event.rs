@@ -60,6 +60,8 @@ events! {
     SessionEnded(SessionEnded) = "session_ended",
     /// Tokens or sessions were revoked.
     Revoked(Revoked) = "revoked",
+    /// Whoever brought an access token was not taken for its holder.
+    HolderRefused(Refused) = "holder_refused",
     /// Whoever asked about a token is no resource server of this issuer.
     IntrospectionRefused(Refused) = "introspection_refused",
     // Signing keys.

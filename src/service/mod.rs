@@ -9,6 +9,7 @@
 //! | [`refresh`] | a refresh token becomes the next token of its session |
 //! | [`standing`] | whether what was signed was revoked before it was presented |
 //! | [`mint`] | the token that all of them end in |
+//! | [`recording`] | what of all this the audit log keeps |
 //! | [`possession`] | the DPoP proof of a request: checked first, claimed last |
 //! | [`holder`] | who acts by an access token, having proven its key |
 //! | [`sessions`] | a subject sees and ends its sessions |
@@ -24,11 +25,15 @@ pub mod holder;
 pub mod introspect;
 pub mod mint;
 pub mod possession;
+pub mod recording;
 pub mod refresh;
 pub mod revoke;
 pub mod sessions;
 pub mod sign_in;
 pub mod standing;
+
+use countersign_sdk::key::Thumbprint;
+use countersign_sdk::time::Timestamp;
 
 use crate::model::session::SessionId;
 use crate::token::refresh::RefreshToken;
@@ -50,4 +55,12 @@ pub struct IssuedToken {
     pub refresh_token: Option<RefreshToken>,
     /// The session, where there is one.
     pub session: Option<SessionId>,
+    /// The access token's `jti`.
+    pub jti: String,
+    /// Its `exp`.
+    pub expires_at: Timestamp,
+    /// The key that it is bound to, if it is bound.
+    pub jkt: Option<Thumbprint>,
+    /// The key that signed it.
+    pub kid: String,
 }
