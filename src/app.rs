@@ -20,7 +20,8 @@ use countersign_sdk::time::{Clock, SystemClock, Timestamp};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
-use crate::audit::Audit;
+use crate::audit::event::Actor;
+use crate::audit::{self, Audit, AuditError};
 use crate::config::{
     self, DomainPolicy, ResourcePolicy, ScopeRule, Settings, SigningAlgorithm, StoreSettings,
 };
@@ -41,6 +42,7 @@ use crate::model::revocation::Revocation;
 use crate::model::scope::ScopeSet;
 use crate::service::context::{Chains, Context, Issuer, Rules};
 use crate::service::feed::Feed;
+use crate::service::recording;
 use crate::store::embedded::{Bounds, EmbeddedStore, Folder, OpenError};
 use crate::store::memory::MemoryStore;
 use crate::store::{SessionBounds, SessionError, Store};
@@ -48,6 +50,8 @@ use crate::token::nonce::Nonces;
 use crate::token::refresh::RefreshTokens;
 use crate::token::verify::{AccessTokens, KeysError};
 use crate::wallet::registry;
+
+mod log;
 
 /// Seconds for which expired entries are kept all the same: a request that began before an entry
 /// expired, or a clock that is set back a little, must still find it.
@@ -79,6 +83,12 @@ pub enum StartError {
     /// The store was opened and takes nothing.
     #[error("the store: {0}")]
     Unwritten(SessionError),
+    /// The audit log was not opened.
+    #[error("the audit log: {0}")]
+    Audit(#[from] audit::OpenError),
+    /// The audit log was opened and takes nothing.
+    #[error(transparent)]
+    Unrecorded(#[from] AuditError),
     /// The issuer's own tokens could not be verified.
     #[error(transparent)]
     Tokens(#[from] KeysError),
@@ -128,7 +138,9 @@ impl App {
         let settings = settings.with_bound_address(address);
         let (store, embedded) = open_store(&settings, Arc::clone(&surroundings.entropy)).await?;
         let control = embedded.and_then(|store| control(store, &surroundings));
-        let state = state(&settings, surroundings, store)?;
+        let audit = log::open(&settings).await?;
+        let state = state(&settings, surroundings, store, audit)?;
+        log::begin(&settings, &state.context).await?;
         void_tokens_of_before(&state.context).await?;
         Ok(Self { settings, public, operations, control, state })
     }
@@ -176,6 +188,8 @@ impl App {
         health.set_ready(true);
         let gate = Arc::clone(&self.state.gate);
         let context = Arc::clone(&self.state.context);
+        let signer = tokio::spawn(log::sign(Arc::clone(&context), log::due(&self.settings)));
+        let recorded = Arc::clone(&context);
         let routes = router::public(self.state);
         let draining = mark_draining(stop.clone(), Arc::clone(&health), context);
         let ((), ()) = tokio::join!(serve(self.public, routes, bounds, gate, stop), draining);
@@ -189,6 +203,8 @@ impl App {
         {
             tracing::error!(%error, "the operations listener ended badly");
         }
+        signer.abort();
+        log::end(&recorded).await;
     }
 }
 
@@ -210,8 +226,10 @@ async fn void_tokens_of_before(context: &Context) -> Result<(), StartError> {
         return Ok(());
     }
     let now = context.now();
-    let written = context.store.revoke(&Revocation::TokensBefore(now), now).await;
-    written.map_err(StartError::Unwritten)
+    let void = Revocation::TokensBefore(now);
+    context.store.revoke(&void, now).await.map_err(StartError::Unwritten)?;
+    recording::revoked(context, &void, Actor::Server, now);
+    Ok(())
 }
 
 async fn mark_draining(
@@ -282,6 +300,7 @@ fn state(
     settings: &Settings,
     surroundings: Surroundings,
     store: Arc<dyn Store>,
+    audit: Audit,
 ) -> Result<AppState, StartError> {
     let Surroundings { clock, entropy } = surroundings;
     let limits = &settings.limits;
@@ -295,7 +314,7 @@ fn state(
     keyring.active().warm_up();
     let context = Context {
         access_tokens: AccessTokens::new(&issuer.url, &keyring)?,
-        audit: Audit::in_memory(),
+        audit,
         feed: Feed::new(limits.feed_waiters),
         issuer,
         rules: rules(settings)?,

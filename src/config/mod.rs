@@ -30,6 +30,7 @@ mod tests;
 pub use fault::{Fault, Faults, Source};
 pub use load::{Flags, load, process_environment};
 pub use settings::{
-    Binding, DomainPolicy, DpopSettings, Issuer, Limits, LogFormat, LogSettings, Mode, Resource,
-    ResourcePolicy, ResourceRules, ScopeRule, Settings, SigningAlgorithm, StoreSettings,
+    AuditSettings, Binding, DomainPolicy, DpopSettings, Issuer, Limits, LogFormat, LogSettings,
+    Mode, Resource, ResourcePolicy, ResourceRules, ScopeRule, Settings, SigningAlgorithm,
+    StoreSettings,
 };

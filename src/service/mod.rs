@@ -9,6 +9,7 @@
 //! | [`refresh`] | a refresh token becomes the next token of its session |
 //! | [`standing`] | whether what was signed was revoked before it was presented |
 //! | [`mint`] | the token that all of them end in |
+//! | [`checkpoint`] | when the audit log is signed |
 //! | [`recording`] | what of all this the audit log keeps |
 //! | [`possession`] | the DPoP proof of a request: checked first, claimed last |
 //! | [`holder`] | who acts by an access token, having proven its key |
@@ -19,6 +20,7 @@
 
 pub mod agent;
 pub mod challenge;
+pub mod checkpoint;
 pub mod context;
 pub mod feed;
 pub mod holder;

@@ -5,6 +5,7 @@
 
 mod account;
 mod folder;
+mod lines;
 mod list;
 mod name;
 mod net;
@@ -13,6 +14,7 @@ mod url;
 
 pub(crate) use account::{AccountName, ChainName, RawKeyName};
 pub(crate) use folder::Folder;
+pub(crate) use lines::LinesTarget;
 pub(crate) use list::{Item, ListOf};
 pub(crate) use name::{FormatName, LogFilter, ScopeName, SecretHashText};
 pub(crate) use net::{Address, AddressOrOff, Domain, Network};
