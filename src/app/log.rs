@@ -11,7 +11,6 @@ use crate::audit::{self, Audit, Event};
 use crate::config::{Mode, Settings, StoreSettings};
 use crate::service::checkpoint::{self, Due};
 use crate::service::context::Context;
-use crate::service::recording;
 
 /// How often it is looked whether the audit log is to be signed.
 const CHECKPOINT_LOOK: Duration = Duration::from_secs(1);
@@ -78,7 +77,9 @@ pub(super) async fn end(context: &Context) {
     let now = context.now();
     context.audit.tell_omitted(now, true);
     let issuer = context.issuer.url.clone();
-    recording::told(context, Event::Stopped(Stopped { issuer }), now);
+    if let Err(error) = context.audit.keep(Event::Stopped(Stopped { issuer }), now).await {
+        tracing::error!(%error, "the end of the server is not recorded");
+    }
     if let Err(refusal) = checkpoint::make(context).await {
         tracing::error!(%refusal, "the end of the audit log was not signed");
     }
