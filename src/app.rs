@@ -12,7 +12,7 @@ use std::time::Duration;
 use axum::Router;
 use countersign_sdk::account::AccountError;
 use countersign_sdk::entropy::{Entropy, EntropyError, OsEntropy};
-use countersign_sdk::key::{Algorithm, SecretKeyError};
+use countersign_sdk::key::Algorithm;
 use countersign_sdk::proof::dpop::Window;
 use countersign_sdk::proof::nonce::NonceMint;
 use countersign_sdk::proof::target_uri::{TargetUri, TargetUriError};
@@ -32,7 +32,7 @@ use crate::http::layers::Gate;
 use crate::http::metadata::Documents;
 use crate::http::router::{self, AppState};
 use crate::http::serve::{ConnectionBounds, serve};
-use crate::keyring::{Keyring, SigningKey};
+use crate::keyring::{Keyring, KeyringError, Policy};
 use crate::limit::RequestLimit;
 use crate::model::domain::Domains;
 use crate::model::introspection::Callers;
@@ -48,7 +48,7 @@ use crate::store::memory::MemoryStore;
 use crate::store::{SessionBounds, SessionError, Store};
 use crate::token::nonce::Nonces;
 use crate::token::refresh::RefreshTokens;
-use crate::token::verify::{AccessTokens, KeysError};
+use crate::token::verify::AccessTokens;
 use crate::wallet::registry;
 
 mod log;
@@ -68,9 +68,9 @@ pub enum StartError {
     /// No randomness for keys.
     #[error(transparent)]
     Entropy(#[from] EntropyError),
-    /// No signing key.
-    #[error("no signing key could be made: {0}")]
-    Key(#[from] SecretKeyError),
+    /// The signing keys were not opened.
+    #[error("the signing keys: {0}")]
+    Keys(#[from] KeyringError),
     /// The settings hold a scope or account that is none; the configuration's check lets none through.
     #[error("the settings do not fit: {0}")]
     Settings(#[from] Refusal),
@@ -89,9 +89,6 @@ pub enum StartError {
     /// The audit log was opened and takes nothing.
     #[error(transparent)]
     Unrecorded(#[from] AuditError),
-    /// The issuer's own tokens could not be verified.
-    #[error(transparent)]
-    Tokens(#[from] KeysError),
     /// A document could not be written as JSON.
     #[error("a document could not be written: {0}")]
     Document(#[from] serde_json::Error),
@@ -310,10 +307,10 @@ fn state(
     };
     let now = clock.now();
     let issuer = issuer(&settings.issuer)?;
-    let keyring = Keyring::of(SigningKey::generate(algorithm, &*entropy)?);
-    keyring.active().warm_up();
+    let policy = Policy { algorithm, rotate_every: 30 * 86_400, publish_before: 900 };
+    let keyring = Keyring::in_memory(policy, now, &*entropy)?;
     let context = Context {
-        access_tokens: AccessTokens::new(&issuer.url, &keyring)?,
+        access_tokens: AccessTokens::new(&issuer.url, &keyring),
         audit,
         feed: Feed::new(limits.feed_waiters),
         issuer,

@@ -7,6 +7,7 @@
 use countersign_sdk::key::Thumbprint;
 use countersign_sdk::time::Timestamp;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::evidence::SignIn;
 use crate::model::reason::Reason;
@@ -277,6 +278,9 @@ pub struct Checkpoint {
     pub upto: u64,
     /// A JWS of `typ` `countersign-checkpoint+jwt` over `iss`, `seq`, `hash` and `iat`.
     pub jws: String,
+    /// The public key (RFC 7517) that it was signed with. Whether that is a key of the issuer is for the
+    /// reader to know.
+    pub key: Value,
 }
 
 /// A repair at a start.

@@ -78,6 +78,11 @@ pub const fn is_decision(reason: Reason) -> bool {
         | Reason::ScopeUnknown
         | Reason::StoreUnavailable
         | Reason::AuditUnavailable
+        | Reason::KeyUnknown
+        | Reason::KeyRevoked
+        | Reason::KeyRejected
+        | Reason::KeysUnavailable
+        | Reason::SigningUnavailable
         | Reason::ServerError => false,
     }
 }

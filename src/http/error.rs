@@ -99,7 +99,9 @@ pub const fn wire(reason: Reason, refused: Refused) -> (StatusCode, &'static str
         | Reason::ParameterMissing
         | Reason::ParameterRepeated
         | Reason::ParameterUnknown
-        | Reason::PrivateKeyReceived => (BAD, "invalid_request"),
+        | Reason::PrivateKeyReceived
+        | Reason::KeyRevoked
+        | Reason::KeyRejected => (BAD, "invalid_request"),
         Reason::AccountInvalid
         | Reason::AccountNotAllowed
         | Reason::DomainNotAllowed
@@ -113,7 +115,9 @@ pub const fn wire(reason: Reason, refused: Refused) -> (StatusCode, &'static str
         Reason::ContentType => (StatusCode::UNSUPPORTED_MEDIA_TYPE, "invalid_request"),
         Reason::BodyTooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "invalid_request"),
         Reason::BodyTimeout => (StatusCode::REQUEST_TIMEOUT, "invalid_request"),
-        Reason::NotFound | Reason::SessionUnknown => (StatusCode::NOT_FOUND, "invalid_request"),
+        Reason::NotFound | Reason::SessionUnknown | Reason::KeyUnknown => {
+            (StatusCode::NOT_FOUND, "invalid_request")
+        }
         Reason::MethodNotAllowed => (StatusCode::METHOD_NOT_ALLOWED, "invalid_request"),
         Reason::RateLimited => (StatusCode::TOO_MANY_REQUESTS, "temporarily_unavailable"),
         Reason::MalformedMessage
@@ -165,9 +169,10 @@ pub const fn wire(reason: Reason, refused: Refused) -> (StatusCode, &'static str
         Reason::GrantUnsupported => (BAD, "unsupported_grant_type"),
         Reason::ResourceRequired | Reason::ResourceNotAllowed => (BAD, "invalid_target"),
         Reason::ScopeUnknown | Reason::ScopeNotGranted => (BAD, "invalid_scope"),
-        Reason::StoreUnavailable | Reason::AuditUnavailable => {
-            (StatusCode::SERVICE_UNAVAILABLE, "temporarily_unavailable")
-        }
+        Reason::StoreUnavailable
+        | Reason::AuditUnavailable
+        | Reason::SigningUnavailable
+        | Reason::KeysUnavailable => (StatusCode::SERVICE_UNAVAILABLE, "temporarily_unavailable"),
         Reason::ServerError => (StatusCode::INTERNAL_SERVER_ERROR, "server_error"),
     }
 }

@@ -159,11 +159,22 @@ reasons! {
     ScopeUnknown = "scope_unknown",
     /// A scope was not signed for.
     ScopeNotGranted = "scope_not_granted",
+    // The issuer's own keys, and whoever changes them.
+    /// There is no signing key of that name.
+    KeyUnknown = "key_unknown",
+    /// The signing key was revoked.
+    KeyRevoked = "key_revoked",
+    /// The key cannot become a signing key here.
+    KeyRejected = "key_rejected",
+    /// The signing keys could not be changed: their custody or their file did not take it.
+    KeysUnavailable = "keys_unavailable",
     // Us.
     /// The store is full or does not answer.
     StoreUnavailable = "store_unavailable",
     /// What would be decided cannot be recorded.
     AuditUnavailable = "audit_unavailable",
+    /// The signing key is out of reach, as a security module can be.
+    SigningUnavailable = "signing_unavailable",
     /// The server is at its bound of something, or failed.
     ServerError = "server_error",
 }

@@ -13,7 +13,7 @@ use super::session::{Session, SessionId};
 /// The longest life of an access token in seconds, whatever the configuration says now or said before.
 pub const LONGEST_TOKEN: u64 = 900;
 /// Seconds by which a resource server may let a token live on: its leeway, and its clock being behind.
-const LONGEST_LEEWAY: u64 = 120;
+pub const LONGEST_LEEWAY: u64 = 120;
 
 /// How far ahead of now the moment of a revocation can lie, in seconds: the next one, by a clock that
 /// was two minutes ahead.

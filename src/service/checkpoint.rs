@@ -13,7 +13,7 @@ use crate::audit::Event;
 use crate::audit::event::Checkpoint;
 use crate::audit::record::Hash;
 use crate::audit::verify::Covered;
-use crate::model::reason::Refusal;
+use crate::model::reason::{Reason, Refusal};
 use crate::token::jws;
 
 /// The `typ` of a checkpoint's header.
@@ -73,8 +73,11 @@ pub async fn make(context: &Context) -> Result<(), Refusal> {
     let (head, now) = (context.audit.head(), context.now());
     let iss = context.issuer.url.clone();
     let claims = Claims { iss, iat: now, seq: head.seq, hash: head.hash };
-    let jws = jws::sign(context.keyring.active(), TYPE, &claims)?;
-    let event = Event::Checkpoint(Checkpoint { upto: head.seq, jws });
+    let key = context.keyring.active(now);
+    let jws = jws::sign(&key, TYPE, &claims)?;
+    let public = serde_json::to_value(key.public().to_jwk())
+        .map_err(|error| Refusal::new(Reason::ServerError, error.to_string()))?;
+    let event = Event::Checkpoint(Checkpoint { upto: head.seq, jws, key: public });
     context.audit.keep(event, now).await.map_err(audit_refusal)
 }
 

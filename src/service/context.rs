@@ -94,7 +94,7 @@ pub struct Context {
     /// Its rules.
     pub rules: Rules,
     /// Its signing keys.
-    pub keyring: Keyring,
+    pub keyring: Arc<Keyring>,
     /// Its nonces.
     pub nonces: Nonces,
     /// Its refresh tokens.

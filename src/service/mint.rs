@@ -21,7 +21,7 @@ pub(crate) struct Access<'a> {
 /// Signs the token and writes the answer.
 ///
 /// # Errors
-/// [`Reason::ServerError`] when randomness or the signature fails.
+/// [`Reason::SigningUnavailable`] when the key does not sign, [`Reason::ServerError`] when randomness fails.
 pub(crate) fn mint(
     context: &Context,
     who: &Authenticated,
@@ -38,8 +38,8 @@ pub(crate) fn mint(
         lifetime,
         now,
     };
-    let key = context.keyring.active();
-    let issued = access::issue(key, who, possession, &grant, &*context.entropy)?;
+    let key = context.keyring.active(now);
+    let issued = access::issue(&key, who, possession, &grant, &*context.entropy)?;
     Ok(IssuedToken {
         access_token: issued.token,
         token_type: possession.token_type(),

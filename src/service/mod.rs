@@ -16,6 +16,7 @@
 //! | [`sessions`] | a subject sees and ends its sessions |
 //! | [`revoke`] | a token, a session, or everything of a key or subject ends |
 //! | [`introspect`] | a resource server learns what a token of its own stands for |
+//! | [`keys`] | the issuer's own keys, as operators change them and as time does |
 //! | [`feed`] | what was revoked, for resource servers |
 
 pub mod agent;
@@ -25,6 +26,7 @@ pub mod context;
 pub mod feed;
 pub mod holder;
 pub mod introspect;
+pub mod keys;
 pub mod mint;
 pub mod possession;
 pub mod recording;
