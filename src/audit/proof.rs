@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::chain::{Fault, Walk};
-use super::event::Event;
+use super::event::{Checkpoint, Event};
 use super::evidence::SignIn;
 use super::folder::{self, OpenError};
 use super::record::{Hash, Record};
@@ -68,8 +68,8 @@ pub struct Found {
     pub record: Record,
     /// The leaves after it.
     pub leaves: Vec<Hash>,
-    /// The checkpoint.
-    pub checkpoint: String,
+    /// The checkpoint, with the key that signed it.
+    pub checkpoint: Checkpoint,
 }
 
 /// Finds the sign-in that gave the token `jti`, and the first checkpoint that covers it.
@@ -78,7 +78,7 @@ pub struct Found {
 /// [`ProofError`].
 pub fn find(folder: &Path, jti: &str) -> Result<Found, ProofError> {
     let segments = folder::segments(folder)?;
-    let (mut walk, mut search) = (Walk::default(), Search { jti, found: None, done: false });
+    let (mut walk, mut search) = (Walk::default(), Search { jti, found: None, checkpoint: None });
     for (place, segment) in segments.iter().enumerate() {
         let is_last = place + 1 == segments.len();
         walk.over(segment, is_last, &mut |record| {
@@ -86,45 +86,44 @@ pub fn find(folder: &Path, jti: &str) -> Result<Found, ProofError> {
             Ok(())
         })
         .map_err(ProofError::Fault)?;
-        if search.done {
+        if search.checkpoint.is_some() {
             break;
         }
     }
-    match search.found {
-        None => Err(ProofError::Unknown),
-        Some(_) if !search.done => Err(ProofError::Uncovered),
-        Some(found) => Ok(found),
+    match (search.found, search.checkpoint) {
+        (None, _) => Err(ProofError::Unknown),
+        (Some(_), None) => Err(ProofError::Uncovered),
+        (Some((record, leaves)), Some(checkpoint)) => Ok(Found { record, leaves, checkpoint }),
     }
 }
 
 struct Search<'a> {
     jti: &'a str,
-    found: Option<Found>,
-    done: bool,
+    found: Option<(Record, Vec<Hash>)>,
+    checkpoint: Option<Checkpoint>,
 }
 
 impl Search<'_> {
     fn see(&mut self, record: &Record) {
-        if self.done {
+        if self.checkpoint.is_some() {
             return;
         }
-        let Some(found) = &mut self.found else {
+        let Some((found, leaves)) = &mut self.found else {
             if sign_in_of(record).is_some_and(|sign_in| sign_in.token.jti == self.jti) {
-                let (leaves, checkpoint) = (Vec::new(), String::new());
-                self.found = Some(Found { record: record.clone(), leaves, checkpoint });
+                self.found = Some((record.clone(), Vec::new()));
             }
             return;
         };
         if let Some(Event::Checkpoint(checkpoint)) = record.event()
-            && checkpoint.upto >= found.record.seq
+            && checkpoint.upto >= found.seq
         {
-            let after = usize::try_from(checkpoint.upto.saturating_sub(found.record.seq));
-            found.leaves.truncate(after.unwrap_or(usize::MAX));
-            found.checkpoint = checkpoint.jws;
-            self.done = true;
+            // Records that came between the signature and its record are not covered by it.
+            let after = usize::try_from(checkpoint.upto.saturating_sub(found.seq));
+            leaves.truncate(after.unwrap_or(usize::MAX));
+            self.checkpoint = Some(checkpoint);
             return;
         }
-        found.leaves.push(record.leaf());
+        leaves.push(record.leaf());
     }
 }
 
@@ -137,9 +136,10 @@ pub fn sign_in_of(record: &Record) -> Option<SignIn> {
 }
 
 impl Proof {
-    /// Of what was found, with the public key of its checkpoint.
-    pub fn of(found: Found, key: Value) -> Self {
+    /// Of what was found.
+    pub fn of(found: Found) -> Self {
         let Found { record, leaves, checkpoint } = found;
+        let (checkpoint, key) = (checkpoint.jws, checkpoint.key);
         Self { kind: KIND.to_owned(), record, leaves, checkpoint, key }
     }
 

@@ -10,7 +10,7 @@ use std::path::Path;
 use serde::Serialize;
 
 use super::chain::{Fault, Walk, Wrong};
-use super::event::Event;
+use super::event::{Checkpoint, Event};
 use super::folder::{self, OpenError};
 use super::record::{Hash, Record};
 
@@ -23,8 +23,8 @@ pub struct Covered {
     pub hash: Hash,
 }
 
-/// Reads and verifies a checkpoint's JWS; the error says why it does not hold.
-pub type ReadCheckpoint<'a> = &'a dyn Fn(&str) -> Result<Covered, String>;
+/// Reads and verifies a checkpoint; the error says why it does not hold.
+pub type ReadCheckpoint<'a> = &'a dyn Fn(&Checkpoint) -> Result<Covered, String>;
 
 /// What was found in a log that is as it was written.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -117,7 +117,7 @@ impl Checkpoints<'_> {
         }
         if let Some(Event::Checkpoint(checkpoint)) = record.event() {
             let wrong = |why: &str| Wrong::Checkpoint(why.to_owned());
-            let said = (self.read)(&checkpoint.jws).map_err(Wrong::Checkpoint)?;
+            let said = (self.read)(&checkpoint).map_err(Wrong::Checkpoint)?;
             if said.seq != checkpoint.upto || said.seq < self.covered || said.seq >= record.seq {
                 return Err(wrong("it does not cover what its record says"));
             }

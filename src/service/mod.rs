@@ -10,6 +10,7 @@
 //! | [`standing`] | whether what was signed was revoked before it was presented |
 //! | [`mint`] | the token that all of them end in |
 //! | [`checkpoint`] | when the audit log is signed |
+//! | [`arbiter`] | whether the proof of a sign-in holds |
 //! | [`recording`] | what of all this the audit log keeps |
 //! | [`possession`] | the DPoP proof of a request: checked first, claimed last |
 //! | [`holder`] | who acts by an access token, having proven its key |
@@ -20,6 +21,7 @@
 //! | [`feed`] | what was revoked, for resource servers |
 
 pub mod agent;
+pub mod arbiter;
 pub mod challenge;
 pub mod checkpoint;
 pub mod context;
