@@ -47,7 +47,7 @@ pub enum Wrong {
     Empty,
     /// A checkpoint that does not hold.
     Checkpoint(String),
-    /// A checkpoint is known of this later record.
+    /// This later record is known from elsewhere.
     Truncated(u64),
     /// The file could not be read.
     Unreadable(String),
@@ -81,7 +81,7 @@ impl fmt::Display for Fault {
             Wrong::Truncated(known) => {
                 write!(
                     f,
-                    "truncated: a checkpoint is known of record {known}, and the log ends before"
+                    "truncated: record {known} is known from elsewhere, and the log ends before"
                 )
             }
             Wrong::Unreadable(why) => write!(f, "cannot be read: {why}"),

@@ -276,3 +276,7 @@ fn remember(memory: &Mutex<Memory>, event: &Event, now: Timestamp) -> Result<(),
 fn lock(memory: &Mutex<Memory>) -> MutexGuard<'_, Memory> {
     memory.lock().unwrap_or_else(PoisonError::into_inner)
 }
+
+#[cfg(test)]
+#[path = "log_tests.rs"]
+mod tests;

@@ -112,7 +112,7 @@ impl Checkpoints<'_> {
     fn see(&mut self, record: &Record) -> Result<(), Wrong> {
         let at = |known: &&Covered| known.seq == record.seq;
         if self.known.iter().filter(at).any(|known| known.hash != record.hash) {
-            let why = "a checkpoint that is known from elsewhere has another hash for this record";
+            let why = "it is known from elsewhere with another hash";
             return Err(Wrong::Checkpoint(why.to_owned()));
         }
         if let Some(Event::Checkpoint(checkpoint)) = record.event() {

@@ -77,6 +77,13 @@ fn the_least_configuration_takes_the_defaults_of_the_page() {
         session_lifetime: 2_592_000,
         signing_algorithm: SigningAlgorithm::EdDsa,
         dpop: DpopSettings { require_nonce: false, max_age: 60, max_future_skew: 5 },
+        audit: AuditSettings {
+            on_failure: crate::audit::OnFailure::Refuse,
+            retention: crate::audit::retention::Retention::default(),
+            stream: None,
+            checkpoint_records: 1000,
+            checkpoint_seconds: 60,
+        },
         store: StoreSettings::Embedded { directory: PathBuf::from("data") },
         limits: Limits {
             max_body_bytes: 49_152,
