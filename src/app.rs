@@ -167,7 +167,10 @@ impl App {
             write_timeout: Duration::from_secs(limits.body_timeout),
             grace: Duration::from_secs(limits.shutdown_grace),
         };
-        let health = Arc::new(Health::new(Arc::clone(&self.state.context.store)));
+        let health = Arc::new(Health::new(
+            Arc::clone(&self.state.context.store),
+            self.state.context.audit.clone(),
+        ));
         let sweeper = tokio::spawn(sweep(self.state.clone()));
         let control = self.control.map(|control| tokio::spawn(control.run()));
         // The operations listener outlives the public one, so that draining can be watched.
