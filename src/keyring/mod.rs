@@ -221,3 +221,6 @@ impl Keyring {
         }
     }
 }
+
+#[cfg(test)]
+mod ring_tests;

@@ -4,6 +4,7 @@ use countersign_sdk::key::KeyError;
 use countersign_sdk::proof::jwt_assertion::{self, AssertionError, Expected};
 
 use super::context::{Context, store_refusal};
+use super::keys;
 use super::mint::{Access, mint, narrowed};
 use super::{IssuedToken, possession, standing};
 use crate::model::reason::{Reason, Refusal};
@@ -29,6 +30,7 @@ pub struct Assertion<'a> {
 /// The [`Refusal`] of the first check that failed.
 pub async fn sign_in(context: &Context, request: &Assertion<'_>) -> Result<IssuedToken, Refusal> {
     let now = context.now();
+    keys::ready(context, now)?;
     let expected =
         Expected { issuer: &context.issuer.url, skew: context.rules.window.max_future_skew, now };
     let proof = possession::check(context, request.proof, now)?;

@@ -209,6 +209,18 @@ pub async fn import(
     context.key_office().change(Operation::Import(Box::new(key)), now).await
 }
 
+/// Records what happened to the keys as the ring was opened. Called at the start, before anybody is served.
+///
+/// # Errors
+/// [`Refusal`].
+pub async fn founded(context: &Context) -> Result<(), Refusal> {
+    let office = context.key_office();
+    for event in context.keyring.founding() {
+        office.record(event, context.now()).await?;
+    }
+    Ok(())
+}
+
 /// Does what time has made due for the keys. Called from the background.
 ///
 /// # Errors

@@ -10,6 +10,7 @@ use countersign_sdk::time::Timestamp;
 
 use super::IssuedToken;
 use super::context::{Context, session_refusal};
+use super::keys;
 use super::mint::{Access, mint_of_session, narrowed};
 use super::possession;
 use crate::model::reason::{Reason, Refusal};
@@ -37,6 +38,7 @@ pub struct Refresh<'a> {
 /// The [`Refusal`] of the first check that failed.
 pub async fn refresh(context: &Context, request: &Refresh<'_>) -> Result<IssuedToken, Refusal> {
     let now = context.now();
+    keys::ready(context, now)?;
     let presented = context.refresh_tokens.read(request.refresh_token).map_err(|error| {
         Refusal::new(Reason::RefreshTokenInvalid, format!("the refresh token: {error}"))
     })?;

@@ -4,11 +4,13 @@
 //! server does. Bounds follow protocol.md: tokens live 15 minutes at most (§5), challenges 5 by default (§3), a DPoP
 //! proof is fresh for a minute.
 
+mod custody;
 mod limits;
 mod resource;
 mod server;
 mod store;
 
+pub(crate) use custody::*;
 pub(crate) use limits::*;
 pub(crate) use resource::*;
 pub(crate) use server::*;
@@ -96,6 +98,15 @@ pub(crate) const KEYS: &[&dyn AnyKey] = &[
     &CHALLENGE_LIFETIME,
     &SESSION_LIFETIME,
     &SIGNING_ALGORITHM,
+    &KEYS_CUSTODY,
+    &KEYS_PASSPHRASE_FILE,
+    &KEYS_KEY_FILE,
+    &KEYS_CREDENTIAL,
+    &KEYS_PKCS11_MODULE,
+    &KEYS_PKCS11_TOKEN,
+    &KEYS_PKCS11_PIN_FILE,
+    &KEYS_ROTATE_EVERY,
+    &KEYS_PUBLISH_BEFORE,
     &DPOP_REQUIRE_NONCE,
     &DPOP_MAX_AGE,
     &DPOP_MAX_FUTURE_SKEW,
