@@ -19,6 +19,8 @@ use countersign_sdk::time::{Clock, SystemClock, Timestamp};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
+use crate::audit::event::Actor;
+use crate::audit::{self, Audit, AuditError};
 use crate::config::{self, DomainPolicy, ResourcePolicy, ScopeRule, Settings, StoreSettings};
 use crate::control::Control;
 use crate::http::extract::BodyLimits;
@@ -38,6 +40,7 @@ use crate::model::scope::ScopeSet;
 use crate::service;
 use crate::service::context::{Chains, Context, Issuer, Rules};
 use crate::service::feed::Feed;
+use crate::service::recording;
 use crate::store::embedded::{Bounds, EmbeddedStore, Folder, OpenError};
 use crate::store::memory::MemoryStore;
 use crate::store::{SessionBounds, SessionError, Store};
@@ -47,6 +50,7 @@ use crate::token::verify::AccessTokens;
 use crate::wallet::registry;
 
 pub(crate) mod keys;
+mod log;
 
 /// Seconds for which expired entries are kept all the same: a request that began before an entry
 /// expired, or a clock that is set back a little, must still find it.
@@ -84,6 +88,12 @@ pub enum StartError {
     /// The store was opened and takes nothing.
     #[error("the store: {0}")]
     Unwritten(SessionError),
+    /// The audit log was not opened.
+    #[error("the audit log: {0}")]
+    Audit(#[from] audit::OpenError),
+    /// The audit log was opened and takes nothing.
+    #[error(transparent)]
+    Unrecorded(#[from] AuditError),
     /// A document could not be written as JSON.
     #[error("a document could not be written: {0}")]
     Document(#[from] serde_json::Error),
@@ -131,7 +141,9 @@ impl App {
         let (store, embedded) = open_store(&settings, Arc::clone(&surroundings.entropy)).await?;
         let control = embedded.and_then(|store| control(store, &surroundings));
         let keyring = open_keys(&settings, &surroundings).await?;
-        let state = state(&settings, surroundings, store, keyring)?;
+        let audit = log::open(&settings).await?;
+        let state = state(&settings, surroundings, store, keyring, audit)?;
+        log::begin(&settings, &state.context).await?;
         void_tokens_of_before(&state.context).await?;
         let founding = service::keys::founded(&state.context).await;
         founding.map_err(StartError::Record)?;
@@ -182,6 +194,8 @@ impl App {
         health.set_ready(true);
         let gate = Arc::clone(&self.state.gate);
         let context = Arc::clone(&self.state.context);
+        let signer = tokio::spawn(log::sign(Arc::clone(&context), log::due(&self.settings)));
+        let recorded = Arc::clone(&context);
         let routes = router::public(self.state);
         let draining = mark_draining(stop.clone(), Arc::clone(&health), context);
         let ((), ()) = tokio::join!(serve(self.public, routes, bounds, gate, stop), draining);
@@ -196,6 +210,8 @@ impl App {
         {
             tracing::error!(%error, "the operations listener ended badly");
         }
+        signer.abort();
+        log::end(&recorded).await;
     }
 }
 
@@ -229,8 +245,10 @@ async fn void_tokens_of_before(context: &Context) -> Result<(), StartError> {
         return Ok(());
     }
     let now = context.now();
-    let written = context.store.revoke(&Revocation::TokensBefore(now), now).await;
-    written.map_err(StartError::Unwritten)
+    let void = Revocation::TokensBefore(now);
+    context.store.revoke(&void, now).await.map_err(StartError::Unwritten)?;
+    recording::revoked(context, &void, Actor::Server, now);
+    Ok(())
 }
 
 async fn mark_draining(
@@ -302,6 +320,7 @@ fn state(
     surroundings: Surroundings,
     store: Arc<dyn Store>,
     keyring: Arc<Keyring>,
+    audit: Audit,
 ) -> Result<AppState, StartError> {
     let Surroundings { clock, entropy } = surroundings;
     let limits = &settings.limits;
@@ -309,6 +328,7 @@ fn state(
     let issuer = issuer(&settings.issuer)?;
     let context = Context {
         access_tokens: AccessTokens::new(&issuer.url, &keyring),
+        audit,
         feed: Feed::new(limits.feed_waiters),
         issuer,
         rules: rules(settings)?,

@@ -9,6 +9,7 @@
 //! | [`call`] | a protected call in the manner of curl |
 //! | [`logout`], [`sessions`] | how a kept session is ended, and which others there are |
 //! | [`store`] | how the embedded store is looked after: checked, backed up, restored, revoked from |
+//! | [`audit`] | how the audit log is read, verified, and shown to others |
 //! | [`inspect`] | why a token or a proof would be refused |
 //! | `signing` | which key signs in, by which format, and which key signs requests |
 //! | `key_file`, `kept` | where keys and sessions lie on disk, and who may read them |
@@ -22,6 +23,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+pub mod audit;
 pub mod call;
 pub mod check;
 pub mod failure;
@@ -96,6 +98,8 @@ pub enum Command {
     Sessions(sessions::Args),
     /// Look after the store: check, backup, restore, revoke.
     Store(store::Args),
+    /// Read the audit log, verify it, and prove a sign-in to others.
+    Audit(audit::Args),
     /// Explain a token or a proof, check by check.
     Inspect(inspect::Args),
 }
@@ -113,6 +117,7 @@ pub fn run(cli: Cli) -> ExitCode {
         Command::Logout(args) => block_on(logout::run(args, &output)),
         Command::Sessions(args) => block_on(sessions::run(args, &output)),
         Command::Store(args) => block_on(store::run(args, &output)),
+        Command::Audit(args) => block_on(audit::run(args, &output)),
         Command::Inspect(args) => block_on(inspect::run(args, &output)),
     };
     match done {
@@ -150,7 +155,8 @@ mod tests {
         let mut command = Cli::command();
         command.build();
         command.clone().debug_assert();
-        for name in ["keygen", "secret", "login", "call", "logout", "sessions", "inspect", "store"]
+        for name in
+            ["keygen", "secret", "login", "call", "logout", "sessions", "inspect", "store", "audit"]
         {
             let sub = command.find_subcommand_mut(name).unwrap();
             let help = sub.render_long_help().to_string();

@@ -7,6 +7,8 @@ use std::path::PathBuf;
 
 use ipnet::IpNet;
 
+use crate::audit::retention::Retention;
+use crate::audit::{OnFailure, Target};
 use crate::keyring::custody::secret::SecretSource;
 use crate::model::introspection::SecretHash;
 
@@ -220,6 +222,21 @@ pub struct KeySettings {
     pub publish_before: u64,
 }
 
+/// How decisions are recorded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AuditSettings {
+    /// What becomes of decisions that cannot be recorded.
+    pub on_failure: OnFailure,
+    /// How long records are kept.
+    pub retention: Retention,
+    /// Where records go besides, as lines.
+    pub stream: Option<Target>,
+    /// After so many records the log is signed.
+    pub checkpoint_records: u64,
+    /// After so many seconds it is, if there are new records.
+    pub checkpoint_seconds: u64,
+}
+
 /// How the log is written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LogSettings {
@@ -267,6 +284,8 @@ pub struct Settings {
     pub dpop: DpopSettings,
     /// Where sessions and revocations are kept.
     pub store: StoreSettings,
+    /// How decisions are recorded; on disk where the store is.
+    pub audit: AuditSettings,
     /// The bounds that keep the server standing.
     pub limits: Limits,
     /// How the log is written.

@@ -12,11 +12,13 @@ use super::raw::Raw;
 use super::reader::{Reader, plain};
 use super::resource;
 use super::settings::{
-    Binding, DomainPolicy, DpopSettings, Issuer, KeySettings, Limits, LogSettings, Mode, Resource,
-    ResourcePolicy, ResourceRules, ScopeRule, Settings, SigningAlgorithm, StoreSettings,
+    AuditSettings, Binding, DomainPolicy, DpopSettings, Issuer, KeySettings, Limits, LogSettings,
+    Mode, Resource, ResourcePolicy, ResourceRules, ScopeRule, Settings, SigningAlgorithm,
+    StoreSettings,
 };
 use super::shape::Shape;
 use super::written::Values;
+use crate::audit::retention::Retention;
 
 /// The settings of a server with a configuration file at `path`.
 pub(crate) fn configured(raw: &Raw, path: &str, faults: &mut Vec<Fault>) -> Option<Settings> {
@@ -133,6 +135,7 @@ struct Rest {
     session_lifetime: u64,
     signing_algorithm: SigningAlgorithm,
     dpop: DpopSettings,
+    audit: AuditSettings,
     log: LogSettings,
 }
 
@@ -166,6 +169,7 @@ impl Rest {
             keys: parts.keys,
             dpop: self.dpop,
             store: parts.store,
+            audit: self.audit,
             limits: parts.limits,
             log: self.log,
         }
@@ -180,6 +184,7 @@ fn rest(reader: &mut Reader<'_>) -> Option<Rest> {
     let require_nonce = reader.read(&keys::DPOP_REQUIRE_NONCE);
     let max_age = reader.read(&keys::DPOP_MAX_AGE);
     let max_future_skew = reader.read(&keys::DPOP_MAX_FUTURE_SKEW);
+    let audit = audit(reader);
     let format = reader.read(&keys::LOG_FORMAT);
     let level = reader.read(&keys::LOG_LEVEL);
     Some(Rest {
@@ -191,7 +196,25 @@ fn rest(reader: &mut Reader<'_>) -> Option<Rest> {
             max_age: max_age?,
             max_future_skew: max_future_skew?,
         },
+        audit: audit?,
         log: LogSettings { format: format?, level: level? },
+    })
+}
+
+fn audit(reader: &mut Reader<'_>) -> Option<AuditSettings> {
+    let on_failure = reader.read(&keys::AUDIT_ON_FAILURE);
+    let days = reader.read(&keys::AUDIT_RETENTION_DAYS);
+    let bytes = reader.read(&keys::AUDIT_MAX_BYTES);
+    let stream = reader.read(&keys::AUDIT_STREAM);
+    let checkpoint_records = reader.read(&keys::AUDIT_CHECKPOINT_RECORDS);
+    let checkpoint_seconds = reader.read(&keys::AUDIT_CHECKPOINT_SECONDS);
+    let seconds = days?.map(|days| days.saturating_mul(86_400));
+    Some(AuditSettings {
+        on_failure: on_failure?,
+        retention: Retention { seconds, bytes: bytes? },
+        stream: stream?,
+        checkpoint_records: checkpoint_records?,
+        checkpoint_seconds: checkpoint_seconds?,
     })
 }
 

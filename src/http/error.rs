@@ -169,9 +169,10 @@ pub const fn wire(reason: Reason, refused: Refused) -> (StatusCode, &'static str
         Reason::GrantUnsupported => (BAD, "unsupported_grant_type"),
         Reason::ResourceRequired | Reason::ResourceNotAllowed => (BAD, "invalid_target"),
         Reason::ScopeUnknown | Reason::ScopeNotGranted => (BAD, "invalid_scope"),
-        Reason::StoreUnavailable | Reason::SigningUnavailable | Reason::KeysUnavailable => {
-            (StatusCode::SERVICE_UNAVAILABLE, "temporarily_unavailable")
-        }
+        Reason::StoreUnavailable
+        | Reason::AuditUnavailable
+        | Reason::SigningUnavailable
+        | Reason::KeysUnavailable => (StatusCode::SERVICE_UNAVAILABLE, "temporarily_unavailable"),
         Reason::ServerError => (StatusCode::INTERNAL_SERVER_ERROR, "server_error"),
     }
 }

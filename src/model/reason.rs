@@ -171,6 +171,8 @@ reasons! {
     // Us.
     /// The store is full or does not answer.
     StoreUnavailable = "store_unavailable",
+    /// What would be decided cannot be recorded.
+    AuditUnavailable = "audit_unavailable",
     /// The signing key is out of reach, as a security module can be.
     SigningUnavailable = "signing_unavailable",
     /// The server is at its bound of something, or failed.

@@ -11,6 +11,7 @@ use countersign_sdk::proof::target_uri::TargetUri;
 use countersign_sdk::time::{Clock, Timestamp};
 
 use super::feed::Feed;
+use crate::audit::{Audit, AuditError};
 use crate::keyring::Keyring;
 use crate::model::domain::Domains;
 use crate::model::reason::{Reason, Refusal};
@@ -46,7 +47,7 @@ impl Issuer {
 }
 
 /// Seconds that the clock of whoever wrote a message may differ from ours.
-const CLOCK_SKEW: u64 = 60;
+pub(crate) const CLOCK_SKEW: u64 = 60;
 
 /// The chains whose accounts are accepted.
 #[derive(Clone, Debug)]
@@ -102,6 +103,8 @@ pub struct Context {
     pub access_tokens: AccessTokens,
     /// Who waits for revocations.
     pub feed: Feed,
+    /// What is recorded of decisions.
+    pub audit: Audit,
     /// What outlives a request.
     pub store: Arc<dyn Store>,
     /// The clock.
@@ -148,6 +151,11 @@ pub(crate) fn store_refusal(error: StoreError, used: Refusal) -> Refusal {
             Refusal::new(Reason::StoreUnavailable, "the store does not answer; try again shortly")
         }
     }
+}
+
+/// The refusal for what cannot be recorded.
+pub(crate) fn audit_refusal(error: AuditError) -> Refusal {
+    Refusal::new(Reason::AuditUnavailable, format!("{error}; try again shortly"))
 }
 
 /// The refusal for what a session did not give.

@@ -11,7 +11,7 @@ use countersign::model::reason::Reason;
 const SERVER_FLOORS: &[&[&str]] = &[
     &["model", "telemetry"],
     &["wallet", "keyring"],
-    &["limit", "store"],
+    &["limit", "store", "audit"],
     &["token"],
     &["service"],
     &["http", "vectors", "config", "control"],

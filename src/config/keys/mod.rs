@@ -4,12 +4,14 @@
 //! server does. Bounds follow protocol.md: tokens live 15 minutes at most (§5), challenges 5 by default (§3), a DPoP
 //! proof is fresh for a minute.
 
+mod audit;
 mod custody;
 mod limits;
 mod resource;
 mod server;
 mod store;
 
+pub(crate) use audit::*;
 pub(crate) use custody::*;
 pub(crate) use limits::*;
 pub(crate) use resource::*;
@@ -112,6 +114,12 @@ pub(crate) const KEYS: &[&dyn AnyKey] = &[
     &DPOP_MAX_FUTURE_SKEW,
     &STORE_ENGINE,
     &STORE_DIRECTORY,
+    &AUDIT_ON_FAILURE,
+    &AUDIT_RETENTION_DAYS,
+    &AUDIT_MAX_BYTES,
+    &AUDIT_STREAM,
+    &AUDIT_CHECKPOINT_RECORDS,
+    &AUDIT_CHECKPOINT_SECONDS,
     &LIMITS_MAX_BODY_BYTES,
     &LIMITS_REQUESTS_PER_MINUTE,
     &LIMITS_BURST,

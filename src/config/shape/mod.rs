@@ -5,6 +5,7 @@
 
 mod account;
 mod folder;
+mod lines;
 mod list;
 mod name;
 mod net;
@@ -13,6 +14,7 @@ mod url;
 
 pub(crate) use account::{AccountName, ChainName, RawKeyName};
 pub(crate) use folder::{FilePath, Folder};
+pub(crate) use lines::LinesTarget;
 pub(crate) use list::{Item, ListOf};
 pub(crate) use name::{
     CredentialName, FormatName, LogFilter, ScopeName, SecretHashText, TokenLabel,

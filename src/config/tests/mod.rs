@@ -87,6 +87,13 @@ fn the_least_configuration_takes_the_defaults_of_the_page() {
             publish_before: 900,
         },
         dpop: DpopSettings { require_nonce: false, max_age: 60, max_future_skew: 5 },
+        audit: AuditSettings {
+            on_failure: crate::audit::OnFailure::Refuse,
+            retention: crate::audit::retention::Retention::default(),
+            stream: None,
+            checkpoint_records: 1000,
+            checkpoint_seconds: 60,
+        },
         store: StoreSettings::Embedded { directory: PathBuf::from("data") },
         limits: Limits {
             max_body_bytes: 49_152,
