@@ -12,7 +12,6 @@ use std::time::Duration;
 use axum::Router;
 use countersign_sdk::account::AccountError;
 use countersign_sdk::entropy::{Entropy, EntropyError, OsEntropy};
-use countersign_sdk::key::Algorithm;
 use countersign_sdk::proof::dpop::Window;
 use countersign_sdk::proof::nonce::NonceMint;
 use countersign_sdk::proof::target_uri::{TargetUri, TargetUriError};
@@ -22,9 +21,7 @@ use tokio::sync::watch;
 
 use crate::audit::event::Actor;
 use crate::audit::{self, Audit, AuditError};
-use crate::config::{
-    self, DomainPolicy, ResourcePolicy, ScopeRule, Settings, SigningAlgorithm, StoreSettings,
-};
+use crate::config::{self, DomainPolicy, ResourcePolicy, ScopeRule, Settings, StoreSettings};
 use crate::control::Control;
 use crate::http::extract::BodyLimits;
 use crate::http::health::Health;
@@ -32,7 +29,7 @@ use crate::http::layers::Gate;
 use crate::http::metadata::Documents;
 use crate::http::router::{self, AppState};
 use crate::http::serve::{ConnectionBounds, serve};
-use crate::keyring::{Keyring, KeyringError, Policy};
+use crate::keyring::{Keyring, KeyringError};
 use crate::limit::RequestLimit;
 use crate::model::domain::Domains;
 use crate::model::introspection::Callers;
@@ -40,6 +37,7 @@ use crate::model::reason::{Reason, Refusal};
 use crate::model::resource::{Binding, KnownScopes, Resource, ResourceRules, Resources};
 use crate::model::revocation::Revocation;
 use crate::model::scope::ScopeSet;
+use crate::service;
 use crate::service::context::{Chains, Context, Issuer, Rules};
 use crate::service::feed::Feed;
 use crate::service::recording;
@@ -51,6 +49,7 @@ use crate::token::refresh::RefreshTokens;
 use crate::token::verify::AccessTokens;
 use crate::wallet::registry;
 
+pub(crate) mod keys;
 mod log;
 
 /// Seconds for which expired entries are kept all the same: a request that began before an entry
@@ -80,6 +79,12 @@ pub enum StartError {
     /// The store was not opened.
     #[error("the store: {0}")]
     Store(#[from] OpenError),
+    /// The opening of the signing keys ended badly.
+    #[error("the signing keys: {0}")]
+    BrokenOff(String),
+    /// What happened to keys was not recorded.
+    #[error("the record of the signing keys: {0}")]
+    Record(Refusal),
     /// The store was opened and takes nothing.
     #[error("the store: {0}")]
     Unwritten(SessionError),
@@ -135,10 +140,13 @@ impl App {
         let settings = settings.with_bound_address(address);
         let (store, embedded) = open_store(&settings, Arc::clone(&surroundings.entropy)).await?;
         let control = embedded.and_then(|store| control(store, &surroundings));
+        let keyring = open_keys(&settings, &surroundings).await?;
         let audit = log::open(&settings).await?;
-        let state = state(&settings, surroundings, store, audit)?;
+        let state = state(&settings, surroundings, store, keyring, audit)?;
         log::begin(&settings, &state.context).await?;
         void_tokens_of_before(&state.context).await?;
+        let founding = service::keys::founded(&state.context).await;
+        founding.map_err(StartError::Record)?;
         Ok(Self { settings, public, operations, control, state })
     }
 
@@ -172,6 +180,7 @@ impl App {
             self.state.context.audit.clone(),
         ));
         let sweeper = tokio::spawn(sweep(self.state.clone()));
+        let key_keeper = tokio::spawn(keys::keep_tended(Arc::clone(&self.state.context)));
         let control = self.control.map(|control| tokio::spawn(control.run()));
         // The operations listener outlives the public one, so that draining can be watched.
         let (drained, wait_for_drain) = watch::channel(false);
@@ -195,6 +204,7 @@ impl App {
         let ((), ()) = tokio::join!(serve(self.public, routes, bounds, gate, stop), draining);
         drained.send_replace(true);
         sweeper.abort();
+        key_keeper.abort();
         if let Some(control) = control {
             control.abort();
         }
@@ -219,10 +229,22 @@ fn control(store: Arc<EmbeddedStore>, surroundings: &Surroundings) -> Option<Con
     }
 }
 
-/// The key that signed the access tokens of an earlier process is gone, and with it what could revoke
-/// one of them: APIs that still have the key are told that all of them are void. Sessions go on.
+/// Opens the ring off the workers: a passphrase takes a moment, and so may a security module.
+async fn open_keys(
+    settings: &Settings,
+    surroundings: &Surroundings,
+) -> Result<Arc<Keyring>, StartError> {
+    let (settings, entropy) = (settings.clone(), Arc::clone(&surroundings.entropy));
+    let now = surroundings.clock.now();
+    let opened = tokio::task::spawn_blocking(move || keys::open(&settings, now, &*entropy)).await;
+    Ok(opened.map_err(|error| StartError::BrokenOff(error.to_string()))??)
+}
+
+/// Where there was no ring, the key that signed the access tokens of an earlier process is gone, and with
+/// it what could revoke one of them: APIs that still have the key are told that all of them are void.
+/// Sessions go on.
 async fn void_tokens_of_before(context: &Context) -> Result<(), StartError> {
-    if !context.store.has_forgotten_proofs() {
+    if !context.store.has_forgotten_proofs() || !context.keyring.is_new() {
         return Ok(());
     }
     let now = context.now();
@@ -300,18 +322,13 @@ fn state(
     settings: &Settings,
     surroundings: Surroundings,
     store: Arc<dyn Store>,
+    keyring: Arc<Keyring>,
     audit: Audit,
 ) -> Result<AppState, StartError> {
     let Surroundings { clock, entropy } = surroundings;
     let limits = &settings.limits;
-    let algorithm = match settings.signing_algorithm {
-        SigningAlgorithm::EdDsa => Algorithm::EdDsa,
-        SigningAlgorithm::Es256 => Algorithm::Es256,
-    };
     let now = clock.now();
     let issuer = issuer(&settings.issuer)?;
-    let policy = Policy { algorithm, rotate_every: 30 * 86_400, publish_before: 900 };
-    let keyring = Keyring::in_memory(policy, now, &*entropy)?;
     let context = Context {
         access_tokens: AccessTokens::new(&issuer.url, &keyring),
         audit,

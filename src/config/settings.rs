@@ -9,6 +9,7 @@ use ipnet::IpNet;
 
 use crate::audit::retention::Retention;
 use crate::audit::{OnFailure, Target};
+use crate::keyring::custody::secret::SecretSource;
 use crate::model::introspection::SecretHash;
 
 /// What kind of server this is.
@@ -192,6 +193,35 @@ pub enum StoreSettings {
     },
 }
 
+/// Where the private halves of signing keys lie.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CustodySettings {
+    /// In memory: all of them end with the process.
+    Memory,
+    /// In the store's folder, sealed with this.
+    Sealed(SecretSource),
+    /// In a security module.
+    Pkcs11 {
+        /// Its library.
+        module: PathBuf,
+        /// The label of the token.
+        token: String,
+        /// Where its user's PIN is.
+        pin_file: PathBuf,
+    },
+}
+
+/// What is done about signing keys.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeySettings {
+    /// Where their private halves lie.
+    pub custody: CustodySettings,
+    /// Seconds for which a key signs at most.
+    pub rotate_every: u64,
+    /// Seconds for which a key is published before it signs.
+    pub publish_before: u64,
+}
+
 /// How decisions are recorded.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AuditSettings {
@@ -248,6 +278,8 @@ pub struct Settings {
     pub session_lifetime: u64,
     /// The algorithm that access tokens are signed with.
     pub signing_algorithm: SigningAlgorithm,
+    /// What is done about signing keys.
+    pub keys: KeySettings,
     /// How DPoP proofs are judged.
     pub dpop: DpopSettings,
     /// Where sessions and revocations are kept.

@@ -5,14 +5,16 @@
 
 use std::net::SocketAddr;
 
+use super::custody;
 use super::fault::{Fault, Source};
 use super::keys::{self, Engine, Key};
 use super::raw::Raw;
 use super::reader::{Reader, plain};
 use super::resource;
 use super::settings::{
-    AuditSettings, Binding, DomainPolicy, DpopSettings, Issuer, Limits, LogSettings, Mode,
-    Resource, ResourcePolicy, ResourceRules, ScopeRule, Settings, SigningAlgorithm, StoreSettings,
+    AuditSettings, Binding, DomainPolicy, DpopSettings, Issuer, KeySettings, Limits, LogSettings,
+    Mode, Resource, ResourcePolicy, ResourceRules, ScopeRule, Settings, SigningAlgorithm,
+    StoreSettings,
 };
 use super::shape::Shape;
 use super::written::Values;
@@ -29,6 +31,7 @@ pub(crate) fn configured(raw: &Raw, path: &str, faults: &mut Vec<Fault>) -> Opti
     let listen = reader.read(&keys::LISTEN);
     let operations_listen = reader.read(&keys::OPERATIONS_LISTEN);
     let store = store(&mut reader);
+    let keys = custody::keys(&mut reader, store.as_ref(), raw.credentials.as_deref());
     let limits = limits(&mut reader);
     let rest = rest(&mut reader);
     if let (Some(issuer), Some(listen)) = (&issuer, listen) {
@@ -49,6 +52,7 @@ pub(crate) fn configured(raw: &Raw, path: &str, faults: &mut Vec<Fault>) -> Opti
         operations_listen: operations_listen?,
         resources: ResourcePolicy::Listed(resources?),
         chains,
+        keys: keys?,
         store: store?,
         limits: limits?,
     }))
@@ -78,6 +82,7 @@ pub(crate) fn development(raw: &Raw, faults: &mut Vec<Fault>) -> Option<Settings
         true => store(&mut reader),
         false => Some(StoreSettings::Memory),
     };
+    let keys = custody::in_memory(&mut reader);
     let limits = limits(&mut reader);
     let rest = rest(&mut reader);
     let listen = listen?;
@@ -101,6 +106,7 @@ pub(crate) fn development(raw: &Raw, faults: &mut Vec<Fault>) -> Option<Settings
         domains: DomainPolicy::Loopback,
         resources: ResourcePolicy::AnyLoopback(development_rules(&mut reader)?),
         chains: None,
+        keys: keys?,
         store: store?,
         limits: Limits { requests_per_minute: None, ..limits? },
     });
@@ -142,6 +148,7 @@ struct Parts {
     domains: DomainPolicy,
     resources: ResourcePolicy,
     chains: Option<Vec<String>>,
+    keys: KeySettings,
     store: StoreSettings,
     limits: Limits,
 }
@@ -159,6 +166,7 @@ impl Rest {
             challenge_lifetime: self.challenge_lifetime,
             session_lifetime: self.session_lifetime,
             signing_algorithm: self.signing_algorithm,
+            keys: parts.keys,
             dpop: self.dpop,
             store: parts.store,
             audit: self.audit,

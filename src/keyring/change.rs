@@ -352,8 +352,9 @@ impl Work<'_> {
     /// by, a new one.
     fn succeed(&mut self) -> Result<(), KeyringError> {
         let now = self.now;
-        let nexts = self.ring.nexts(now);
-        let best = nexts.iter().filter(|entry| entry.can_sign()).min_by_key(|e| e.published_at);
+        // By their times and not their states: with nobody left, one of them counts as active already.
+        let waiting = self.ring.entries.iter().filter(|e| e.can_sign() && e.signs_from > now);
+        let best = waiting.min_by_key(|entry| entry.published_at);
         match best.map(|entry| entry.kid.clone()) {
             Some(kid) => self.set(&kid, |entry| entry.signs_from = now),
             None => drop(self.generate(now)?),

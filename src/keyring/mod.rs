@@ -146,6 +146,11 @@ impl Keyring {
         &self.policy
     }
 
+    /// The name of the custody.
+    pub fn custody(&self) -> &'static str {
+        self.custody.kind()
+    }
+
     /// Waits for the right to change the ring.
     pub async fn turn(&self) -> Turn {
         Turn { _held: Arc::clone(&self.turn).lock_owned().await }
@@ -221,3 +226,6 @@ impl Keyring {
         }
     }
 }
+
+#[cfg(test)]
+mod ring_tests;

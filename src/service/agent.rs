@@ -5,6 +5,7 @@ use countersign_sdk::proof::jwt_assertion::{self, AssertionError, Expected};
 use countersign_sdk::time::Timestamp;
 
 use super::context::{Context, store_refusal};
+use super::keys;
 use super::mint::{Access, mint, narrowed};
 use super::{IssuedToken, possession, recording, standing};
 use crate::model::reason::{Reason, Refusal};
@@ -47,6 +48,7 @@ async fn walk(
     now: Timestamp,
 ) -> Result<IssuedToken, Refusal> {
     recording::check(context)?;
+    keys::ready(context, now)?;
     let expected =
         Expected { issuer: &context.issuer.url, skew: context.rules.window.max_future_skew, now };
     let proof = possession::check(context, request.proof, now)?;

@@ -10,6 +10,7 @@ use countersign_sdk::time::Timestamp;
 
 use super::IssuedToken;
 use super::context::{Context, session_refusal};
+use super::keys;
 use super::mint::{Access, mint_of_session, narrowed};
 use super::{possession, recording};
 use crate::audit::event::SessionRefused;
@@ -56,6 +57,7 @@ async fn walk(
     now: Timestamp,
 ) -> Result<IssuedToken, Refusal> {
     recording::check(context)?;
+    keys::ready(context, now)?;
     let presented = context.refresh_tokens.read(request.refresh_token).map_err(|error| {
         Refusal::new(Reason::RefreshTokenInvalid, format!("the refresh token: {error}"))
     })?;

@@ -8,6 +8,7 @@ use std::borrow::Cow;
 use countersign_sdk::time::Timestamp;
 
 use super::context::{Context, session_refusal, store_refusal};
+use super::keys;
 use super::mint::{Access, mint, mint_of_session, narrowed};
 use super::{IssuedToken, possession, recording, standing};
 use crate::model::reason::{Reason, Refusal};
@@ -60,6 +61,7 @@ async fn walk(
     now: Timestamp,
 ) -> Result<IssuedToken, Refusal> {
     recording::check(context)?;
+    keys::ready(context, now)?;
     check_label(request)?;
     let format = format_of(request)?;
     let message = format.read(request.message)?;

@@ -96,7 +96,10 @@ impl Server {
             data_dir: Some(data.path().join("store").display().to_string()),
             ..Flags::default()
         };
-        config::load(&flags, &[]).unwrap_or_else(|faults| panic!("{faults}"))
+        // Unless the configuration says otherwise, keys end with the server, as most flows expect.
+        let custody = ("COUNTERSIGN_KEYS__CUSTODY".to_owned(), "memory".to_owned());
+        let variables: &[_] = if toml.contains("[keys]") { &[] } else { &[custody] };
+        config::load(&flags, variables).unwrap_or_else(|faults| panic!("{faults}"))
     }
 
     async fn start(settings: Settings, data: Option<tempfile::TempDir>) -> Self {

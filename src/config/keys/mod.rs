@@ -5,12 +5,14 @@
 //! proof is fresh for a minute.
 
 mod audit;
+mod custody;
 mod limits;
 mod resource;
 mod server;
 mod store;
 
 pub(crate) use audit::*;
+pub(crate) use custody::*;
 pub(crate) use limits::*;
 pub(crate) use resource::*;
 pub(crate) use server::*;
@@ -98,6 +100,15 @@ pub(crate) const KEYS: &[&dyn AnyKey] = &[
     &CHALLENGE_LIFETIME,
     &SESSION_LIFETIME,
     &SIGNING_ALGORITHM,
+    &KEYS_CUSTODY,
+    &KEYS_PASSPHRASE_FILE,
+    &KEYS_KEY_FILE,
+    &KEYS_CREDENTIAL,
+    &KEYS_PKCS11_MODULE,
+    &KEYS_PKCS11_TOKEN,
+    &KEYS_PKCS11_PIN_FILE,
+    &KEYS_ROTATE_EVERY,
+    &KEYS_PUBLISH_BEFORE,
     &DPOP_REQUIRE_NONCE,
     &DPOP_MAX_AGE,
     &DPOP_MAX_FUTURE_SKEW,
