@@ -178,6 +178,13 @@ impl Server {
         self.running.take().unwrap().await.unwrap();
     }
 
+    /// The same; gives the folder that it kept its store and its audit log in, below `store`.
+    pub(crate) async fn shut_down_and_keep(mut self) -> tempfile::TempDir {
+        let data = self._data.take().unwrap();
+        self.shut_down().await;
+        data
+    }
+
     pub(crate) fn tell_to_stop(&self) {
         self.stop.send_replace(true);
     }
