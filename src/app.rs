@@ -37,7 +37,6 @@ use crate::model::reason::{Reason, Refusal};
 use crate::model::resource::{Binding, KnownScopes, Resource, ResourceRules, Resources};
 use crate::model::revocation::Revocation;
 use crate::model::scope::ScopeSet;
-use crate::service;
 use crate::service::context::{Chains, Context, Issuer, Rules};
 use crate::service::feed::Feed;
 use crate::service::recording;
@@ -139,13 +138,14 @@ impl App {
         let address = public.local_addr().map_err(|e| StartError::Bind(settings.listen, e))?;
         let settings = settings.with_bound_address(address);
         let (store, embedded) = open_store(&settings, Arc::clone(&surroundings.entropy)).await?;
-        let control = embedded.and_then(|store| control(store, &surroundings));
-        let keyring = open_keys(&settings, &surroundings).await?;
+        let keyring = keys::open_off_the_workers(&settings, &surroundings).await?;
         let audit = log::open(&settings).await?;
+        let clock = Arc::clone(&surroundings.clock);
         let state = state(&settings, surroundings, store, keyring, audit)?;
+        let control = embedded.and_then(|store| control(store, &state.context, clock));
         log::begin(&settings, &state.context).await?;
         void_tokens_of_before(&state.context).await?;
-        let founding = service::keys::founded(&state.context).await;
+        let founding = state.context.key_office().founded(state.context.now()).await;
         founding.map_err(StartError::Record)?;
         Ok(Self { settings, public, operations, control, state })
     }
@@ -219,25 +219,14 @@ impl App {
 }
 
 /// The control socket. A server without it serves all the same: its path can be too long for one.
-fn control(store: Arc<EmbeddedStore>, surroundings: &Surroundings) -> Option<Control> {
-    match Control::bind(store, Arc::clone(&surroundings.clock)) {
+fn control(store: Arc<EmbeddedStore>, context: &Context, clock: Arc<dyn Clock>) -> Option<Control> {
+    match Control::bind(store, context.key_office(), clock) {
         Ok(control) => Some(control),
         Err(error) => {
-            tracing::error!(%error, "no control socket: `countersign store` works on a stopped server alone");
+            tracing::error!(%error, "no control socket: `countersign store` and `countersign keys` work on a stopped server alone");
             None
         }
     }
-}
-
-/// Opens the ring off the workers: a passphrase takes a moment, and so may a security module.
-async fn open_keys(
-    settings: &Settings,
-    surroundings: &Surroundings,
-) -> Result<Arc<Keyring>, StartError> {
-    let (settings, entropy) = (settings.clone(), Arc::clone(&surroundings.entropy));
-    let now = surroundings.clock.now();
-    let opened = tokio::task::spawn_blocking(move || keys::open(&settings, now, &*entropy)).await;
-    Ok(opened.map_err(|error| StartError::BrokenOff(error.to_string()))??)
 }
 
 /// Where there was no ring, the key that signed the access tokens of an earlier process is gone, and with

@@ -7,6 +7,7 @@ use countersign_sdk::entropy::Entropy;
 use countersign_sdk::key::Algorithm;
 use countersign_sdk::time::Timestamp;
 
+use super::{StartError, Surroundings};
 use crate::config::{CustodySettings, Settings, SigningAlgorithm, StoreSettings};
 use crate::keyring::custody::memory::Memory;
 #[cfg(feature = "pkcs11")]
@@ -49,6 +50,17 @@ pub(crate) fn open(
     };
     let make = |sealing| custody(&settings.keys.custody, sealing, entropy);
     Keyring::open(Box::new(make), shelf, policy, now, entropy)
+}
+
+/// Opens it where nobody else waits: a passphrase takes a moment, and so may a security module.
+pub(super) async fn open_off_the_workers(
+    settings: &Settings,
+    surroundings: &Surroundings,
+) -> Result<Arc<Keyring>, StartError> {
+    let (settings, entropy) = (settings.clone(), Arc::clone(&surroundings.entropy));
+    let now = surroundings.clock.now();
+    let opened = tokio::task::spawn_blocking(move || open(&settings, now, &*entropy)).await;
+    Ok(opened.map_err(|error| StartError::BrokenOff(error.to_string()))??)
 }
 
 /// The custody of these settings.

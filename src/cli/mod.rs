@@ -10,6 +10,7 @@
 //! | [`logout`], [`sessions`] | how a kept session is ended, and which others there are |
 //! | [`store`] | how the embedded store is looked after: checked, backed up, restored, revoked from |
 //! | [`audit`] | how the audit log is read, verified, and shown to others |
+//! | [`keys`] | how the signing keys are looked after: listed, rotated, revoked, sealed |
 //! | [`inspect`] | why a token or a proof would be refused |
 //! | `signing` | which key signs in, by which format, and which key signs requests |
 //! | `key_file`, `kept` | where keys and sessions lie on disk, and who may read them |
@@ -31,6 +32,7 @@ pub mod inspect;
 mod kept;
 mod key_file;
 pub mod keygen;
+pub mod keys;
 pub mod login;
 pub mod logout;
 pub mod output;
@@ -100,6 +102,8 @@ pub enum Command {
     Store(store::Args),
     /// Read the audit log, verify it, and prove a sign-in to others.
     Audit(audit::Args),
+    /// Look after the signing keys: list, rotate, retire, revoke, import, seal.
+    Keys(keys::Args),
     /// Explain a token or a proof, check by check.
     Inspect(inspect::Args),
 }
@@ -118,6 +122,7 @@ pub fn run(cli: Cli) -> ExitCode {
         Command::Sessions(args) => block_on(sessions::run(args, &output)),
         Command::Store(args) => block_on(store::run(args, &output)),
         Command::Audit(args) => block_on(audit::run(args, &output)),
+        Command::Keys(args) => block_on(keys::run(args, &output)),
         Command::Inspect(args) => block_on(inspect::run(args, &output)),
     };
     match done {

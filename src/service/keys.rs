@@ -91,6 +91,17 @@ impl KeyOffice {
         KeyView::all(&self.keyring.ring(), now)
     }
 
+    /// Records what happened to the keys as the ring was opened. Called before anybody is served.
+    ///
+    /// # Errors
+    /// [`Reason::AuditUnavailable`].
+    pub async fn founded(&self, now: Timestamp) -> Result<(), Refusal> {
+        for event in self.keyring.founding() {
+            self.record(event, &Actor::Server, now).await?;
+        }
+        Ok(())
+    }
+
     /// Does what is asked, and returns the key that it was about.
     ///
     /// # Errors
@@ -247,18 +258,6 @@ pub async fn import(
     now: Timestamp,
 ) -> Result<KeyView, Refusal> {
     context.key_office().change(Operation::Import(Box::new(key)), by, now).await
-}
-
-/// Records what happened to the keys as the ring was opened. Called at the start, before anybody is served.
-///
-/// # Errors
-/// [`Refusal`].
-pub async fn founded(context: &Context) -> Result<(), Refusal> {
-    let office = context.key_office();
-    for event in context.keyring.founding() {
-        office.record(event, &Actor::Server, context.now()).await?;
-    }
-    Ok(())
 }
 
 /// Does what time has made due for the keys. Called from the background.

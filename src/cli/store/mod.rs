@@ -181,6 +181,7 @@ fn finished(answer: &Answer) -> Result<(), Failure> {
     match answer {
         Answer::Done | Answer::Checked(_) => Ok(()),
         Answer::Failed(why) => Err(Failure::refused(why.clone())),
+        Answer::Keys(_) => Err(Failure::refused("the server answered something else")),
     }
 }
 
