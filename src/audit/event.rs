@@ -65,6 +65,8 @@ events! {
     HolderRefused(Refused) = "holder_refused",
     /// Whoever asked about a token is no resource server of this issuer.
     IntrospectionRefused(Refused) = "introspection_refused",
+    /// A backup became the store. Sessions and tokens of before ended, unless they were kept.
+    StoreRestored(StoreRestored) = "store_restored",
     // Signing keys.
     /// A signing key was made.
     KeyCreated(KeyEvent) = "key_created",
@@ -193,6 +195,13 @@ pub struct SessionEnded {
     pub sub: String,
     /// Who ended it.
     pub by: Actor,
+}
+
+/// A backup became the store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StoreRestored {
+    /// Whether sessions and tokens of before go on.
+    pub keep_sessions: bool,
 }
 
 /// What was revoked, and by whom.
