@@ -12,7 +12,6 @@ use std::time::Duration;
 use axum::Router;
 use countersign_sdk::account::AccountError;
 use countersign_sdk::entropy::{Entropy, EntropyError, OsEntropy};
-use countersign_sdk::key::Algorithm;
 use countersign_sdk::proof::dpop::Window;
 use countersign_sdk::proof::nonce::NonceMint;
 use countersign_sdk::proof::target_uri::{TargetUri, TargetUriError};
@@ -20,10 +19,10 @@ use countersign_sdk::time::{Clock, SystemClock, Timestamp};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
-use crate::audit::Audit;
+use crate::audit::event::Actor;
+use crate::audit::{self, Audit, AuditError};
 use crate::config::{
-    self, DomainPolicy, Limits, ResourcePolicy, ScopeRule, Settings, SigningAlgorithm,
-    StoreSettings,
+    self, DomainPolicy, Limits, ResourcePolicy, ScopeRule, Settings, StoreSettings,
 };
 use crate::control::Control;
 use crate::http::extract::BodyLimits;
@@ -32,7 +31,7 @@ use crate::http::layers::Gate;
 use crate::http::metadata::Documents;
 use crate::http::router::{self, AppState};
 use crate::http::serve::{ConnectionBounds, serve};
-use crate::keyring::{Keyring, KeyringError, Policy};
+use crate::keyring::{Keyring, KeyringError};
 use crate::limit::RequestLimit;
 use crate::model::domain::Domains;
 use crate::model::introspection::Callers;
@@ -44,6 +43,7 @@ use crate::model::scope::ScopeSet;
 use crate::service::admin::Desk;
 use crate::service::context::{Chains, Context, Issuer, Rules};
 use crate::service::feed::Feed;
+use crate::service::recording;
 use crate::store::embedded::{Bounds, EmbeddedStore, Folder, OpenError};
 use crate::store::memory::MemoryStore;
 use crate::store::{SessionBounds, SessionError, Store};
@@ -51,6 +51,9 @@ use crate::token::nonce::Nonces;
 use crate::token::refresh::RefreshTokens;
 use crate::token::verify::AccessTokens;
 use crate::wallet::registry;
+
+pub(crate) mod keys;
+mod log;
 
 /// Seconds for which expired entries are kept all the same: a request that began before an entry
 /// expired, or a clock that is set back a little, must still find it.
@@ -79,9 +82,21 @@ pub enum StartError {
     /// The store was not opened.
     #[error("the store: {0}")]
     Store(#[from] OpenError),
+    /// The opening of the signing keys ended badly.
+    #[error("the signing keys: {0}")]
+    BrokenOff(String),
+    /// What happened to keys was not recorded.
+    #[error("the record of the signing keys: {0}")]
+    Record(Refusal),
     /// The store was opened and takes nothing.
     #[error("the store: {0}")]
     Unwritten(SessionError),
+    /// The audit log was not opened.
+    #[error("the audit log: {0}")]
+    Audit(#[from] audit::OpenError),
+    /// The audit log was opened and takes nothing.
+    #[error(transparent)]
+    Unrecorded(#[from] AuditError),
     /// A document could not be written as JSON.
     #[error("a document could not be written: {0}")]
     Document(#[from] serde_json::Error),
@@ -129,9 +144,15 @@ impl App {
         let address = public.local_addr().map_err(|e| StartError::Bind(settings.listen, e))?;
         let settings = settings.with_bound_address(address);
         let (store, embedded) = open_store(&settings, Arc::clone(&surroundings.entropy)).await?;
-        let control = embedded.and_then(|store| control(store, &surroundings));
-        let state = state(&settings, surroundings, store)?;
+        let keyring = keys::open_off_the_workers(&settings, &surroundings).await?;
+        let audit = log::open(&settings).await?;
+        let clock = Arc::clone(&surroundings.clock);
+        let state = state(&settings, surroundings, store, keyring, audit)?;
+        let control = embedded.and_then(|store| control(store, &state.context, clock));
+        log::begin(&settings, &state.context).await?;
         void_tokens_of_before(&state.context).await?;
+        let founding = state.context.key_office().founded(state.context.now()).await;
+        founding.map_err(StartError::Record)?;
         let desk = desk(&settings, operations.as_ref(), &state);
         Ok(Self { settings, public, operations, control, state, desk })
     }
@@ -161,10 +182,14 @@ impl App {
             write_timeout: Duration::from_secs(limits.body_timeout),
             grace: Duration::from_secs(limits.shutdown_grace),
         };
-        let health = Arc::new(Health::new(Arc::clone(&self.state.context.store)));
+        let health = Arc::new(Health::new(
+            Arc::clone(&self.state.context.store),
+            self.state.context.audit.clone(),
+        ));
         let gates = self.desk.iter().map(|(state, _)| Arc::clone(&state.gate));
         let gates = gates.chain([Arc::clone(&self.state.gate)]).collect();
         let sweeper = tokio::spawn(sweep(Arc::clone(&self.state.context), gates));
+        let key_keeper = tokio::spawn(keys::keep_tended(Arc::clone(&self.state.context)));
         let control = self.control.map(|control| tokio::spawn(control.run()));
         // The operations listener outlives the public one, so that draining can be watched.
         let (drained, wait_for_drain) = watch::channel(false);
@@ -181,11 +206,14 @@ impl App {
         health.set_ready(true);
         let gate = Arc::clone(&self.state.gate);
         let context = Arc::clone(&self.state.context);
+        let signer = tokio::spawn(log::sign(Arc::clone(&context), log::due(&self.settings)));
+        let recorded = Arc::clone(&context);
         let routes = router::public(self.state);
         let draining = mark_draining(stop.clone(), Arc::clone(&health), context);
         let ((), ()) = tokio::join!(serve(self.public, routes, bounds, gate, stop), draining);
         drained.send_replace(true);
         sweeper.abort();
+        key_keeper.abort();
         if let Some(control) = control {
             control.abort();
         }
@@ -194,29 +222,34 @@ impl App {
         {
             tracing::error!(%error, "the operations listener ended badly");
         }
+        signer.abort();
+        log::end(&recorded).await;
     }
 }
 
 /// The control socket. A server without it serves all the same: its path can be too long for one.
-fn control(store: Arc<EmbeddedStore>, surroundings: &Surroundings) -> Option<Control> {
-    match Control::bind(store, Arc::clone(&surroundings.clock)) {
+fn control(store: Arc<EmbeddedStore>, context: &Context, clock: Arc<dyn Clock>) -> Option<Control> {
+    match Control::bind(store, context.key_office(), clock) {
         Ok(control) => Some(control),
         Err(error) => {
-            tracing::error!(%error, "no control socket: `countersign store` works on a stopped server alone");
+            tracing::error!(%error, "no control socket: `countersign store` and `countersign keys` work on a stopped server alone");
             None
         }
     }
 }
 
-/// The key that signed the access tokens of an earlier process is gone, and with it what could revoke
-/// one of them: APIs that still have the key are told that all of them are void. Sessions go on.
+/// Where there was no ring, the key that signed the access tokens of an earlier process is gone, and with
+/// it what could revoke one of them: APIs that still have the key are told that all of them are void.
+/// Sessions go on.
 async fn void_tokens_of_before(context: &Context) -> Result<(), StartError> {
-    if !context.store.has_forgotten_proofs() {
+    if !context.store.has_forgotten_proofs() || !context.keyring.is_new() {
         return Ok(());
     }
     let now = context.now();
-    let written = context.store.revoke(&Revocation::TokensBefore(now), now).await;
-    written.map_err(StartError::Unwritten)
+    let void = Revocation::TokensBefore(now);
+    context.store.revoke(&void, now).await.map_err(StartError::Unwritten)?;
+    recording::revoked(context, &void, Actor::Server, now);
+    Ok(())
 }
 
 async fn mark_draining(
@@ -289,20 +322,16 @@ fn state(
     settings: &Settings,
     surroundings: Surroundings,
     store: Arc<dyn Store>,
+    keyring: Arc<Keyring>,
+    audit: Audit,
 ) -> Result<AppState, StartError> {
     let Surroundings { clock, entropy } = surroundings;
     let limits = &settings.limits;
-    let algorithm = match settings.signing_algorithm {
-        SigningAlgorithm::EdDsa => Algorithm::EdDsa,
-        SigningAlgorithm::Es256 => Algorithm::Es256,
-    };
     let now = clock.now();
     let issuer = issuer(&settings.issuer)?;
-    let policy = Policy { algorithm, rotate_every: 30 * 86_400, publish_before: 900 };
-    let keyring = Keyring::in_memory(policy, now, &*entropy)?;
     let context = Context {
         access_tokens: AccessTokens::new(&issuer.url, &keyring),
-        audit: Audit::in_memory(),
+        audit,
         feed: Feed::new(limits.feed_waiters),
         issuer,
         rules: rules(settings)?,

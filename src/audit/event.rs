@@ -7,6 +7,7 @@
 use countersign_sdk::key::Thumbprint;
 use countersign_sdk::time::Timestamp;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::evidence::SignIn;
 use crate::model::reason::Reason;
@@ -60,8 +61,12 @@ events! {
     SessionEnded(SessionEnded) = "session_ended",
     /// Tokens or sessions were revoked.
     Revoked(Revoked) = "revoked",
+    /// Whoever brought an access token was not taken for its holder.
+    HolderRefused(Refused) = "holder_refused",
     /// Whoever asked about a token is no resource server of this issuer.
     IntrospectionRefused(Refused) = "introspection_refused",
+    /// A backup became the store. Sessions and tokens of before ended, unless they were kept.
+    StoreRestored(StoreRestored) = "store_restored",
     // Signing keys.
     /// A signing key was made.
     KeyCreated(KeyEvent) = "key_created",
@@ -83,6 +88,9 @@ events! {
     Checkpoint(Checkpoint) = "checkpoint",
     /// The log ended in the middle of a line, as a crash leaves it; that line is gone.
     Repaired(Repaired) = "repaired",
+    /// The log can be written again; while it could not, whatever was to be recorded was refused, or, with
+    /// `on_failure = "continue"`, happened without a record.
+    Resumed(Resumed) = "resumed",
     /// The oldest records were removed, as the retention says.
     Trimmed(Trimmed) = "trimmed",
     /// More refusals came than are recorded; these were only counted.
@@ -189,6 +197,13 @@ pub struct SessionEnded {
     pub by: Actor,
 }
 
+/// A backup became the store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StoreRestored {
+    /// Whether sessions and tokens of before go on.
+    pub keep_sessions: bool,
+}
+
 /// What was revoked, and by whom.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Revoked {
@@ -274,6 +289,9 @@ pub struct Checkpoint {
     pub upto: u64,
     /// A JWS of `typ` `countersign-checkpoint+jwt` over `iss`, `seq`, `hash` and `iat`.
     pub jws: String,
+    /// The public key (RFC 7517) that it was signed with. Whether that is a key of the issuer is for the
+    /// reader to know.
+    pub key: Value,
 }
 
 /// A repair at a start.
@@ -283,6 +301,13 @@ pub struct Repaired {
     pub bytes: u64,
     /// The SHA-256 of those bytes, hexadecimal.
     pub digest: String,
+}
+
+/// The end of a time in which the log could not be written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Resumed {
+    /// When it began.
+    pub since: Timestamp,
 }
 
 /// A removal of old records.

@@ -4,6 +4,7 @@
 //! probably meant. Values keep the type they were written with, so that `"300"` in a file is told apart from `300`.
 
 use std::ops::Range;
+use std::path::PathBuf;
 
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
@@ -31,6 +32,8 @@ pub(crate) struct RawTable {
 pub(crate) struct Raw {
     /// By the names of `KEYS`.
     pub(crate) values: Values,
+    /// Where the service manager put its credentials, if it did.
+    pub(crate) credentials: Option<PathBuf>,
     /// In the order of the file.
     pub(crate) resources: Vec<RawTable>,
     /// In the order of the file.

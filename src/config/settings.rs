@@ -7,6 +7,9 @@ use std::path::PathBuf;
 
 use ipnet::IpNet;
 
+use crate::audit::retention::Retention;
+use crate::audit::{OnFailure, Target};
+use crate::keyring::custody::secret::SecretSource;
 use crate::model::introspection::SecretHash;
 use crate::model::operator::{AdminScope, Care};
 
@@ -200,6 +203,50 @@ pub struct Operator {
     pub scopes: Vec<AdminScope>,
 }
 
+/// Where the private halves of signing keys lie.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CustodySettings {
+    /// In memory: all of them end with the process.
+    Memory,
+    /// In the store's folder, sealed with this.
+    Sealed(SecretSource),
+    /// In a security module.
+    Pkcs11 {
+        /// Its library.
+        module: PathBuf,
+        /// The label of the token.
+        token: String,
+        /// Where its user's PIN is.
+        pin_file: PathBuf,
+    },
+}
+
+/// What is done about signing keys.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeySettings {
+    /// Where their private halves lie.
+    pub custody: CustodySettings,
+    /// Seconds for which a key signs at most.
+    pub rotate_every: u64,
+    /// Seconds for which a key is published before it signs.
+    pub publish_before: u64,
+}
+
+/// How decisions are recorded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AuditSettings {
+    /// What becomes of decisions that cannot be recorded.
+    pub on_failure: OnFailure,
+    /// How long records are kept.
+    pub retention: Retention,
+    /// Where records go besides, as lines.
+    pub stream: Option<Target>,
+    /// After so many records the log is signed.
+    pub checkpoint_records: u64,
+    /// After so many seconds it is, if there are new records.
+    pub checkpoint_seconds: u64,
+}
+
 /// How the log is written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LogSettings {
@@ -247,10 +294,14 @@ pub struct Settings {
     pub session_lifetime: u64,
     /// The algorithm that access tokens are signed with.
     pub signing_algorithm: SigningAlgorithm,
+    /// What is done about signing keys.
+    pub keys: KeySettings,
     /// How DPoP proofs are judged.
     pub dpop: DpopSettings,
     /// Where sessions and revocations are kept.
     pub store: StoreSettings,
+    /// How decisions are recorded; on disk where the store is.
+    pub audit: AuditSettings,
     /// The bounds that keep the server standing.
     pub limits: Limits,
     /// How the log is written.

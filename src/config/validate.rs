@@ -5,6 +5,7 @@
 
 use std::net::SocketAddr;
 
+use super::custody;
 use super::fault::{Fault, Source};
 use super::keys::{self, Engine, Key};
 use super::operators;
@@ -12,11 +13,13 @@ use super::raw::Raw;
 use super::reader::{Reader, plain};
 use super::resource;
 use super::settings::{
-    Binding, DomainPolicy, DpopSettings, Issuer, Limits, LogSettings, Mode, Operator, Resource,
-    ResourcePolicy, ResourceRules, ScopeRule, Settings, SigningAlgorithm, StoreSettings,
+    AuditSettings, Binding, DomainPolicy, DpopSettings, Issuer, KeySettings, Limits, LogSettings,
+    Mode, Operator, Resource, ResourcePolicy, ResourceRules, ScopeRule, Settings, SigningAlgorithm,
+    StoreSettings,
 };
 use super::shape::Shape;
 use super::written::Values;
+use crate::audit::retention::Retention;
 use crate::model::operator::Care;
 
 /// The settings of a server with a configuration file at `path`.
@@ -32,6 +35,7 @@ pub(crate) fn configured(raw: &Raw, path: &str, faults: &mut Vec<Fault>) -> Opti
     let operations_listen = reader.read(&keys::OPERATIONS_LISTEN);
     let operations_url = reader.read(&keys::OPERATIONS_URL);
     let store = store(&mut reader);
+    let keys = custody::keys(&mut reader, store.as_ref(), raw.credentials.as_deref());
     let limits = limits(&mut reader);
     let rest = rest(&mut reader);
     if let (false, Some(listener)) = (raw.operators.is_empty(), operations_listen) {
@@ -63,6 +67,7 @@ pub(crate) fn configured(raw: &Raw, path: &str, faults: &mut Vec<Fault>) -> Opti
         operators: operators?,
         resources: ResourcePolicy::Listed(resources?),
         chains,
+        keys: keys?,
         store: store?,
         limits: limits?,
     }))
@@ -92,6 +97,7 @@ pub(crate) fn development(raw: &Raw, faults: &mut Vec<Fault>) -> Option<Settings
         true => store(&mut reader),
         false => Some(StoreSettings::Memory),
     };
+    let keys = custody::in_memory(&mut reader);
     let limits = limits(&mut reader);
     let rest = rest(&mut reader);
     let listen = listen?;
@@ -117,6 +123,7 @@ pub(crate) fn development(raw: &Raw, faults: &mut Vec<Fault>) -> Option<Settings
         domains: DomainPolicy::Loopback,
         resources: ResourcePolicy::AnyLoopback(development_rules(&mut reader)?),
         chains: None,
+        keys: keys?,
         store: store?,
         limits: Limits { requests_per_minute: None, ..limits? },
     });
@@ -146,6 +153,7 @@ struct Rest {
     signing_algorithm: SigningAlgorithm,
     dpop: DpopSettings,
     care: Care,
+    audit: AuditSettings,
     log: LogSettings,
 }
 
@@ -160,6 +168,7 @@ struct Parts {
     domains: DomainPolicy,
     resources: ResourcePolicy,
     chains: Option<Vec<String>>,
+    keys: KeySettings,
     store: StoreSettings,
     limits: Limits,
 }
@@ -180,8 +189,10 @@ impl Rest {
             challenge_lifetime: self.challenge_lifetime,
             session_lifetime: self.session_lifetime,
             signing_algorithm: self.signing_algorithm,
+            keys: parts.keys,
             dpop: self.dpop,
             store: parts.store,
+            audit: self.audit,
             limits: parts.limits,
             log: self.log,
         }
@@ -199,6 +210,7 @@ fn rest(reader: &mut Reader<'_>) -> Option<Rest> {
     let approvals = reader.read(&keys::ADMIN_APPROVALS);
     let approval_window = reader.read(&keys::ADMIN_APPROVAL_WINDOW);
     let step_up = reader.read(&keys::ADMIN_STEP_UP);
+    let audit = audit(reader);
     let format = reader.read(&keys::LOG_FORMAT);
     let level = reader.read(&keys::LOG_LEVEL);
     Some(Rest {
@@ -211,7 +223,25 @@ fn rest(reader: &mut Reader<'_>) -> Option<Rest> {
             max_future_skew: max_future_skew?,
         },
         care: Care { approvals: approvals?, approval_window: approval_window?, step_up: step_up? },
+        audit: audit?,
         log: LogSettings { format: format?, level: level? },
+    })
+}
+
+fn audit(reader: &mut Reader<'_>) -> Option<AuditSettings> {
+    let on_failure = reader.read(&keys::AUDIT_ON_FAILURE);
+    let days = reader.read(&keys::AUDIT_RETENTION_DAYS);
+    let bytes = reader.read(&keys::AUDIT_MAX_BYTES);
+    let stream = reader.read(&keys::AUDIT_STREAM);
+    let checkpoint_records = reader.read(&keys::AUDIT_CHECKPOINT_RECORDS);
+    let checkpoint_seconds = reader.read(&keys::AUDIT_CHECKPOINT_SECONDS);
+    let seconds = days?.map(|days| days.saturating_mul(86_400));
+    Some(AuditSettings {
+        on_failure: on_failure?,
+        retention: Retention { seconds, bytes: bytes? },
+        stream: stream?,
+        checkpoint_records: checkpoint_records?,
+        checkpoint_seconds: checkpoint_seconds?,
     })
 }
 

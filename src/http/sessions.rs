@@ -18,7 +18,7 @@ use crate::model::reason::Refusal;
 use crate::model::session::{Session, SessionId};
 use crate::service::context::Context;
 use crate::service::holder::{Holder, Presented};
-use crate::service::sessions;
+use crate::service::{recording, sessions};
 
 #[derive(Serialize)]
 struct SessionsAnswer {
@@ -126,7 +126,9 @@ async fn holder(
         method: method.as_str(),
         target: &context.issuer.target(path)?,
     };
-    Holder::prove(context, &presented, context.now()).await
+    let now = context.now();
+    let proven = Holder::prove(context, &presented, now).await;
+    proven.inspect_err(|refusal| recording::holder_refused(context, refusal.reason(), now))
 }
 
 fn finish(context: &Context, answered: Result<Response, Refusal>) -> Result<Response, ErrorAnswer> {

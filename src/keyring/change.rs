@@ -79,6 +79,8 @@ pub enum Operation {
     RevokeAll,
     /// Note that the feed was told what revoked keys signed is void.
     Told,
+    /// Have a new key be the next.
+    Generate,
     /// Have this key be the next.
     Import(Box<InMemorySigner>),
 }
@@ -306,6 +308,7 @@ impl Work<'_> {
                 self.told();
                 None
             }
+            Operation::Generate => Some(self.bring_new()?),
             Operation::Import(key) => Some(self.import(&key)?),
         };
         self.settle()?;
@@ -352,8 +355,9 @@ impl Work<'_> {
     /// by, a new one.
     fn succeed(&mut self) -> Result<(), KeyringError> {
         let now = self.now;
-        let nexts = self.ring.nexts(now);
-        let best = nexts.iter().filter(|entry| entry.can_sign()).min_by_key(|e| e.published_at);
+        // By their times and not their states: with nobody left, one of them counts as active already.
+        let waiting = self.ring.entries.iter().filter(|e| e.can_sign() && e.signs_from > now);
+        let best = waiting.min_by_key(|entry| entry.published_at);
         match best.map(|entry| entry.kid.clone()) {
             Some(kid) => self.set(&kid, |entry| entry.signs_from = now),
             None => drop(self.generate(now)?),
@@ -376,16 +380,27 @@ impl Work<'_> {
         }
     }
 
-    /// It takes the place of the key that was the next; that one comes after it.
+    fn bring_new(&mut self) -> Result<String, KeyringError> {
+        let signs_from = self.first_place()?;
+        let made = self.custody.generate(self.policy.algorithm, self.entropy)?;
+        Ok(self.admit(made, signs_from, Happening::Created))
+    }
+
     fn import(&mut self, key: &InMemorySigner) -> Result<String, KeyringError> {
         let (found, configured) = (key.algorithm(), self.policy.algorithm);
         if found != configured {
             return Err(KeyringError::Algorithm { found, configured });
         }
-        let kid = key.public_key().thumbprint().to_string();
-        if self.ring.find(&kid).is_some() {
+        if self.ring.find(&key.public_key().thumbprint().to_string()).is_some() {
             return Err(KeyringError::Known);
         }
+        let signs_from = self.first_place()?;
+        let made = self.custody.import(key, self.entropy)?;
+        Ok(self.admit(made, signs_from, Happening::Imported))
+    }
+
+    /// The time of the key that is to be the next one; those that stood by come after it.
+    fn first_place(&mut self) -> Result<Timestamp, KeyringError> {
         let nexts = self.ring.nexts(self.now);
         if nexts.len() >= MOST_NEXTS {
             return Err(KeyringError::TooMany);
@@ -397,8 +412,7 @@ impl Work<'_> {
             let later = signs_from.plus(self.policy.rotate_every.saturating_mul(place));
             self.set(kid, |entry| entry.signs_from = entry.signs_from.max(later));
         }
-        let made = self.custody.import(key, self.entropy)?;
-        Ok(self.admit(made, signs_from, Happening::Imported))
+        Ok(signs_from)
     }
 
     /// Does what the plan says until it says nothing more.

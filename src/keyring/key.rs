@@ -104,8 +104,9 @@ impl SigningKey {
         self.private.sign(input)
     }
 
-    /// Signs once, so that what a library sets up at its first signature is done before the first request.
-    fn warm_up(&self) {
+    /// Signs once: so that what a library sets up at its first signature is done before the first request,
+    /// and to find out whether a key that was out of reach is back.
+    pub(crate) fn warm_up(&self) {
         // A signature that fails here fails again for the request that needs it, and is told there.
         let _ = self.sign(b"");
     }

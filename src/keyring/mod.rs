@@ -28,6 +28,8 @@ mod view;
 
 pub use change::{Committed, Draft, Happening, KeyEvent, KeyringError, Operation, Turn};
 use custody::memory::Memory;
+use custody::sealed::{self, Sealed};
+use custody::secret::SecretSource;
 use custody::{Custody, CustodyError};
 pub use file::{Document, FILE, FOLDER, RingFile, RingFileError, Shelf};
 pub use key::{PrivateHalf, SignError, SigningKey};
@@ -146,6 +148,11 @@ impl Keyring {
         &self.policy
     }
 
+    /// The name of the custody.
+    pub fn custody(&self) -> &'static str {
+        self.custody.kind()
+    }
+
     /// Waits for the right to change the ring.
     pub async fn turn(&self) -> Turn {
         Turn { _held: Arc::clone(&self.turn).lock_owned().await }
@@ -221,3 +228,32 @@ impl Keyring {
         }
     }
 }
+
+/// Seals every key of a ring with `new` in place of `old`, in one change of its file; returns how many.
+/// Whoever calls has the folder's lock.
+///
+/// # Errors
+/// [`KeyringError`]; the ring is what it was.
+pub fn reseal(
+    shelf: &dyn Shelf,
+    old: &SecretSource,
+    new: &SecretSource,
+    entropy: &dyn Entropy,
+) -> Result<usize, KeyringError> {
+    let nothing = || CustodyError::Unsupported("there is no ring of sealed keys");
+    let found = shelf.read()?.filter(|ring| ring.sealing.is_some()).ok_or_else(nothing)?;
+    let from = Sealed::new(&old.read()?, found.sealing.clone(), entropy)?;
+    let to = Sealed::new(&new.read()?, None, entropy)?;
+    let (mut keys, mut count) = (found.keys, 0);
+    for entry in &mut keys {
+        if let Some(handle) = entry.handle.take() {
+            entry.handle = Some(sealed::reseal(&from, &to, entry, &handle, entropy)?);
+            count += 1;
+        }
+    }
+    shelf.write(&Document::new(to.kind(), to.sealing(), keys))?;
+    Ok(count)
+}
+
+#[cfg(test)]
+mod ring_tests;

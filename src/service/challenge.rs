@@ -8,6 +8,7 @@ use countersign_sdk::time::Timestamp;
 use serde_json::Value;
 
 use super::context::Context;
+use super::recording;
 use crate::model::domain::authority_of_origin;
 use crate::model::reason::{Reason, Refusal};
 use crate::model::resource::ResourceRules;
@@ -80,6 +81,17 @@ pub fn nonce(context: &Context) -> Result<BareNonce, Refusal> {
 /// The [`Refusal`] of the member of the request that does not fit.
 pub fn challenge(context: &Context, request: &ChallengeRequest<'_>) -> Result<Challenge, Refusal> {
     let now = context.now();
+    let written = write(context, request, now);
+    written.inspect_err(|refusal| {
+        recording::challenge_refused(context, request, refusal.reason(), now);
+    })
+}
+
+fn write(
+    context: &Context,
+    request: &ChallengeRequest<'_>,
+    now: Timestamp,
+) -> Result<Challenge, Refusal> {
     let (format, account) = format_and_account(context, request)?;
     let domain = domain_of(context, request)?;
     let target = context.target(request.resource)?;

@@ -49,7 +49,7 @@ impl Issuer {
 }
 
 /// Seconds that the clock of whoever wrote a message may differ from ours.
-const CLOCK_SKEW: u64 = 60;
+pub(crate) const CLOCK_SKEW: u64 = 60;
 
 /// The chains whose accounts are accepted.
 #[derive(Clone, Debug)]

@@ -11,9 +11,11 @@ use countersign_sdk::key::{InMemorySigner, PublicJwk};
 use countersign_sdk::time::Timestamp;
 use serde::Serialize;
 
-use super::context::{Context, session_refusal};
+use super::context::{Context, audit_refusal, session_refusal};
+use crate::audit::event::{self, Actor};
+use crate::audit::{Audit, Event};
 use crate::keyring::ring::{Entry, Ring, State};
-use crate::keyring::{Committed, Draft, KeyEvent, Keyring, KeyringError, Operation};
+use crate::keyring::{Committed, Draft, Happening, KeyEvent, Keyring, KeyringError, Operation};
 use crate::model::reason::{Reason, Refusal};
 use crate::model::revocation::Revocation;
 use crate::store::Store;
@@ -77,6 +79,8 @@ pub struct KeyOffice {
     pub keyring: Arc<Keyring>,
     /// Where revocations are kept.
     pub store: Arc<dyn Store>,
+    /// Who records what happens to keys.
+    pub audit: Audit,
     /// The randomness.
     pub entropy: Arc<dyn Entropy>,
 }
@@ -87,13 +91,29 @@ impl KeyOffice {
         KeyView::all(&self.keyring.ring(), now)
     }
 
+    /// Records what happened to the keys as the ring was opened. Called before anybody is served.
+    ///
+    /// # Errors
+    /// [`Reason::AuditUnavailable`].
+    pub async fn founded(&self, now: Timestamp) -> Result<(), Refusal> {
+        for event in self.keyring.founding() {
+            self.record(event, &Actor::Server, now).await?;
+        }
+        Ok(())
+    }
+
     /// Does what is asked, and returns the key that it was about.
     ///
     /// # Errors
     /// [`Refusal`]. After [`Reason::StoreUnavailable`] the ring has changed, and what a revoked key signed
     /// is ended as soon as the store answers.
-    pub async fn change(&self, operation: Operation, now: Timestamp) -> Result<KeyView, Refusal> {
-        let Committed { ring, subject } = self.apply(operation, now).await?;
+    pub async fn change(
+        &self,
+        operation: Operation,
+        by: &Actor,
+        now: Timestamp,
+    ) -> Result<KeyView, Refusal> {
+        let Committed { ring, subject } = self.apply(operation, by, now).await?;
         self.tell(now).await?;
         let unknown = || refusal(&KeyringError::Unknown);
         let entry = subject.as_deref().and_then(|kid| ring.find(kid)).ok_or_else(unknown)?;
@@ -105,11 +125,16 @@ impl KeyOffice {
     /// # Errors
     /// [`Refusal`]; it is due until it is done.
     pub async fn tend(&self, now: Timestamp) -> Result<(), Refusal> {
-        self.apply(Operation::Tend, now).await?;
+        self.apply(Operation::Tend, &Actor::Server, now).await?;
         self.tell(now).await
     }
 
-    async fn apply(&self, operation: Operation, now: Timestamp) -> Result<Committed, Refusal> {
+    async fn apply(
+        &self,
+        operation: Operation,
+        by: &Actor,
+        now: Timestamp,
+    ) -> Result<Committed, Refusal> {
         let turn = self.keyring.turn().await;
         let (keyring, entropy) = (Arc::clone(&self.keyring), Arc::clone(&self.entropy));
         // Off the workers: a custody may be slow, and so may a disk.
@@ -118,7 +143,7 @@ impl KeyOffice {
         });
         let draft = draft.await.map_err(|_| failed())?.map_err(|error| refusal(&error))?;
         for event in draft.events() {
-            self.record(event, now).await?;
+            self.record(event, by, now).await?;
         }
         let committed = tokio::task::spawn_blocking(move || draft.commit());
         let committed = committed.await.map_err(|_| failed())?;
@@ -135,23 +160,38 @@ impl KeyOffice {
         // What it signed in that very second goes with the key; what its successor did lives.
         let void = Revocation::TokensBefore(moment);
         self.store.revoke(&void, now).await.map_err(session_refusal)?;
-        self.apply(Operation::Told, now).await.map(|_| ())
+        self.apply(Operation::Told, &Actor::Server, now).await.map(|_| ())
     }
 
     /// Keeps a record of what is about to happen.
-    #[expect(clippy::unused_async, reason = "a record is kept before this returns")]
-    async fn record(&self, event: &KeyEvent, _now: Timestamp) -> Result<(), Refusal> {
+    async fn record(&self, event: &KeyEvent, by: &Actor, now: Timestamp) -> Result<(), Refusal> {
         let KeyEvent { happening, kid, algorithm } = event;
         tracing::info!(?happening, kid, algorithm = algorithm.name(), "signing key");
-        Ok(())
+        let told = event::KeyEvent {
+            kid: kid.clone(),
+            alg: algorithm.name().to_owned(),
+            by: by.clone(),
+            custody: Some(self.keyring.custody().to_owned()),
+        };
+        let told = match happening {
+            Happening::Created => Event::KeyCreated(told),
+            Happening::Imported => Event::KeyImported(told),
+            Happening::Activated => Event::KeyActivated(told),
+            Happening::Retired => Event::KeyRetired(told),
+            Happening::Withdrawn => Event::KeyWithdrawn(told),
+            Happening::Revoked => Event::KeyRevoked(told),
+        };
+        self.audit.keep(told, now).await.map_err(audit_refusal)
     }
 }
 
 impl Context {
-    fn key_office(&self) -> KeyOffice {
+    /// What changing keys takes.
+    pub fn key_office(&self) -> KeyOffice {
         KeyOffice {
             keyring: Arc::clone(&self.keyring),
             store: Arc::clone(&self.store),
+            audit: self.audit.clone(),
             entropy: Arc::clone(&self.entropy),
         }
     }
@@ -167,8 +207,8 @@ pub async fn list(context: &Context) -> Vec<KeyView> {
 ///
 /// # Errors
 /// [`Reason::KeysUnavailable`], [`Reason::StoreUnavailable`].
-pub async fn rotate(context: &Context, now: Timestamp) -> Result<KeyView, Refusal> {
-    context.key_office().change(Operation::Rotate, now).await
+pub async fn rotate(context: &Context, by: &Actor, now: Timestamp) -> Result<KeyView, Refusal> {
+    context.key_office().change(Operation::Rotate, by, now).await
 }
 
 /// Lets a key end in its time: the active one by a rotation, one that stands by at once. One that
@@ -176,8 +216,13 @@ pub async fn rotate(context: &Context, now: Timestamp) -> Result<KeyView, Refusa
 ///
 /// # Errors
 /// [`Reason::KeyUnknown`], [`Reason::KeyRevoked`], [`Reason::KeysUnavailable`].
-pub async fn retire(context: &Context, kid: &str, now: Timestamp) -> Result<KeyView, Refusal> {
-    context.key_office().change(Operation::Retire(kid.to_owned()), now).await
+pub async fn retire(
+    context: &Context,
+    kid: &str,
+    by: &Actor,
+    now: Timestamp,
+) -> Result<KeyView, Refusal> {
+    context.key_office().change(Operation::Retire(kid.to_owned()), by, now).await
 }
 
 /// Withdraws a key at once, and ends what it signed. Repeating it does no harm.
@@ -185,16 +230,21 @@ pub async fn retire(context: &Context, kid: &str, now: Timestamp) -> Result<KeyV
 /// # Errors
 /// [`Reason::KeyUnknown`], [`Reason::KeysUnavailable`]; [`Reason::StoreUnavailable`] when the key is
 /// withdrawn and the feed is still to be told, which happens by itself.
-pub async fn revoke(context: &Context, kid: &str, now: Timestamp) -> Result<KeyView, Refusal> {
-    context.key_office().change(Operation::Revoke(kid.to_owned()), now).await
+pub async fn revoke(
+    context: &Context,
+    kid: &str,
+    by: &Actor,
+    now: Timestamp,
+) -> Result<KeyView, Refusal> {
+    context.key_office().change(Operation::Revoke(kid.to_owned()), by, now).await
 }
 
 /// Withdraws every key at once, and signs with a new one, which this returns.
 ///
 /// # Errors
 /// As [`revoke`].
-pub async fn revoke_all(context: &Context, now: Timestamp) -> Result<KeyView, Refusal> {
-    context.key_office().change(Operation::RevokeAll, now).await
+pub async fn revoke_all(context: &Context, by: &Actor, now: Timestamp) -> Result<KeyView, Refusal> {
+    context.key_office().change(Operation::RevokeAll, by, now).await
 }
 
 /// Has this key be the next one.
@@ -204,9 +254,10 @@ pub async fn revoke_all(context: &Context, now: Timestamp) -> Result<KeyView, Re
 pub async fn import(
     context: &Context,
     key: InMemorySigner,
+    by: &Actor,
     now: Timestamp,
 ) -> Result<KeyView, Refusal> {
-    context.key_office().change(Operation::Import(Box::new(key)), now).await
+    context.key_office().change(Operation::Import(Box::new(key)), by, now).await
 }
 
 /// Does what time has made due for the keys. Called from the background.

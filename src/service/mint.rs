@@ -39,15 +39,19 @@ pub(crate) fn mint(
         now,
     };
     let key = context.keyring.active(now);
-    let access_token = access::issue(&key, who, possession, &grant, &*context.entropy)?;
+    let issued = access::issue(&key, who, possession, &grant, &*context.entropy)?;
     Ok(IssuedToken {
-        access_token,
+        access_token: issued.token,
         token_type: possession.token_type(),
         expires_in: lifetime,
         scope: access.scope.to_string(),
         sub: who.subject().to_owned(),
         refresh_token: None,
         session: None,
+        jti: issued.jti,
+        expires_at: issued.expires_at,
+        jkt: possession.jkt(),
+        kid: key.kid().to_owned(),
     })
 }
 

@@ -12,6 +12,7 @@
 //! | `races` | of many at once exactly one |
 //! | `lost_answers` | that lost, late and doubled answers log nobody out, and that reuse is found; `lossy` loses them |
 //! | `crash` | that whatever was answered outlives `kill -9`, and nothing used is taken again; `process` and `wire_client` help |
+//! | `audit` | that what is decided is recorded, outlives `kill -9`, and can be proven to others |
 //! | `disk` | what a full disk does, and `countersign store` beside a running server |
 //! | `edges` | garbage, limits, CORS, health, draining |
 //! | `operators`, `operator_refusals` | what operators do from afar, and each way in which they are refused and recorded |
@@ -33,6 +34,7 @@
 )]
 
 mod architecture;
+mod audit;
 mod client;
 mod client_sessions;
 mod command_admin;

@@ -4,12 +4,16 @@
 //! server does. Bounds follow protocol.md: tokens live 15 minutes at most (§5), challenges 5 by default (§3), a DPoP
 //! proof is fresh for a minute.
 
+mod audit;
+mod custody;
 mod limits;
 mod operators;
 mod resource;
 mod server;
 mod store;
 
+pub(crate) use audit::*;
+pub(crate) use custody::*;
 pub(crate) use limits::*;
 pub(crate) use operators::*;
 pub(crate) use resource::*;
@@ -101,6 +105,15 @@ pub(crate) const KEYS: &[&dyn AnyKey] = &[
     &CHALLENGE_LIFETIME,
     &SESSION_LIFETIME,
     &SIGNING_ALGORITHM,
+    &KEYS_CUSTODY,
+    &KEYS_PASSPHRASE_FILE,
+    &KEYS_KEY_FILE,
+    &KEYS_CREDENTIAL,
+    &KEYS_PKCS11_MODULE,
+    &KEYS_PKCS11_TOKEN,
+    &KEYS_PKCS11_PIN_FILE,
+    &KEYS_ROTATE_EVERY,
+    &KEYS_PUBLISH_BEFORE,
     &DPOP_REQUIRE_NONCE,
     &DPOP_MAX_AGE,
     &DPOP_MAX_FUTURE_SKEW,
@@ -109,6 +122,12 @@ pub(crate) const KEYS: &[&dyn AnyKey] = &[
     &ADMIN_STEP_UP,
     &STORE_ENGINE,
     &STORE_DIRECTORY,
+    &AUDIT_ON_FAILURE,
+    &AUDIT_RETENTION_DAYS,
+    &AUDIT_MAX_BYTES,
+    &AUDIT_STREAM,
+    &AUDIT_CHECKPOINT_RECORDS,
+    &AUDIT_CHECKPOINT_SECONDS,
     &LIMITS_MAX_BODY_BYTES,
     &LIMITS_REQUESTS_PER_MINUTE,
     &LIMITS_BURST,

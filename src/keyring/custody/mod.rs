@@ -18,7 +18,11 @@ use countersign_sdk::key::{Algorithm, InMemorySigner, SecretKeyError};
 use super::key::SigningKey;
 use super::ring::Entry;
 
+#[cfg(test)]
+mod contract;
 pub mod memory;
+#[cfg(feature = "pkcs11")]
+pub mod pkcs11;
 pub mod sealed;
 pub mod secret;
 

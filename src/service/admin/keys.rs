@@ -131,11 +131,11 @@ impl Admitted<'_> {
     }
 
     async fn run(&self, operation: KeyOperation) -> Result<Operated, Refusal> {
-        let (context, now): (&Context, _) = (self.context(), self.now);
+        let (context, by, now): (&Context, _, _) = (self.context(), &self.actor(), self.now);
         let key = match operation {
-            KeyOperation::Rotate => keys::rotate(context, now).await,
-            KeyOperation::Retire(kid) => keys::retire(context, &kid.to_string(), now).await,
-            KeyOperation::Revoke(kid) => keys::revoke(context, &kid.to_string(), now).await,
+            KeyOperation::Rotate => keys::rotate(context, by, now).await,
+            KeyOperation::Retire(kid) => keys::retire(context, &kid.to_string(), by, now).await,
+            KeyOperation::Revoke(kid) => keys::revoke(context, &kid.to_string(), by, now).await,
         };
         key.map(|key| Operated::Key(Box::new(key)))
     }

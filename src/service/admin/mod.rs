@@ -18,7 +18,7 @@ use countersign_sdk::proof::target_uri::TargetUri;
 use countersign_sdk::time::Timestamp;
 
 use crate::audit::Event;
-use crate::audit::event::{OperatorAction, Outcome};
+use crate::audit::event::{Actor, OperatorAction, Outcome};
 use crate::model::operator::Operators;
 use crate::model::reason::{Reason, Refusal};
 use crate::service::context::{Context, audit_refusal};
@@ -156,6 +156,11 @@ impl Admitted<'_> {
     /// The moment at which the operator was let in.
     pub const fn now(&self) -> Timestamp {
         self.now
+    }
+
+    /// Who did it, for the records of what was done.
+    fn actor(&self) -> Actor {
+        Actor::Operator(self.operator.subject().to_owned())
     }
 
     fn context(&self) -> &Context {

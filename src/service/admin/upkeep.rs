@@ -6,13 +6,13 @@
 use countersign_sdk::key::Thumbprint;
 
 use super::Admitted;
-use crate::audit::event::{Actor, Revoked, RevokedWhat};
-use crate::audit::{self, Event};
+use crate::audit;
 use crate::model::reason::{Reason, Refusal};
 use crate::model::revocation::{Entry, Revocation};
 use crate::model::session::{Session, SessionId};
 use crate::service::context::{audit_refusal, session_refusal};
 use crate::service::feed::Cursor;
+use crate::service::recording;
 use crate::store::SessionError;
 
 /// The most sessions of one answer.
@@ -92,18 +92,9 @@ impl Admitted<'_> {
     /// [`Reason::StoreUnavailable`] or [`Reason::AuditUnavailable`].
     pub async fn revoke(&self, revocation: Revocation) -> Result<(), Refusal> {
         self.perform(async {
-            let what = match &revocation {
-                Revocation::Token { jti, .. } => RevokedWhat::Token(jti.clone()),
-                Revocation::Session(id) => RevokedWhat::Session(*id),
-                Revocation::Key(key) => RevokedWhat::Key(*key),
-                Revocation::Subject(subject) => RevokedWhat::Subject(subject.clone()),
-                Revocation::Everything => RevokedWhat::Everything,
-                Revocation::TokensBefore(moment) => RevokedWhat::TokensBefore(*moment),
-            };
-            let by = Actor::Operator(self.operator.subject().to_owned());
-            let event = Event::Revoked(Revoked { what, by });
-            self.context().audit.keep(event, self.now).await.map_err(audit_refusal)?;
-            self.context().store.revoke(&revocation, self.now).await.map_err(session_refusal)
+            self.context().store.revoke(&revocation, self.now).await.map_err(session_refusal)?;
+            recording::revoked(self.context(), &revocation, self.actor(), self.now);
+            Ok(())
         })
         .await
     }
