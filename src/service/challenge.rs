@@ -95,6 +95,7 @@ fn write(
     let (format, account) = format_and_account(context, request)?;
     let domain = domain_of(context, request)?;
     let target = context.target(request.resource)?;
+    context.check_domain(&target, domain)?;
     target.rules.check_format(format.name())?;
     let subject = format.subject_of(&account)?;
     // Whoever has not signed yet learns of no account whether it is an operator's.

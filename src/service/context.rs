@@ -150,6 +150,16 @@ impl Context {
         self.rules.operators.as_ref().filter(|_| target.uri == self.issuer.url)
     }
 
+    /// Whether a message that names `domain` may open `target`. Operators sign in at the issuer's own
+    /// domain alone: no other application asks them for what they can do here.
+    pub(crate) fn check_domain(&self, target: &Target<'_>, domain: &str) -> Result<(), Refusal> {
+        if self.operators_at(target).is_none() || domain == self.issuer.host {
+            return Ok(());
+        }
+        let detail = "operators sign in at the issuer's own domain, and no other";
+        Err(Refusal::new(Reason::DomainNotAllowed, detail))
+    }
+
     /// Whether `subject` may have `scope` at `target`. Everybody may have what a resource has; of the
     /// issuer's own, an operator may have what the configuration gives that operator.
     ///

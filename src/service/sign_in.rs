@@ -168,6 +168,7 @@ fn access_for<'a>(
         (None, asked) => asked.map(Cow::Borrowed),
     };
     let target = context.target(uri.as_deref())?;
+    context.check_domain(&target, bound.domain())?;
     target.rules.check_format(format.name())?;
     let granted = match signed {
         Some(grant) => {
