@@ -21,7 +21,9 @@ use tokio::sync::watch;
 
 use crate::audit::event::Actor;
 use crate::audit::{self, Audit, AuditError};
-use crate::config::{self, DomainPolicy, ResourcePolicy, ScopeRule, Settings, StoreSettings};
+use crate::config::{
+    self, DomainPolicy, Limits, ResourcePolicy, ScopeRule, Settings, StoreSettings,
+};
 use crate::control::Control;
 use crate::http::extract::BodyLimits;
 use crate::http::health::Health;
@@ -33,10 +35,12 @@ use crate::keyring::{Keyring, KeyringError};
 use crate::limit::RequestLimit;
 use crate::model::domain::Domains;
 use crate::model::introspection::Callers;
+use crate::model::operator::Operators;
 use crate::model::reason::{Reason, Refusal};
 use crate::model::resource::{Binding, KnownScopes, Resource, ResourceRules, Resources};
 use crate::model::revocation::Revocation;
 use crate::model::scope::ScopeSet;
+use crate::service::admin::Desk;
 use crate::service::context::{Chains, Context, Issuer, Rules};
 use crate::service::feed::Feed;
 use crate::service::recording;
@@ -122,6 +126,8 @@ pub struct App {
     operations: Option<TcpListener>,
     control: Option<Control>,
     state: AppState,
+    /// Where operators come to, with bounds of its own: a flood of the public does not keep them out.
+    desk: Option<(AppState, Arc<Desk>)>,
 }
 
 impl App {
@@ -147,7 +153,8 @@ impl App {
         void_tokens_of_before(&state.context).await?;
         let founding = state.context.key_office().founded(state.context.now()).await;
         founding.map_err(StartError::Record)?;
-        Ok(Self { settings, public, operations, control, state })
+        let desk = desk(&settings, operations.as_ref(), &state);
+        Ok(Self { settings, public, operations, control, state, desk })
     }
 
     /// The settings, with the address that was bound.
@@ -179,13 +186,15 @@ impl App {
             Arc::clone(&self.state.context.store),
             self.state.context.audit.clone(),
         ));
-        let sweeper = tokio::spawn(sweep(self.state.clone()));
+        let gates = self.desk.iter().map(|(state, _)| Arc::clone(&state.gate));
+        let gates = gates.chain([Arc::clone(&self.state.gate)]).collect();
+        let sweeper = tokio::spawn(sweep(Arc::clone(&self.state.context), gates));
         let key_keeper = tokio::spawn(keys::keep_tended(Arc::clone(&self.state.context)));
         let control = self.control.map(|control| tokio::spawn(control.run()));
         // The operations listener outlives the public one, so that draining can be watched.
         let (drained, wait_for_drain) = watch::channel(false);
         let operations = self.operations.map(|listener| {
-            let routes = router::operations(Arc::clone(&health));
+            let routes = router::operations(Arc::clone(&health), self.desk);
             tokio::spawn(serve(
                 listener,
                 routes,
@@ -260,19 +269,21 @@ async fn listen(address: SocketAddr) -> Result<TcpListener, StartError> {
 }
 
 /// Clears away what has expired.
-async fn sweep(state: AppState) {
+async fn sweep(context: Arc<Context>, gates: Vec<Arc<Gate>>) {
     let mut ticks = tokio::time::interval(SWEEP_EVERY);
     loop {
         ticks.tick().await;
-        let store = Arc::clone(&state.context.store);
-        let until = state.context.now().minus(SWEEP_AFTER);
+        let store = Arc::clone(&context.store);
+        let until = context.now().minus(SWEEP_AFTER);
         let runtime = tokio::runtime::Handle::current();
         // Off the workers: a large map takes a while to walk.
         let swept = tokio::task::spawn_blocking(move || runtime.block_on(store.sweep(until)));
         if let Err(error) = swept.await {
             tracing::error!(%error, "expired entries were not cleared away");
         }
-        state.gate.requests.sweep();
+        for gate in &gates {
+            gate.requests.sweep();
+        }
     }
 }
 
@@ -341,7 +352,12 @@ fn state(
         clock,
         entropy,
     };
-    let gate = Gate {
+    let documents = Arc::new(Documents::of(&context)?);
+    Ok(AppState { context: Arc::new(context), documents, gate: Arc::new(gate(limits)) })
+}
+
+fn gate(limits: &Limits) -> Gate {
+    Gate {
         body: BodyLimits {
             max_bytes: limits.max_body_bytes,
             timeout: Duration::from_secs(limits.body_timeout),
@@ -351,9 +367,21 @@ fn state(
             NonZeroU32::new(limits.burst).unwrap_or(NonZeroU32::MIN),
             limits.trusted_proxies.clone(),
         ),
-    };
-    let documents = Arc::new(Documents::of(&context)?);
-    Ok(AppState { context: Arc::new(context), documents, gate: Arc::new(gate) })
+    }
+}
+
+/// Where operators come to, if there are any: the URL that the configuration says, or the listener's own.
+fn desk(
+    settings: &Settings,
+    listener: Option<&TcpListener>,
+    state: &AppState,
+) -> Option<(AppState, Arc<Desk>)> {
+    let address = listener?.local_addr().ok()?;
+    let own = || format!("http://{address}");
+    let base = settings.operations_url.clone().unwrap_or_else(own);
+    let desk = Desk::of(Arc::clone(&state.context), &base)?;
+    let state = AppState { gate: Arc::new(gate(&settings.limits)), ..state.clone() };
+    Some((state, Arc::new(desk)))
 }
 
 fn issuer(issuer: &config::Issuer) -> Result<Issuer, StartError> {
@@ -396,9 +424,19 @@ fn rules(settings: &Settings) -> Result<Rules, StartError> {
                 .collect::<Result<_, _>>()?,
         ),
     };
+    let operators = match settings.operators.as_slice() {
+        [] => None,
+        list => Some(Operators::new(
+            settings.issuer.issuer(),
+            list.iter().map(|one| (one.subject.clone(), one.scopes.clone())),
+            registry::usual().map(str::to_owned).collect(),
+            settings.care,
+        )?),
+    };
     Ok(Rules {
         domains,
         resources,
+        operators,
         chains,
         challenge_lifetime: settings.challenge_lifetime,
         session_lifetime: settings.session_lifetime,

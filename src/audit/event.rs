@@ -278,6 +278,8 @@ pub enum Outcome {
     Approved,
     /// It was refused.
     Refused,
+    /// It was about to be done, as the record before says, and failed.
+    Failed,
 }
 
 /// A signed checkpoint.

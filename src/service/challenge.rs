@@ -94,9 +94,13 @@ fn write(
 ) -> Result<Challenge, Refusal> {
     let (format, account) = format_and_account(context, request)?;
     let domain = domain_of(context, request)?;
-    let target = context.rules.resources.find(request.resource)?;
+    let target = context.target(request.resource)?;
     target.rules.check_format(format.name())?;
-    target.rules.check_subject(&format.subject_of(&account)?)?;
+    let subject = format.subject_of(&account)?;
+    // Whoever has not signed yet learns of no account whether it is an operator's.
+    if context.operators_at(&target).is_none() {
+        target.rules.check_subject(&subject)?;
+    }
     let scopes = target.rules.scopes_for(request.scope)?;
     let session_key = request.dpop_jkt.map(session_key).transpose()?;
     check_session_expires_in(request, target.rules)?;

@@ -17,9 +17,11 @@
 //! | [`sessions`] | a subject sees and ends its sessions |
 //! | [`revoke`] | a token, a session, or everything of a key or subject ends |
 //! | [`introspect`] | a resource server learns what a token of its own stands for |
+//! | [`admin`] | what operators do from afar |
 //! | [`keys`] | the issuer's own keys, as operators change them and as time does |
 //! | [`feed`] | what was revoked, for resource servers |
 
+pub mod admin;
 pub mod agent;
 pub mod arbiter;
 pub mod challenge;

@@ -266,6 +266,6 @@ fn short(domain: &str) -> Option<String> {
 
 /// A resource that was named, if it is one.
 fn known_resource(context: &Context, named: Option<&str>) -> Option<String> {
-    let found = named.and_then(|named| context.rules.resources.find(Some(named)).ok())?;
+    let found = named.and_then(|named| context.target(Some(named)).ok())?;
     (found.uri.len() <= 2048).then(|| found.uri.to_string())
 }

@@ -72,6 +72,7 @@ async fn walk(
     let access = access_for(context, request, &bound, format)?;
     access.target.rules.check_subject(signer.subject())?;
     access.target.rules.check_names(registry::subjects_of_key(signer.key()))?;
+    context.check_scopes(&access.target, signer.subject(), &access.scope)?;
     possession::match_key(proof.as_ref(), bound.session_key().copied(), signer.thumbprint())?;
     let possession = possession::claim(context, proof.as_ref(), access.target.rules, now).await?;
     let used =
@@ -166,7 +167,7 @@ fn access_for<'a>(
         (Some(signed), _) => Some(Cow::Borrowed(signed)),
         (None, asked) => asked.map(Cow::Borrowed),
     };
-    let target = context.rules.resources.find(uri.as_deref())?;
+    let target = context.target(uri.as_deref())?;
     target.rules.check_format(format.name())?;
     let granted = match signed {
         Some(grant) => {

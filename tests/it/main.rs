@@ -15,8 +15,10 @@
 //! | `audit` | that what is decided is recorded, outlives `kill -9`, and can be proven to others |
 //! | `disk` | what a full disk does, and `countersign store` beside a running server |
 //! | `edges` | garbage, limits, CORS, health, draining |
+//! | `operators`, `operator_refusals` | what operators do from afar, and each way in which they are refused and recorded |
 //! | `revoked_calls` | that an API refuses what was revoked, also when the server is gone |
 //! | `command_line` | that `login`, `call` and `inspect` withstand hostile servers and lost readers |
+//! | `command_admin` | what operators do from the command line, as processes |
 //! | `command_sessions` | that kept sessions renew, are shared by processes, listed and ended |
 //! | `client` | the SDK's client against this server and an API behind the SDK's extractors |
 //! | `introspected_calls` | that an API that asks at every call knows at once, and one that starts late knows too |
@@ -35,6 +37,7 @@ mod architecture;
 mod audit;
 mod client;
 mod client_sessions;
+mod command_admin;
 mod command_line;
 mod command_sessions;
 mod conformance;
@@ -47,6 +50,8 @@ mod introspect;
 mod introspected_calls;
 mod lossy;
 mod lost_answers;
+mod operator_refusals;
+mod operators;
 mod process;
 mod races;
 mod refresh;

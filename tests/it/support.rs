@@ -22,6 +22,9 @@ pub(crate) const JWT_BEARER: &str = "urn:ietf:params:oauth:grant-type:jwt-bearer
 pub(crate) const START: u64 = 1_800_000_000;
 pub(crate) const RESOURCE: &str = "http://127.0.0.1:8800";
 
+/// What a configuration says that keeps everything in memory.
+pub(crate) const MEMORY: &str = "[store]\nengine = \"memory\"\n";
+
 /// A running server; it drains when dropped.
 pub(crate) struct Server {
     pub(crate) issuer: String,
