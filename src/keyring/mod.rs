@@ -257,3 +257,6 @@ pub fn reseal(
 
 #[cfg(test)]
 mod ring_tests;
+
+#[cfg(test)]
+mod file_tests;
