@@ -23,6 +23,7 @@ use crate::token::nonce::Nonces;
 use crate::token::refresh::RefreshTokens;
 use crate::token::verify::AccessTokens;
 use crate::wallet::policy::{AllowedChains, Expected};
+use crate::wallet::sep10::ServerKey;
 
 /// The issuer as clients name it.
 #[derive(Clone, Debug)]
@@ -101,6 +102,8 @@ pub struct Context {
     pub keyring: Arc<Keyring>,
     /// Its nonces.
     pub nonces: Nonces,
+    /// The key of the Stellar transactions that it hands out.
+    pub stellar: ServerKey,
     /// Its refresh tokens.
     pub refresh_tokens: RefreshTokens,
     /// Its access tokens, where it takes them back.

@@ -5,6 +5,7 @@
 //! | `support` | a server, a wallet and an agent, made of other libraries than the server's own verifiers |
 //! | `flows` | each grant and format, from challenge to token |
 //! | `wallets` | every message format from challenge to token, and each way in which it gets none |
+//! | `lightning` | that a wallet answers by its call-back, and only whoever asked comes for the token |
 //! | `signed_in` | somebody with a session, and what they ask for |
 //! | `refresh`, `sessions` | how a session goes on, is shown and ends |
 //! | `revoke`, `feed`, `introspect` | what ends a token, and how resource servers learn of it |
@@ -50,6 +51,7 @@ mod flows;
 mod introspect;
 mod introspected_calls;
 mod keys;
+mod lightning;
 mod lossy;
 mod lost_answers;
 mod operator_refusals;
