@@ -225,7 +225,7 @@ async fn whoever_has_a_revoked_key_can_make_no_token_of_any_time() {
     let (token, now) = (forged(server.now()), server.now());
     let ath = URL_SAFE_NO_PAD.encode(Sha256::digest(&token));
     let proof = dpop(&agent, &url, now, json!({ "htm": "GET", "ath": ath }));
-    let headers = [("authorization", &*format!("DPoP {token}")), ("dpop", &*proof)];
+    let headers = [("authorization", format!("DPoP {token}")), ("dpop", proof)];
     let own = send(&server, "GET", "/sessions", &headers).await;
     own.refused(401, "invalid_token", "token_invalid");
 }
