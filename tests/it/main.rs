@@ -24,7 +24,8 @@
 //! | `client` | the SDK's client against this server and an API behind the SDK's extractors |
 //! | `introspected_calls` | that an API that asks at every call knows at once, and one that starts late knows too |
 //! | `client_sessions` | that its sessions go on, survive lost answers, and end |
-//! | `keys` | that keys rotate under load and are revoked, and that a ring outlives crashes, full disks and wrong secrets |
+//! | `keys` | that keys rotate under load, are revoked, and outlive a restart |
+//! | `key_process` | that a ring outlives `kill -9` and full disks, and `countersign keys` beside a server and without one |
 //! | `vectors` | every published case, answered as it expects |
 //! | `architecture` | that no arrow points up, and that the documents keep up with the code |
 
@@ -50,6 +51,7 @@ mod feed;
 mod flows;
 mod introspect;
 mod introspected_calls;
+mod key_process;
 mod keys;
 mod lightning;
 mod lossy;
