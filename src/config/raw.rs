@@ -4,12 +4,16 @@
 //! probably meant. Values keep the type they were written with, so that `"300"` in a file is told apart from `300`.
 
 use std::ops::Range;
+use std::path::PathBuf;
 
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::fault::{Fault, Faults, Source};
-use super::keys::{AnyKey, KEYS, RESOURCE_KEYS, RESOURCES, RPC, RPC_KEYS, names, sections};
+use super::keys::{
+    AnyKey, KEYS, OPERATOR_KEYS, OPERATORS, RESOURCE_KEYS, RESOURCES, RPC, RPC_KEYS, names,
+    sections,
+};
 use super::suggest::nearest;
 use super::written::{SHOWN, Value, Values, Written};
 
@@ -25,15 +29,20 @@ pub(crate) struct RawTable {
 }
 
 /// The lists of tables, and the keys of a table in each.
-const LISTS: [(&str, &[&dyn AnyKey]); 2] = [(RESOURCES, RESOURCE_KEYS), (RPC, RPC_KEYS)];
+const LISTS: [(&str, &[&dyn AnyKey]); 3] =
+    [(RESOURCES, RESOURCE_KEYS), (OPERATORS, OPERATOR_KEYS), (RPC, RPC_KEYS)];
 
 /// Everything that was written.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Raw {
     /// By the names of `KEYS`.
     pub(crate) values: Values,
+    /// Where the service manager put its credentials, if it did.
+    pub(crate) credentials: Option<PathBuf>,
     /// In the order of the file.
     pub(crate) resources: Vec<RawTable>,
+    /// In the order of the file.
+    pub(crate) operators: Vec<RawTable>,
     /// In the order of the file.
     pub(crate) rpc: Vec<RawTable>,
 }
@@ -96,7 +105,11 @@ impl Walk<'_, '_> {
             let key = name.get_ref().as_ref();
             if let Some((list, keys)) = LISTS.into_iter().find(|(list, _)| *list == key) {
                 let tables = self.tables(list, keys, name.span(), value);
-                let place = if list == RPC { &mut self.raw.rpc } else { &mut self.raw.resources };
+                let place = match list {
+                    RPC => &mut self.raw.rpc,
+                    OPERATORS => &mut self.raw.operators,
+                    _ => &mut self.raw.resources,
+                };
                 *place = tables;
             } else if sections().any(|section| section == key) {
                 self.section(key, name.span(), value);
@@ -137,17 +150,17 @@ impl Walk<'_, '_> {
         value: &Spanned<DeValue<'_>>,
     ) -> Vec<RawTable> {
         let form = format!("must be a list of tables, each written [[{list}]]");
-        let mut tables = Vec::new();
         let Some(items) = value.get_ref().as_array() else {
             let fault = self.written(list.to_owned(), value).fault(form, None);
             self.faults.push(Fault { source: self.place.line(span), ..fault });
-            return tables;
+            return Vec::new();
         };
+        let mut tables = Vec::with_capacity(items.len());
         for (index, item) in items.iter().enumerate() {
             let key = format!("{list}[{index}]");
             match item.get_ref().as_table() {
                 Some(table) => tables.push(self.table(key, keys, item.span(), table)),
-                None => self.faults.push(self.written(key, item).fault(form.clone(), None)),
+                None => self.faults.push(self.written(key, item).fault(form.as_str(), None)),
             }
         }
         tables

@@ -12,6 +12,7 @@ use countersign_sdk::key::Thumbprint;
 use countersign_sdk::time::Timestamp;
 
 use super::context::Context;
+use crate::audit::evidence::ChainSaid;
 use crate::model::reason::{Reason, Refusal};
 use crate::model::resource::ResourceRules;
 use crate::rpc::{ApprovedSignature, AskError, Said};
@@ -87,7 +88,9 @@ impl Signed {
                 rules.check_on_chain()?;
                 match context.nodes.access_key(named.question()).await.map_err(ask_refusal)? {
                     Said::Yes(witness) => {
-                        named.confirmed(&witness).map(Proven::Name).ok_or_else(not_a_key)
+                        let block = witness.block();
+                        let name = |signer| Proven::Name(signer, block);
+                        named.confirmed(&witness).map(name).ok_or_else(not_a_key)
                     }
                     Said::No | Said::NoContract => Err(not_a_key()),
                 }
@@ -101,8 +104,8 @@ impl Signed {
 pub(crate) enum Proven {
     /// The key that the account is.
     Key(VerifiedSigner),
-    /// A key that the account's chain says may do everything for it.
-    Name(VerifiedSigner),
+    /// A key that the account's chain says may do everything for it, and the block that it said so of.
+    Name(VerifiedSigner, u64),
     /// The contract at the account.
     Contract(ApprovedSignature),
 }
@@ -111,9 +114,27 @@ impl Proven {
     /// The key that was proven, if one was.
     pub(crate) const fn signer(&self) -> Option<&VerifiedSigner> {
         match self {
-            Self::Key(signer) | Self::Name(signer) => Some(signer),
+            Self::Key(signer) | Self::Name(signer, _) => Some(signer),
             Self::Contract(_) => None,
         }
+    }
+
+    /// Who it is: `sub`.
+    pub(crate) fn subject(&self) -> String {
+        match self {
+            Self::Key(signer) | Self::Name(signer, _) => signer.subject().to_owned(),
+            Self::Contract(approved) => approved.account().to_did(),
+        }
+    }
+
+    /// What the chain said, where it was asked.
+    pub(crate) fn chain_said(&self) -> Option<ChainSaid> {
+        let (tag, block) = match self {
+            Self::Key(_) => return None,
+            Self::Name(_, block) => ("final", *block),
+            Self::Contract(approved) => (approved.tag().name(), approved.block()),
+        };
+        Some(ChainSaid { block_tag: tag.to_owned(), block })
     }
 
     /// Its thumbprint.
@@ -127,7 +148,7 @@ impl Proven {
     /// `account_not_allowed`.
     pub(crate) fn check(&self, rules: &ResourceRules) -> Result<(), Refusal> {
         match self {
-            Self::Key(signer) | Self::Name(signer) => {
+            Self::Key(signer) | Self::Name(signer, _) => {
                 rules.check_subject(signer.subject())?;
                 rules.check_names(registry::subjects_of_key(signer.key()))
             }
@@ -144,7 +165,7 @@ impl Proven {
     ) -> Option<Timestamp> {
         match self {
             Self::Key(_) => signed,
-            Self::Name(_) | Self::Contract(_) => {
+            Self::Name(..) | Self::Contract(_) => {
                 let longest = now.plus(context.rules.contract_session_lifetime);
                 Some(signed.map_or(longest, |signed| signed.min(longest)))
             }
@@ -158,7 +179,7 @@ impl Proven {
         spent: SpentNonce,
     ) -> Authenticated {
         match self {
-            Self::Key(signer) | Self::Name(signer) => {
+            Self::Key(signer) | Self::Name(signer, _) => {
                 Authenticated::by_message(bound, signer, spent)
             }
             Self::Contract(approved) => {

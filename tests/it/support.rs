@@ -7,8 +7,10 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use countersign::app::{App, StartError, Surroundings};
-use countersign::config::{self, Flags, Settings};
+use countersign::config::{self, CustodySettings, Flags, Settings};
+use countersign::keyring::custody::secret::SecretSource;
 use countersign::store::embedded::OpenError;
+use countersign_sdk::client::private_file;
 use countersign_sdk::entropy::OsEntropy;
 use countersign_sdk::key::{Curve, InMemorySigner, Signer};
 use countersign_sdk::time::{Clock, ManualClock, SystemClock, Timestamp};
@@ -21,6 +23,9 @@ pub(crate) const SIGNED_MESSAGE: &str = "urn:countersign:params:oauth:grant-type
 pub(crate) const JWT_BEARER: &str = "urn:ietf:params:oauth:grant-type:jwt-bearer";
 pub(crate) const START: u64 = 1_800_000_000;
 pub(crate) const RESOURCE: &str = "http://127.0.0.1:8800";
+
+/// What a configuration says that keeps everything in memory.
+pub(crate) const MEMORY: &str = "[store]\nengine = \"memory\"\n";
 
 /// A running server; it drains when dropped.
 pub(crate) struct Server {
@@ -47,6 +52,40 @@ impl Server {
     pub(crate) async fn with_system_clock() -> Self {
         let settings = Self::development_settings(None);
         Self::start_by(settings, None, Arc::default(), Arc::new(SystemClock)).await
+    }
+
+    /// A server in development mode whose keys are sealed in its folder and outlive it.
+    pub(crate) async fn sealed() -> Self {
+        let data = tempfile::tempdir().unwrap();
+        let settings = Self::sealed_settings(&data);
+        Self::start(settings, Some(data)).await
+    }
+
+    /// Stops it and starts another one over what it kept, by its clock and at its address.
+    pub(crate) async fn restart_sealed(mut self, change: impl FnOnce(&mut Settings)) -> Self {
+        self.stop.send_replace(true);
+        self.running.take().unwrap().await.unwrap();
+        let (data, clock) = (self._data.take().unwrap(), Arc::clone(&self.clock));
+        let mut settings = Self::sealed_settings(&data);
+        settings.listen = self.base.strip_prefix("http://").unwrap().parse().unwrap();
+        change(&mut settings);
+        Self::start_by(settings, Some(data), Arc::clone(&clock), clock).await
+    }
+
+    fn sealed_settings(data: &tempfile::TempDir) -> Settings {
+        let secret = data.path().join("sealing.key");
+        if !secret.exists() {
+            private_file::write_new(&secret, &hex::encode([rand_bytes(), rand_bytes()].concat()))
+                .unwrap();
+        }
+        let mut settings = Self::development_settings(Some(data));
+        settings.keys.custody = CustodySettings::Sealed(SecretSource::KeyFile(secret));
+        settings
+    }
+
+    /// Where its store lies.
+    pub(crate) fn folder(&self) -> std::path::PathBuf {
+        self._data.as_ref().unwrap().path().join("store")
     }
 
     fn development_settings(data: Option<&tempfile::TempDir>) -> Settings {
@@ -96,7 +135,10 @@ impl Server {
             data_dir: Some(data.path().join("store").display().to_string()),
             ..Flags::default()
         };
-        config::load(&flags, &[]).unwrap_or_else(|faults| panic!("{faults}"))
+        // Unless the configuration says otherwise, keys end with the server, as most flows expect.
+        let custody = ("COUNTERSIGN_KEYS__CUSTODY".to_owned(), "memory".to_owned());
+        let variables: &[_] = if toml.contains("[keys]") { &[] } else { &[custody] };
+        config::load(&flags, variables).unwrap_or_else(|faults| panic!("{faults}"))
     }
 
     async fn start(settings: Settings, data: Option<tempfile::TempDir>) -> Self {
@@ -173,6 +215,13 @@ impl Server {
     pub(crate) async fn shut_down(mut self) {
         self.stop.send_replace(true);
         self.running.take().unwrap().await.unwrap();
+    }
+
+    /// The same; gives the folder that it kept its store and its audit log in, below `store`.
+    pub(crate) async fn shut_down_and_keep(mut self) -> tempfile::TempDir {
+        let data = self._data.take().unwrap();
+        self.shut_down().await;
+        data
     }
 
     pub(crate) fn tell_to_stop(&self) {

@@ -8,12 +8,15 @@ use countersign_sdk::chain::near::name_of;
 use countersign_sdk::time::Timestamp;
 
 use super::{ask_refusal, check_contract};
+use crate::audit::Event;
+use crate::audit::event::{Actor, SessionEnded};
 use crate::model::reason::{Reason, Refusal};
 use crate::model::resource::ResourceRules;
 use crate::model::revocation::Revocation;
 use crate::model::session::{ContractProof, Session};
 use crate::rpc::{AccessKeyQuestion, ContractQuestion, Said};
 use crate::service::context::{Context, session_refusal};
+use crate::service::recording;
 use crate::wallet::format::WalletFormat as _;
 use crate::wallet::{registry, siwe};
 
@@ -81,7 +84,9 @@ pub(crate) async fn prove(
     }
     let ended = context.store.revoke(&Revocation::Session(session.id), now).await;
     ended.map_err(session_refusal)?;
-    tracing::info!(session = %session.id, account = session.account, "ended: its account's chain says no");
+    let (sid, sub) = (session.id, session.subject.clone());
+    let event = Event::SessionEnded(SessionEnded { sid, sub, by: Actor::Server });
+    recording::told(context, event, now);
     Err(Refusal::new(
         Reason::SessionEnded,
         "the account's chain says that what was signed does not hold for it any more, as after a change of \
