@@ -10,18 +10,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use countersign_sdk::account::AccountError;
 use countersign_sdk::entropy::{Entropy, EntropyError, OsEntropy};
-use countersign_sdk::proof::dpop::Window;
 use countersign_sdk::proof::nonce::NonceMint;
-use countersign_sdk::proof::target_uri::{TargetUri, TargetUriError};
+use countersign_sdk::proof::target_uri::TargetUriError;
 use countersign_sdk::time::{Clock, SystemClock, Timestamp};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 use crate::audit::event::Actor;
 use crate::audit::{self, Audit, AuditError};
-use crate::config::{self, DomainPolicy, ResourcePolicy, ScopeRule, Settings, StoreSettings};
+use crate::config::{Limits, Settings, StoreSettings};
 use crate::control::Control;
 use crate::http::extract::BodyLimits;
 use crate::http::health::Health;
@@ -31,14 +29,12 @@ use crate::http::router::{self, AppState};
 use crate::http::serve::{ConnectionBounds, serve};
 use crate::keyring::{Keyring, KeyringError};
 use crate::limit::RequestLimit;
-use crate::model::domain::Domains;
-use crate::model::introspection::Callers;
-use crate::model::reason::{Reason, Refusal};
-use crate::model::resource::{Binding, KnownScopes, Resource, ResourceRules, Resources};
+use crate::model::reason::Refusal;
 use crate::model::revocation::Revocation;
-use crate::model::scope::ScopeSet;
-use crate::service::context::{Chains, Context, Issuer, Rules};
+use crate::service::admin::Desk;
+use crate::service::context::Context;
 use crate::service::feed::Feed;
+use crate::service::issuing::stellar_key;
 use crate::service::recording;
 use crate::store::embedded::{Bounds, EmbeddedStore, Folder, OpenError};
 use crate::store::memory::MemoryStore;
@@ -46,10 +42,10 @@ use crate::store::{SessionBounds, SessionError, Store};
 use crate::token::nonce::Nonces;
 use crate::token::refresh::RefreshTokens;
 use crate::token::verify::AccessTokens;
-use crate::wallet::registry;
 
 pub(crate) mod keys;
 mod log;
+mod rules;
 
 /// Seconds for which expired entries are kept all the same: a request that began before an entry
 /// expired, or a clock that is set back a little, must still find it.
@@ -69,6 +65,9 @@ pub enum StartError {
     /// The signing keys were not opened.
     #[error("the signing keys: {0}")]
     Keys(#[from] KeyringError),
+    /// The file of the key that signs Stellar's transactions gives none.
+    #[error("stellar.signing_key_file: {0}")]
+    Stellar(io::Error),
     /// The settings hold a scope or account that is none; the configuration's check lets none through.
     #[error("the settings do not fit: {0}")]
     Settings(#[from] Refusal),
@@ -122,6 +121,8 @@ pub struct App {
     operations: Option<TcpListener>,
     control: Option<Control>,
     state: AppState,
+    /// Where operators come to, with bounds of its own: a flood of the public does not keep them out.
+    desk: Option<(AppState, Arc<Desk>)>,
 }
 
 impl App {
@@ -147,7 +148,8 @@ impl App {
         void_tokens_of_before(&state.context).await?;
         let founding = state.context.key_office().founded(state.context.now()).await;
         founding.map_err(StartError::Record)?;
-        Ok(Self { settings, public, operations, control, state })
+        let desk = desk(&settings, operations.as_ref(), &state);
+        Ok(Self { settings, public, operations, control, state, desk })
     }
 
     /// The settings, with the address that was bound.
@@ -175,14 +177,19 @@ impl App {
             write_timeout: Duration::from_secs(limits.body_timeout),
             grace: Duration::from_secs(limits.shutdown_grace),
         };
-        let health = Arc::new(Health::new(Arc::clone(&self.state.context.store)));
-        let sweeper = tokio::spawn(sweep(self.state.clone()));
+        let health = Arc::new(Health::new(
+            Arc::clone(&self.state.context.store),
+            self.state.context.audit.clone(),
+        ));
+        let gates = self.desk.iter().map(|(state, _)| Arc::clone(&state.gate));
+        let gates = gates.chain([Arc::clone(&self.state.gate)]).collect();
+        let sweeper = tokio::spawn(sweep(Arc::clone(&self.state.context), gates));
         let key_keeper = tokio::spawn(keys::keep_tended(Arc::clone(&self.state.context)));
         let control = self.control.map(|control| tokio::spawn(control.run()));
         // The operations listener outlives the public one, so that draining can be watched.
         let (drained, wait_for_drain) = watch::channel(false);
         let operations = self.operations.map(|listener| {
-            let routes = router::operations(Arc::clone(&health));
+            let routes = router::operations(Arc::clone(&health), self.desk);
             tokio::spawn(serve(
                 listener,
                 routes,
@@ -257,19 +264,21 @@ async fn listen(address: SocketAddr) -> Result<TcpListener, StartError> {
 }
 
 /// Clears away what has expired.
-async fn sweep(state: AppState) {
+async fn sweep(context: Arc<Context>, gates: Vec<Arc<Gate>>) {
     let mut ticks = tokio::time::interval(SWEEP_EVERY);
     loop {
         ticks.tick().await;
-        let store = Arc::clone(&state.context.store);
-        let until = state.context.now().minus(SWEEP_AFTER);
+        let store = Arc::clone(&context.store);
+        let until = context.now().minus(SWEEP_AFTER);
         let runtime = tokio::runtime::Handle::current();
         // Off the workers: a large map takes a while to walk.
         let swept = tokio::task::spawn_blocking(move || runtime.block_on(store.sweep(until)));
         if let Err(error) = swept.await {
             tracing::error!(%error, "expired entries were not cleared away");
         }
-        state.gate.requests.sweep();
+        for gate in &gates {
+            gate.requests.sweep();
+        }
     }
 }
 
@@ -314,14 +323,16 @@ fn state(
     let Surroundings { clock, entropy } = surroundings;
     let limits = &settings.limits;
     let now = clock.now();
-    let issuer = issuer(&settings.issuer)?;
+    let issuer = rules::issuer(&settings.issuer)?;
     let context = Context {
         access_tokens: AccessTokens::new(&issuer.url, &keyring),
         audit,
         feed: Feed::new(limits.feed_waiters),
         issuer,
-        rules: rules(settings)?,
+        rules: rules::rules(settings)?,
         keyring,
+        stellar: stellar_key(settings.stellar_signing_key_file.as_deref(), &*entropy)
+            .map_err(StartError::Stellar)?,
         nonces: Nonces::new(NonceMint::generate(&*entropy)?),
         refresh_tokens: RefreshTokens::new(&store.session_secret()),
         // A proof may be dated ahead, so the first seconds count as before.
@@ -338,7 +349,12 @@ fn state(
         clock,
         entropy,
     };
-    let gate = Gate {
+    let documents = Arc::new(Documents::of(&context)?);
+    Ok(AppState { context: Arc::new(context), documents, gate: Arc::new(gate(limits)) })
+}
+
+fn gate(limits: &Limits) -> Gate {
+    Gate {
         body: BodyLimits {
             max_bytes: limits.max_body_bytes,
             timeout: Duration::from_secs(limits.body_timeout),
@@ -348,90 +364,19 @@ fn state(
             NonZeroU32::new(limits.burst).unwrap_or(NonZeroU32::MIN),
             limits.trusted_proxies.clone(),
         ),
-    };
-    let documents = Arc::new(Documents::of(&context)?);
-    Ok(AppState { context: Arc::new(context), documents, gate: Arc::new(gate) })
+    }
 }
 
-fn issuer(issuer: &config::Issuer) -> Result<Issuer, StartError> {
-    let url = issuer.issuer().to_owned();
-    let token_endpoint = TargetUri::parse(&format!("{url}/token"))?;
-    Ok(Issuer {
-        host: issuer.host().to_owned(),
-        path: issuer.path().to_owned(),
-        token_endpoint,
-        url,
-    })
-}
-
-fn rules(settings: &Settings) -> Result<Rules, StartError> {
-    let domains = match &settings.domains {
-        DomainPolicy::Loopback => Domains::Loopback,
-        DomainPolicy::Listed(list) => Domains::Listed(list.clone()),
-    };
-    let resources = match &settings.resources {
-        ResourcePolicy::AnyLoopback(rules) => {
-            Resources::AnyLoopback(Box::new(resource_rules(rules)?))
-        }
-        ResourcePolicy::Listed(list) => Resources::Listed(
-            list.iter()
-                .map(|entry| {
-                    let mut rules = resource_rules(&entry.rules)?;
-                    rules
-                        .formats
-                        .get_or_insert_with(|| registry::usual().map(str::to_owned).collect());
-                    Ok(Resource { uri: entry.uri.clone(), rules })
-                })
-                .collect::<Result<_, Refusal>>()?,
-        ),
-    };
-    let chains = match &settings.chains {
-        None => Chains::Any,
-        Some(list) => Chains::Listed(
-            list.iter()
-                .map(|chain| chain.parse().map_err(|error| not_an_account(&error)))
-                .collect::<Result<_, _>>()?,
-        ),
-    };
-    Ok(Rules {
-        domains,
-        resources,
-        chains,
-        challenge_lifetime: settings.challenge_lifetime,
-        session_lifetime: settings.session_lifetime,
-        window: Window {
-            max_age: settings.dpop.max_age,
-            max_future_skew: settings.dpop.max_future_skew,
-        },
-        require_nonce: settings.dpop.require_nonce,
-    })
-}
-
-fn resource_rules(rules: &config::ResourceRules) -> Result<ResourceRules, Refusal> {
-    let scopes =
-        |list: &[String]| list.iter().map(|scope| scope.parse()).collect::<Result<ScopeSet, _>>();
-    Ok(ResourceRules {
-        scopes: match &rules.scopes {
-            ScopeRule::Any => KnownScopes::Any,
-            ScopeRule::Listed(list) => KnownScopes::Listed(scopes(list)?),
-        },
-        default_scopes: scopes(&rules.default_scopes)?,
-        token_ttl: rules.token_ttl,
-        binding: match rules.binding {
-            config::Binding::Required => Binding::Required,
-            config::Binding::Optional => Binding::Optional,
-        },
-        bearer_sessions: rules.bearer_sessions,
-        formats: rules.formats.clone(),
-        allow: rules.allow.iter().cloned().collect(),
-        deny: rules.deny.iter().cloned().collect(),
-        callers: Callers {
-            keys: rules.introspection_keys.iter().cloned().collect(),
-            secret: rules.introspection_secret,
-        },
-    })
-}
-
-fn not_an_account(error: &AccountError) -> Refusal {
-    Refusal::new(Reason::AccountInvalid, error.to_string())
+/// Where operators come to, if there are any: the URL that the configuration says, or the listener's own.
+fn desk(
+    settings: &Settings,
+    listener: Option<&TcpListener>,
+    state: &AppState,
+) -> Option<(AppState, Arc<Desk>)> {
+    let address = listener?.local_addr().ok()?;
+    let own = || format!("http://{address}");
+    let base = settings.operations_url.clone().unwrap_or_else(own);
+    let desk = Desk::of(Arc::clone(&state.context), &base)?;
+    let state = AppState { gate: Arc::new(gate(&settings.limits)), ..state.clone() };
+    Some((state, Arc::new(desk)))
 }

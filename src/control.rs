@@ -20,11 +20,13 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::Semaphore;
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
-use crate::audit::event::Actor;
+use crate::audit::event::{Actor, Revoked};
+use crate::audit::{Audit, Event};
 use crate::keyring::Operation;
 use crate::model::revocation::Revocation;
 use crate::model::session::SessionId;
 use crate::service::keys::{KeyOffice, KeyView};
+use crate::service::recording;
 use crate::store::Store as _;
 use crate::store::embedded::{EmbeddedStore, Report};
 
@@ -149,15 +151,30 @@ fn shown(keys: &[KeyView]) -> Answer {
     }
 }
 
-/// Does what is asked of an open store, for a server as for a command that has the file to itself.
-pub async fn answer(store: &Arc<EmbeddedStore>, request: Request, now: Timestamp) -> Answer {
+/// Does what is asked of an open store, for a server as for a command that has the file to itself. A
+/// revocation is not held up by a log that takes no record of it.
+pub async fn answer(
+    store: &Arc<EmbeddedStore>,
+    audit: Option<&Audit>,
+    request: Request,
+    now: Timestamp,
+) -> Answer {
     let failed = |error: &dyn std::error::Error| Answer::Failed(error.to_string());
     match request {
         Request::Keys(_) => Answer::Failed("the store knows nothing of keys".to_owned()),
-        Request::Revoke(named) => match store.revoke(&named.into(), now).await {
-            Ok(()) => Answer::Done,
-            Err(error) => failed(&error),
-        },
+        Request::Revoke(named) => {
+            let revocation = named.into();
+            if let Err(error) = store.revoke(&revocation, now).await {
+                return failed(&error);
+            }
+            let (what, by) = (recording::named(&revocation), Actor::Control);
+            if let Some(audit) = audit
+                && let Err(error) = audit.keep(Event::Revoked(Revoked { what, by }), now).await
+            {
+                tracing::error!(%error, "this revocation is done and not recorded");
+            }
+            Answer::Done
+        }
         Request::Check => {
             let store = Arc::clone(store);
             match tokio::task::spawn_blocking(move || store.check(now)).await {
@@ -262,7 +279,7 @@ async fn serve(
             tracing::info!(?request, "asked over the control socket");
             match request {
                 Request::Keys(request) => answer_keys(office, request, now).await,
-                request => answer(store, request, now).await,
+                request => answer(store, Some(&office.audit), request, now).await,
             }
         }
         Err(error) => Answer::Failed(format!("not understood: {error}")),

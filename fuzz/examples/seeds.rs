@@ -23,6 +23,7 @@ fn main() {
     rest();
     requests();
     records();
+    audit();
 }
 
 /// Writes one seed. The first of a name wins nothing: each has its own number.
@@ -82,6 +83,7 @@ fn texts() {
         chain("Cosmos account", "cosmos14kylz6gvjqpgl3lghyeakxfqxaktw3nd3p34d8", "cosmoshub-4");
     let nostr = key.replace("your key:", "your Nostr account:");
     let hex = "0xf42afaab07c95bd1ff45ce45b4148f834eeac1f8eb0e31c1523f8cfc49bfc503";
+    let lightning = key.replace("your key:", "your Lightning wallet:");
     let ssh = key.replace("your key:", "your SSH key:");
     let sui = chain("Sui account", hex, "mainnet");
     let near = chain("NEAR Protocol account", &hex[2..], "mainnet");
@@ -105,6 +107,7 @@ fn texts() {
         ("tron", &tron),
         ("cosmos", &cosmos),
         ("nostr", &nostr),
+        ("lightning", &lightning),
         ("ssh", &ssh),
         ("sui", &sui),
         ("near", &near),
@@ -115,8 +118,20 @@ fn texts() {
         seed("caip122", name, text);
         // Without the first line, and with a byte that puts one there.
         let profiles = [
-            "siwe", "siws", "key", "bitcoin", "tron", "cosmos", "nostr", "ssh", "sui", "near",
-            "stellar", "ton", "aptos",
+            "siwe",
+            "siws",
+            "key",
+            "bitcoin",
+            "tron",
+            "cosmos",
+            "nostr",
+            "ssh",
+            "sui",
+            "near",
+            "stellar",
+            "ton",
+            "aptos",
+            "lightning",
         ];
         let profile = profiles.iter().position(|p| name.starts_with(p));
         let rest = text.split_once('\n').map_or("", |(_, rest)| rest);
@@ -151,6 +166,8 @@ fn signatures() {
         "aptos_signature",
         "nep413_signature",
         "sep53_signature",
+        "sep10_transaction",
+        "lnurl_answer",
         "ssh_signature",
         "ton_signature",
         "ton_state_init",
@@ -173,6 +190,13 @@ fn structures() {
         let bag = STANDARD.decode(state).expect("base64");
         seed("ton_state_init", id, [&[0], &bag[..]].concat());
     }
+    let table = vectors("generated/sep10.json");
+    let signed = case(&table, "sep10-ok")["challenge_xdr"].as_str().expect("a text").to_owned();
+    let bytes = STANDARD.decode(signed).expect("base64");
+    seed("sep10_transaction", "vector", [&[0], &bytes[..]].concat());
+    let answer = case(&vectors("generated/lnurl-auth.json"), "lnurl-base");
+    let answer = format!("{}&{}", text(&answer, "key"), text(&answer, "sig"));
+    seed("lnurl_answer", "vector", [&[0], answer.as_bytes()].concat());
     let hash = countersign_sdk::chain::sshsig::Hash::Sha512;
     let key = signer(0).public_key().as_bytes().try_into().expect("32 bytes");
     let ssh = countersign_sdk::chain::sshsig::SshSignature { key, signature: [1; 64], hash };
@@ -218,6 +242,66 @@ fn records() {
     ] {
         seed("store_record", name, [&[1], &of_entry(&revocation.entry(now))[..]].concat());
     }
+}
+
+fn audit() {
+    use countersign::audit::Event;
+    use countersign::audit::event::{Checkpoint, RefusalsOmitted};
+    use countersign::audit::evidence::{
+        Given, NonceKind, Policy, Proof as Signed, SignIn, SignedText,
+    };
+    use countersign::audit::proof::{Found, Proof};
+    use countersign::audit::record::{Hash, Record};
+    use countersign_sdk::time::Timestamp;
+
+    let now = Timestamp::from_unix(1_800_000_000);
+    let jkt = signer(0).public_key().thumbprint();
+    let sign_in = SignIn {
+        sub: "did:key:z".to_owned(),
+        account: "did:key:z".to_owned(),
+        proven_key: Some("did:key:z".to_owned()),
+        proven_jkt: jkt,
+        proof: Signed::Message(SignedText {
+            format: "siwe".to_owned(),
+            message: "YQ".to_owned(),
+            signature: "0x00".to_owned(),
+            public_key: None,
+            nonce: NonceKind::Challenge,
+            nonce_at: now,
+        }),
+        policy: Policy {
+            issuer: ISSUER.to_owned(),
+            domain: "auth.example".to_owned(),
+            resource: RESOURCE.to_owned(),
+            requested_scope: None,
+            signed_scope: Some("escrow:read".to_owned()),
+            challenge_lifetime: 300,
+            clock_skew: 60,
+            session_lifetime: 2_592_000,
+        },
+        token: Given {
+            jti: "a".to_owned(),
+            scope: "escrow:read".to_owned(),
+            jkt: Some(jkt),
+            sid: None,
+            exp: now.plus(300),
+            kid: "k".to_owned(),
+        },
+    };
+    seed("audit_record", "evidence", serde_json::to_vec(&sign_in).unwrap());
+    let event = Event::SignIn(Box::new(sign_in));
+    let record = Record::of(1, now, Hash::BEGINNING, &event).unwrap();
+    seed("audit_record", "sign_in", record.line());
+    let omitted = Event::RefusalsOmitted(RefusalsOmitted { count: 7 });
+    let next = Record::of(2, now, record.hash, &omitted).unwrap();
+    seed("audit_record", "omitted", next.line());
+    let checkpoint = Checkpoint {
+        upto: 2,
+        jws: "e30.e30.AA".to_owned(),
+        key: json!({ "kty": "OKP" }),
+    };
+    let found = Found { leaves: vec![next.leaf()], record, checkpoint };
+    seed("audit_proof", "sign_in", serde_json::to_vec(&Proof::of(found)).unwrap());
 }
 
 fn recaps() {

@@ -65,6 +65,8 @@ events! {
     HolderRefused(Refused) = "holder_refused",
     /// Whoever asked about a token is no resource server of this issuer.
     IntrospectionRefused(Refused) = "introspection_refused",
+    /// A backup became the store. Sessions and tokens of before ended, unless they were kept.
+    StoreRestored(StoreRestored) = "store_restored",
     // Signing keys.
     /// A signing key was made.
     KeyCreated(KeyEvent) = "key_created",
@@ -195,6 +197,13 @@ pub struct SessionEnded {
     pub by: Actor,
 }
 
+/// A backup became the store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StoreRestored {
+    /// Whether sessions and tokens of before go on.
+    pub keep_sessions: bool,
+}
+
 /// What was revoked, and by whom.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Revoked {
@@ -269,6 +278,8 @@ pub enum Outcome {
     Approved,
     /// It was refused.
     Refused,
+    /// It was about to be done, as the record before says, and failed.
+    Failed,
 }
 
 /// A signed checkpoint.

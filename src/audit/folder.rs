@@ -87,7 +87,13 @@ pub(super) fn take(folder: &Path) -> Result<File, OpenError> {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
         Err(error) => return Err(reach(folder)(error)),
     }
-    private(folder, &fs::symlink_metadata(folder).map_err(reach(folder))?)?;
+    let metadata = fs::symlink_metadata(folder).map_err(reach(folder))?;
+    private(folder, &metadata)?;
+    // What root writes, the server's own user could not go on with.
+    if metadata.uid() != rustix::process::geteuid().as_raw() {
+        let problem = format!("belongs to user {}: run this as that user", metadata.uid());
+        return Err(OpenError::Shared { path: folder.to_owned(), problem });
+    }
     let path = folder.join(LOCK);
     let mut options = OpenOptions::new();
     options.read(true).write(true).create(true).truncate(false).mode(0o600);

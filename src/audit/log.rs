@@ -136,18 +136,13 @@ fn find(folder: &Path) -> Result<Found, OpenError> {
     let wrong = |fault| OpenError::Wrong { fault };
     let (mut walk, mut head) = (Walk::default(), Head::default());
     if let Some(before) = before.last() {
-        let joined = end_of(before).map_err(wrong)?;
-        advance(&mut head, &joined, None);
-        walk.last = Some((joined.seq, joined.hash));
+        head = end_of(before).map_err(wrong)?;
+        walk.last = Some((head.seq, head.hash));
     }
     let mut began = None;
     walk.over(last, true, &mut |record| {
-        let covers = match record.event() {
-            Some(Event::Checkpoint(checkpoint)) => Some(checkpoint.upto),
-            Some(_) | None => None,
-        };
         began.get_or_insert(record.time);
-        advance(&mut head, record, covers);
+        advance(&mut head, record, covered_by(record));
         Ok(())
     })
     .map_err(wrong)?;
@@ -172,17 +167,19 @@ fn find(folder: &Path) -> Result<Found, OpenError> {
     Ok(Found { active, head, repaired })
 }
 
-/// The last record of a segment that is closed.
-fn end_of(segment: &Segment) -> Result<Record, Fault> {
-    let mut last = None;
+/// The end of a segment that is closed.
+fn end_of(segment: &Segment) -> Result<Head, Fault> {
+    let mut head = Head::default();
     Walk::default().over(segment, false, &mut |record| {
-        last = Some(record.clone());
+        advance(&mut head, record, covered_by(record));
         Ok(())
     })?;
-    last.ok_or_else(|| Fault {
-        seq: segment.first,
-        segment: segment.path.display().to_string(),
-        line: 1,
-        wrong: Wrong::Empty,
-    })
+    Ok(head)
+}
+
+fn covered_by(record: &Record) -> Option<u64> {
+    match record.event() {
+        Some(Event::Checkpoint(checkpoint)) => Some(checkpoint.upto),
+        Some(_) | None => None,
+    }
 }

@@ -50,7 +50,14 @@ pub const fn is_decision(reason: Reason) -> bool {
         | Reason::BoundTokenAsBearer
         | Reason::ClientNotAuthenticated
         | Reason::ResourceNotAllowed
-        | Reason::ScopeNotGranted => true,
+        | Reason::ScopeNotGranted
+        | Reason::ScopeNotAllowed
+        | Reason::TokenAudience
+        | Reason::OperatorUnknown
+        | Reason::ScopeInsufficient
+        | Reason::StepUpRequired
+        | Reason::ApprovalNotDistinct
+        | Reason::ApprovalVoid => true,
         Reason::MalformedRequest
         | Reason::BodyTooLarge
         | Reason::BodyTimeout
@@ -70,6 +77,7 @@ pub const fn is_decision(reason: Reason) -> bool {
         | Reason::SignatureMalformed
         | Reason::PublicKeyInvalid
         | Reason::ProofNonceRequired
+        | Reason::AuthorizationPending
         | Reason::RefreshLate
         | Reason::SessionUnknown
         | Reason::TokenRequired
@@ -83,6 +91,8 @@ pub const fn is_decision(reason: Reason) -> bool {
         | Reason::KeyRejected
         | Reason::KeysUnavailable
         | Reason::SigningUnavailable
+        | Reason::ApprovalUnknown
+        | Reason::ApprovalsFull
         | Reason::ServerError => false,
     }
 }

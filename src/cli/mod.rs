@@ -7,6 +7,7 @@
 //! | [`secret`] | by what a resource server may ask about its tokens |
 //! | [`login`] | how a key file becomes a token |
 //! | [`call`] | a protected call in the manner of curl |
+//! | [`admin`] | what operators ask of a running server |
 //! | [`logout`], [`sessions`] | how a kept session is ended, and which others there are |
 //! | [`store`] | how the embedded store is looked after: checked, backed up, restored, revoked from |
 //! | [`audit`] | how the audit log is read, verified, and shown to others |
@@ -24,6 +25,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+pub mod admin;
 pub mod audit;
 pub mod call;
 pub mod check;
@@ -100,6 +102,8 @@ pub enum Command {
     Sessions(sessions::Args),
     /// Look after the store: check, backup, restore, revoke.
     Store(store::Args),
+    /// Ask a running server as one of its operators: keys, sessions, revocations, approvals, audit.
+    Admin(admin::Args),
     /// Read the audit log, verify it, and prove a sign-in to others.
     Audit(audit::Args),
     /// Look after the signing keys: list, rotate, retire, revoke, import, seal.
@@ -121,6 +125,7 @@ pub fn run(cli: Cli) -> ExitCode {
         Command::Logout(args) => block_on(logout::run(args, &output)),
         Command::Sessions(args) => block_on(sessions::run(args, &output)),
         Command::Store(args) => block_on(store::run(args, &output)),
+        Command::Admin(args) => block_on(admin::run(args, &output)),
         Command::Audit(args) => block_on(audit::run(args, &output)),
         Command::Keys(args) => block_on(keys::run(args, &output)),
         Command::Inspect(args) => block_on(inspect::run(args, &output)),
@@ -160,9 +165,10 @@ mod tests {
         let mut command = Cli::command();
         command.build();
         command.clone().debug_assert();
-        for name in
-            ["keygen", "secret", "login", "call", "logout", "sessions", "inspect", "store", "audit"]
-        {
+        for name in [
+            "admin", "keygen", "secret", "login", "call", "logout", "sessions", "inspect", "store",
+            "audit",
+        ] {
             let sub = command.find_subcommand_mut(name).unwrap();
             let help = sub.render_long_help().to_string();
             assert!(help.contains("Example"), "{name}");

@@ -9,8 +9,8 @@ use std::path::{Path, PathBuf};
 
 use super::fault::{Fault, Faults, Source};
 use super::keys::{
-    AnyKey, KEYS, LISTEN, LOG_FORMAT, LOG_LEVEL, OPERATIONS_LISTEN, RESOURCES, STORE_DIRECTORY,
-    names,
+    AnyKey, KEYS, LISTEN, LOG_FORMAT, LOG_LEVEL, OPERATIONS_LISTEN, OPERATORS, RESOURCES,
+    STORE_DIRECTORY, names,
 };
 use super::raw::{Raw, parse};
 use super::settings::Settings;
@@ -174,8 +174,10 @@ fn variables(environment: &[(String, String)], faults: &mut Vec<Fault>) -> Value
 
 /// Why a variable is not accepted, and what may have been meant. Its value may be a secret and is not shown.
 fn unknown(name: &str) -> String {
-    if name.starts_with(&variable(RESOURCES)) {
-        return "sets no key: resources are written in the configuration file".to_owned();
+    if let Some(list) =
+        [RESOURCES, OPERATORS].into_iter().find(|list| name.starts_with(&variable(list)))
+    {
+        return format!("sets no key: {list} are written in the configuration file");
     }
     let known: Vec<String> = names(KEYS).map(variable).chain([FILE_VARIABLE.to_owned()]).collect();
     let meant = nearest(name, known.iter().map(String::as_str));

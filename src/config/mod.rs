@@ -16,6 +16,7 @@ mod custody;
 mod fault;
 mod keys;
 mod load;
+mod operators;
 mod raw;
 mod reader;
 mod resource;
@@ -32,6 +33,6 @@ pub use fault::{Fault, Faults, Source};
 pub use load::{Flags, load, process_environment};
 pub use settings::{
     AuditSettings, Binding, CustodySettings, DomainPolicy, DpopSettings, Issuer, KeySettings,
-    Limits, LogFormat, LogSettings, Mode, Resource, ResourcePolicy, ResourceRules, ScopeRule,
-    Settings, SigningAlgorithm, StoreSettings,
+    Limits, LogFormat, LogSettings, Mode, Operator, Resource, ResourcePolicy, ResourceRules,
+    ScopeRule, Settings, SigningAlgorithm, StoreSettings,
 };

@@ -11,6 +11,7 @@ use crate::audit::retention::Retention;
 use crate::audit::{OnFailure, Target};
 use crate::keyring::custody::secret::SecretSource;
 use crate::model::introspection::SecretHash;
+use crate::model::operator::{AdminScope, Care};
 
 /// What kind of server this is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -193,6 +194,15 @@ pub enum StoreSettings {
     },
 }
 
+/// Who may run the server from afar.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Operator {
+    /// Its subject: a `did:pkh` or `did:key`.
+    pub subject: String,
+    /// What it may do; at least one.
+    pub scopes: Vec<AdminScope>,
+}
+
 /// Where the private halves of signing keys lie.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CustodySettings {
@@ -264,8 +274,14 @@ pub struct Settings {
     pub issuer: Issuer,
     /// The public listener.
     pub listen: SocketAddr,
-    /// The listener for health checks; `None` when switched off.
+    /// The listener for health checks and operators; `None` when switched off.
     pub operations_listen: Option<SocketAddr>,
+    /// The URL under which operators reach that listener; `None` means its own address.
+    pub operations_url: Option<String>,
+    /// Who may run the server from afar; mostly nobody.
+    pub operators: Vec<Operator>,
+    /// How careful they have to be.
+    pub care: Care,
     /// The wallet applications that may ask people to sign in.
     pub domains: DomainPolicy,
     /// The APIs that tokens are issued for.
@@ -280,6 +296,8 @@ pub struct Settings {
     pub signing_algorithm: SigningAlgorithm,
     /// What is done about signing keys.
     pub keys: KeySettings,
+    /// The file with the seed that signs Stellar's transactions; `None` means a new key at each start.
+    pub stellar_signing_key_file: Option<PathBuf>,
     /// How DPoP proofs are judged.
     pub dpop: DpopSettings,
     /// Where sessions and revocations are kept.

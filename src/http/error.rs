@@ -4,7 +4,7 @@
 //! client sees of it. Errors are logged in the layer around all handlers and not here.
 
 use axum::Json;
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use countersign_sdk::key::Algorithm;
 use serde::Serialize;
@@ -37,23 +37,43 @@ pub struct ErrorAnswer {
     refused: Refused,
     /// A fresh DPoP nonce, where the client is told to use one.
     dpop_nonce: Option<String>,
+    /// What would have been enough, where an operator was refused.
+    demand: Option<Demand>,
+}
+
+/// What a request of an operator takes, for the challenge of its refusal.
+#[derive(Clone, Debug)]
+pub(crate) struct Demand {
+    /// How old the sign-in may be, in seconds (RFC 9470 §3).
+    pub(crate) max_age: u64,
+    /// The scopes of which one is enough (RFC 6750 §3).
+    pub(crate) scope: Vec<&'static str>,
 }
 
 impl From<Refusal> for ErrorAnswer {
     fn from(refusal: Refusal) -> Self {
-        Self { refusal, refused: Refused::Request, dpop_nonce: None }
+        Self { refusal, refused: Refused::Request, dpop_nonce: None, demand: None }
     }
 }
 
 impl ErrorAnswer {
     /// The refusal of a grant, with the nonce that the client is to use next (RFC 9449 §8).
     pub const fn of_grant(refusal: Refusal, dpop_nonce: Option<String>) -> Self {
-        Self { refusal, refused: Refused::Grant, dpop_nonce }
+        Self { refusal, refused: Refused::Grant, dpop_nonce, demand: None }
     }
 
     /// The refusal of whoever acts by an access token, with the nonce that the client is to use next.
     pub const fn of_holder(refusal: Refusal, dpop_nonce: Option<String>) -> Self {
-        Self { refusal, refused: Refused::Holder, dpop_nonce }
+        Self { refusal, refused: Refused::Holder, dpop_nonce, demand: None }
+    }
+
+    /// The refusal of an operator, who acts by an access token, with what would have been enough.
+    pub(crate) const fn of_operator(
+        refusal: Refusal,
+        dpop_nonce: Option<String>,
+        demand: Demand,
+    ) -> Self {
+        Self { refusal, refused: Refused::Holder, dpop_nonce, demand: Some(demand) }
     }
 
     /// The reason.
@@ -76,10 +96,12 @@ impl IntoResponse for ErrorAnswer {
         let headers = response.headers_mut();
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
         if status == StatusCode::SERVICE_UNAVAILABLE {
-            headers.insert(header::RETRY_AFTER, HeaderValue::from_static("2"));
+            retry_soon(headers);
         }
-        if status == StatusCode::UNAUTHORIZED
-            && let Ok(challenge) = HeaderValue::try_from(challenge(&self.refusal, error))
+        let challenged = status == StatusCode::UNAUTHORIZED || reason == Reason::ScopeInsufficient;
+        if challenged
+            && let demand = self.demand.as_ref()
+            && let Ok(challenge) = HeaderValue::try_from(challenge(&self.refusal, error, demand))
         {
             headers.insert(header::WWW_AUTHENTICATE, challenge);
         }
@@ -89,6 +111,11 @@ impl IntoResponse for ErrorAnswer {
         response.extensions_mut().insert(Answered(reason));
         response
     }
+}
+
+/// Says that what is not there now will be in seconds.
+pub(crate) fn retry_soon(headers: &mut HeaderMap) {
+    headers.insert(header::RETRY_AFTER, HeaderValue::from_static("2"));
 }
 
 /// What a client sees of a reason: the status and the registered OAuth error.
@@ -115,9 +142,10 @@ pub const fn wire(reason: Reason, refused: Refused) -> (StatusCode, &'static str
         Reason::ContentType => (StatusCode::UNSUPPORTED_MEDIA_TYPE, "invalid_request"),
         Reason::BodyTooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "invalid_request"),
         Reason::BodyTimeout => (StatusCode::REQUEST_TIMEOUT, "invalid_request"),
-        Reason::NotFound | Reason::SessionUnknown | Reason::KeyUnknown => {
-            (StatusCode::NOT_FOUND, "invalid_request")
-        }
+        Reason::NotFound
+        | Reason::SessionUnknown
+        | Reason::KeyUnknown
+        | Reason::ApprovalUnknown => (StatusCode::NOT_FOUND, "invalid_request"),
         Reason::MethodNotAllowed => (StatusCode::METHOD_NOT_ALLOWED, "invalid_request"),
         Reason::RateLimited => (StatusCode::TOO_MANY_REQUESTS, "temporarily_unavailable"),
         Reason::MalformedMessage
@@ -143,6 +171,7 @@ pub const fn wire(reason: Reason, refused: Refused) -> (StatusCode, &'static str
         | Reason::RefreshReused
         | Reason::RefreshLate
         | Reason::SessionEnded => (BAD, "invalid_grant"),
+        Reason::AuthorizationPending => (BAD, "authorization_pending"),
         Reason::ProofRequired
         | Reason::ProofInvalid
         | Reason::ProofExpired
@@ -164,13 +193,22 @@ pub const fn wire(reason: Reason, refused: Refused) -> (StatusCode, &'static str
         | Reason::TokenExpired
         | Reason::TokenRevoked
         | Reason::TokenNotBound
-        | Reason::BoundTokenAsBearer => (StatusCode::UNAUTHORIZED, "invalid_token"),
+        | Reason::BoundTokenAsBearer
+        | Reason::TokenAudience => (StatusCode::UNAUTHORIZED, "invalid_token"),
+        Reason::StepUpRequired => (StatusCode::UNAUTHORIZED, "insufficient_user_authentication"),
+        Reason::ScopeInsufficient => (StatusCode::FORBIDDEN, "insufficient_scope"),
+        Reason::OperatorUnknown | Reason::ApprovalNotDistinct | Reason::ApprovalVoid => {
+            (StatusCode::FORBIDDEN, "access_denied")
+        }
         Reason::ClientNotAuthenticated => (StatusCode::UNAUTHORIZED, "invalid_client"),
         Reason::GrantUnsupported => (BAD, "unsupported_grant_type"),
         Reason::ResourceRequired | Reason::ResourceNotAllowed => (BAD, "invalid_target"),
-        Reason::ScopeUnknown | Reason::ScopeNotGranted => (BAD, "invalid_scope"),
+        Reason::ScopeUnknown | Reason::ScopeNotGranted | Reason::ScopeNotAllowed => {
+            (BAD, "invalid_scope")
+        }
         Reason::StoreUnavailable
         | Reason::AuditUnavailable
+        | Reason::ApprovalsFull
         | Reason::SigningUnavailable
         | Reason::KeysUnavailable => (StatusCode::SERVICE_UNAVAILABLE, "temporarily_unavailable"),
         Reason::ServerError => (StatusCode::INTERNAL_SERVER_ERROR, "server_error"),
@@ -179,15 +217,24 @@ pub const fn wire(reason: Reason, refused: Refused) -> (StatusCode, &'static str
 
 /// The challenge of a 401 (RFC 9110 §11.6.1): `Basic` to a resource server, `DPoP` to the holder of a
 /// token. Who brought no credentials gets no error code, for nothing failed (RFC 6750 §3.1).
-fn challenge(refusal: &Refusal, error: &str) -> String {
+fn challenge(refusal: &Refusal, error: &str, demand: Option<&Demand>) -> String {
     let algorithms = Algorithm::ALL.map(Algorithm::name).join(" ");
     match (refusal.reason(), error) {
         (_, "invalid_client") => "Basic realm=\"introspection\", charset=\"UTF-8\"".to_owned(),
         (Reason::TokenRequired, _) => format!("DPoP algs=\"{algorithms}\""),
         _ => {
             let description = quotable(refusal.detail());
+            let more = match (refusal.reason(), demand) {
+                (Reason::StepUpRequired, Some(demand)) => {
+                    format!(", max_age=\"{}\"", demand.max_age)
+                }
+                (Reason::ScopeInsufficient, Some(demand)) => {
+                    format!(", scope=\"{}\"", demand.scope.join(" "))
+                }
+                _ => String::new(),
+            };
             format!(
-                "DPoP error=\"{error}\", error_description=\"{description}\", algs=\"{algorithms}\""
+                "DPoP error=\"{error}\", error_description=\"{description}\"{more}, algs=\"{algorithms}\""
             )
         }
     }

@@ -4,13 +4,15 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::routing::{delete, get, post};
+use countersign_sdk::chain::lnurl::CALL_BACK_PATH;
 
 use super::layers::Gate;
 use super::metadata::Documents;
 use super::{
-    challenge, error, health, introspect, layers, metadata, nonce, revocations, revoke, sessions,
-    token,
+    admin, challenge, error, health, introspect, layers, lnurl, metadata, nonce, revocations,
+    revoke, sessions, token,
 };
+use crate::service::admin::Desk;
 use crate::service::context::Context;
 
 /// What every handler is given.
@@ -37,7 +39,8 @@ pub fn public(state: AppState) -> Router {
         .route("/sessions/{id}", delete(sessions::end))
         .route("/revoke", post(revoke::post))
         .route("/introspect", post(introspect::post))
-        .route("/revocations", get(revocations::get));
+        .route("/revocations", get(revocations::get))
+        .route(CALL_BACK_PATH, get(lnurl::get));
     let well_known = "/.well-known/oauth-authorization-server";
     let routes = if issuer_path.is_empty() {
         endpoints
@@ -54,12 +57,16 @@ pub fn public(state: AppState) -> Router {
     .with_state(state)
 }
 
-/// The operations listener.
-pub fn operations(health: Arc<health::Health>) -> Router {
-    Router::new()
+/// The operations listener: health, and the desk of the operators where there are any.
+pub fn operations(health: Arc<health::Health>, desk: Option<(AppState, Arc<Desk>)>) -> Router {
+    let routes = Router::new()
         .route("/health/live", get(health::live))
         .route("/health/ready", get(health::ready))
         .method_not_allowed_fallback(error::method_not_allowed)
         .fallback(error::not_found)
-        .with_state(health)
+        .with_state(health);
+    match desk {
+        Some((state, desk)) => routes.merge(admin::routes(state, desk)),
+        None => routes,
+    }
 }

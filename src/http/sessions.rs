@@ -124,7 +124,7 @@ async fn holder(
         as_bearer: credentials.as_bearer,
         proof: credentials::proof(headers)?,
         method: method.as_str(),
-        path,
+        target: &context.issuer.target(path)?,
     };
     let now = context.now();
     let proven = Holder::prove(context, &presented, now).await;

@@ -149,6 +149,11 @@ impl Session {
         groups(&self.subject, [self.bound_to, self.proven])
     }
 
+    /// Whether `key` signs its requests, or was proven when it was opened.
+    pub fn is_of_key(&self, key: Thumbprint) -> bool {
+        [self.bound_to, self.proven].contains(&Some(key))
+    }
+
     /// The entry of its end; `None` when its last token is over already.
     pub fn end(&self, now: Timestamp) -> Option<Entry> {
         let entry = Revocation::Session(self.id).entry(self.last_used_at);

@@ -69,7 +69,7 @@ async fn walk(
         }
         (signed, asked) => signed.or(asked),
     };
-    let target = context.rules.resources.find(resource)?;
+    let target = context.target(resource)?;
     // An assertion proves what a message of the raw-key format proves, and is admitted like one.
     if let Some(format) = registry::by_account(assertion.account()) {
         target.rules.check_format(format.name())?;
@@ -82,6 +82,7 @@ async fn walk(
         (None, Some(_)) => target.rules.scopes_for(request.scope)?,
         (None, None) => narrowed(target.rules.default_scopes.clone(), request.scope)?,
     };
+    context.check_scopes(&target, &assertion.account().to_did(), &scope)?;
     possession::match_key(proof.as_ref(), None, assertion.key().thumbprint())?;
     let possession = possession::claim(context, proof.as_ref(), target.rules, now).await?;
     let claimed =

@@ -14,13 +14,16 @@ use super::feed::Feed;
 use crate::audit::{Audit, AuditError};
 use crate::keyring::Keyring;
 use crate::model::domain::Domains;
+use crate::model::operator::Operators;
 use crate::model::reason::{Reason, Refusal};
-use crate::model::resource::Resources;
+use crate::model::resource::{Resources, Target};
+use crate::model::scope::ScopeSet;
 use crate::store::{SessionError, Store, StoreError};
 use crate::token::nonce::Nonces;
 use crate::token::refresh::RefreshTokens;
 use crate::token::verify::AccessTokens;
 use crate::wallet::policy::{AllowedChains, Expected};
+use crate::wallet::sep10::ServerKey;
 
 /// The issuer as clients name it.
 #[derive(Clone, Debug)]
@@ -74,6 +77,8 @@ pub struct Rules {
     pub domains: Domains,
     /// What tokens are issued for.
     pub resources: Resources,
+    /// Who may run the server from afar; `None` where nobody may.
+    pub operators: Option<Operators>,
     /// The chains whose accounts are accepted.
     pub chains: Chains,
     /// Seconds in which a challenge must be redeemed.
@@ -97,6 +102,8 @@ pub struct Context {
     pub keyring: Arc<Keyring>,
     /// Its nonces.
     pub nonces: Nonces,
+    /// The key of the Stellar transactions that it hands out.
+    pub stellar: ServerKey,
     /// Its refresh tokens.
     pub refresh_tokens: RefreshTokens,
     /// Its access tokens, where it takes them back.
@@ -122,6 +129,52 @@ impl Context {
     /// Now.
     pub fn now(&self) -> Timestamp {
         self.clock.now()
+    }
+
+    /// The resource of that identifier; the issuer itself is that of its operators.
+    ///
+    /// # Errors
+    /// [`Reason::ResourceRequired`] or [`Reason::ResourceNotAllowed`].
+    pub fn target(&self, uri: Option<&str>) -> Result<Target<'_>, Refusal> {
+        match uri {
+            Some(uri) if uri == self.issuer.url => {
+                let operators = self.rules.operators.as_ref().map(Operators::target);
+                operators.ok_or_else(|| {
+                    let detail = "the issuer itself is for its operators, and has none";
+                    Refusal::new(Reason::ResourceNotAllowed, detail)
+                })
+            }
+            Some(_) | None => self.rules.resources.find(uri),
+        }
+    }
+
+    /// The operators, where `target` is the issuer itself.
+    pub fn operators_at(&self, target: &Target<'_>) -> Option<&Operators> {
+        self.rules.operators.as_ref().filter(|_| target.uri == self.issuer.url)
+    }
+
+    /// Whether a message that names `domain` may open `target`. Operators sign in at the issuer's own
+    /// domain alone: no other application asks them for what they can do here.
+    pub(crate) fn check_domain(&self, target: &Target<'_>, domain: &str) -> Result<(), Refusal> {
+        if self.operators_at(target).is_none() || domain == self.issuer.host {
+            return Ok(());
+        }
+        let detail = "operators sign in at the issuer's own domain, and no other";
+        Err(Refusal::new(Reason::DomainNotAllowed, detail))
+    }
+
+    /// Whether `subject` may have `scope` at `target`. Everybody may have what a resource has; of the
+    /// issuer's own, an operator may have what the configuration gives that operator.
+    ///
+    /// # Errors
+    /// [`Reason::ScopeNotAllowed`].
+    pub(crate) fn check_scopes(
+        &self,
+        target: &Target<'_>,
+        subject: &str,
+        scope: &ScopeSet,
+    ) -> Result<(), Refusal> {
+        self.operators_at(target).map_or(Ok(()), |operators| operators.check_scopes(subject, scope))
     }
 
     /// What this issuer expects of a message that is redeemed now.

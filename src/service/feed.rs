@@ -108,6 +108,18 @@ pub struct Cursor(Place);
 #[error("after is the cursor of an earlier answer, as it was")]
 pub struct CursorError;
 
+impl Cursor {
+    /// Of a place.
+    pub(crate) const fn at(place: Place) -> Self {
+        Self(place)
+    }
+
+    /// The place.
+    pub(crate) const fn place(self) -> Place {
+        self.0
+    }
+}
+
 impl fmt::Display for Cursor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Place { life, sequence } = self.0;

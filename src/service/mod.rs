@@ -4,6 +4,8 @@
 //! |---|---|
 //! | [`context`] | what every use case works with |
 //! | [`challenge`] | write the message that a wallet signs; hand out a bare nonce |
+//! | [`issuing`] | what the issuer adds to a challenge with its own hand |
+//! | [`call_back`] | a wallet answers by itself; whoever asked comes for the answer |
 //! | [`sign_in`] | a signed message becomes a token |
 //! | [`agent`] | an assertion by a raw key becomes a token |
 //! | [`refresh`] | a refresh token becomes the next token of its session |
@@ -17,17 +19,21 @@
 //! | [`sessions`] | a subject sees and ends its sessions |
 //! | [`revoke`] | a token, a session, or everything of a key or subject ends |
 //! | [`introspect`] | a resource server learns what a token of its own stands for |
+//! | [`admin`] | what operators do from afar |
 //! | [`keys`] | the issuer's own keys, as operators change them and as time does |
 //! | [`feed`] | what was revoked, for resource servers |
 
+pub mod admin;
 pub mod agent;
 pub mod arbiter;
+pub mod call_back;
 pub mod challenge;
 pub mod checkpoint;
 pub mod context;
 pub mod feed;
 pub mod holder;
 pub mod introspect;
+pub mod issuing;
 pub mod keys;
 pub mod mint;
 pub mod possession;

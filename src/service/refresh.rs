@@ -101,7 +101,7 @@ fn access_for<'a>(
         return Err(Refusal::new(Reason::ResourceNotAllowed, detail));
     }
     let rules = &context.rules;
-    let target = rules.resources.find(Some(&session.resource))?;
+    let target = context.target(Some(&session.resource))?;
     target.rules.check_format(&session.method)?;
     target.rules.check_subject(&session.subject)?;
     let unreadable = || Refusal::new(Reason::ServerError, "the session's account cannot be read");
@@ -113,6 +113,7 @@ fn access_for<'a>(
         let detail = "the session was opened for a domain that is not allowed any more";
         return Err(Refusal::new(Reason::DomainNotAllowed, detail));
     }
+    context.check_domain(&target, &session.client_id)?;
     let account = session.account.parse().map_err(|_| unreadable())?;
     policy::check_chain(&account, &rules.chains)?;
     let ends_at = session.ends_at.min(session.created_at.plus(rules.session_lifetime));
@@ -120,7 +121,11 @@ fn access_for<'a>(
     if now >= ends_at || !may_be_unbound {
         return Err(session_refusal(SessionError::Ended));
     }
-    let granted: ScopeSet = session.scope.parse()?;
-    let scope = narrowed(target.rules.known_of(granted), request.scope)?;
+    let granted = target.rules.known_of(session.scope.parse::<ScopeSet>()?);
+    let granted = match context.operators_at(&target) {
+        Some(operators) => operators.scopes_left(&session.subject, granted),
+        None => granted,
+    };
+    let scope = narrowed(granted, request.scope)?;
     Ok(Access { target, scope, until: Some(ends_at) })
 }

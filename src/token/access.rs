@@ -36,7 +36,7 @@ use crate::wallet::format::VerifiedSigner;
 use crate::wallet::policy::BoundMessage;
 
 /// The `proven_key.method` of keys that were proven by a JWT assertion.
-const ASSERTION_METHOD: &str = "jwt-bearer";
+pub(crate) const ASSERTION_METHOD: &str = "jwt-bearer";
 
 /// Who signed in, and how it was proven.
 #[derive(Debug)]

@@ -113,6 +113,12 @@ impl AccessTokens {
         }
     }
 
+    /// Whose token it is, or was, if this issuer signed it: for the record of a refusal, and for
+    /// nothing else.
+    pub(crate) fn subject_of(&self, token: &str, now: Timestamp) -> Option<String> {
+        self.genuine(token, now).map(|claims| claims.sub)
+    }
+
     /// What a token says that a key of this issuer signed that is published at `now`.
     fn genuine(&self, token: &str, now: Timestamp) -> Option<Claims> {
         // The signature first, whose check also bounds the size and refuses what no header may say.

@@ -41,12 +41,26 @@ impl Process {
     }
 
     async fn start_with(port: u16, arguments: &str, folder: &Path, before: &str) -> Self {
-        let began = Instant::now();
         let script =
             format!("{before}\nexec \"$0\" serve {arguments} --log-level warn --data-dir \"$1\"");
+        Self::by(&script, port, folder).await
+    }
+
+    /// A server on `port` with a configuration file that says where its store is, or that it is in
+    /// memory; its issuer is `http://` and its address.
+    pub(crate) async fn configured(port: u16, file: &Path) -> Self {
+        let script = format!(
+            "exec \"$0\" serve --listen 127.0.0.1:{port} --operations-listen 127.0.0.1:0 \
+             --log-level warn --config \"$1\""
+        );
+        Self::by(&script, port, file).await
+    }
+
+    async fn by(script: &str, port: u16, argument: &Path) -> Self {
+        let began = Instant::now();
         let mut child = Command::new("/bin/sh")
-            .args(["-c", &script, env!("CARGO_BIN_EXE_countersign")])
-            .arg(folder)
+            .args(["-c", script, env!("CARGO_BIN_EXE_countersign")])
+            .arg(argument)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .kill_on_drop(true)

@@ -24,6 +24,9 @@ pub(crate) const JWT_BEARER: &str = "urn:ietf:params:oauth:grant-type:jwt-bearer
 pub(crate) const START: u64 = 1_800_000_000;
 pub(crate) const RESOURCE: &str = "http://127.0.0.1:8800";
 
+/// What a configuration says that keeps everything in memory.
+pub(crate) const MEMORY: &str = "[store]\nengine = \"memory\"\n";
+
 /// A running server; it drains when dropped.
 pub(crate) struct Server {
     pub(crate) issuer: String,
@@ -212,6 +215,13 @@ impl Server {
     pub(crate) async fn shut_down(mut self) {
         self.stop.send_replace(true);
         self.running.take().unwrap().await.unwrap();
+    }
+
+    /// The same; gives the folder that it kept its store and its audit log in, below `store`.
+    pub(crate) async fn shut_down_and_keep(mut self) -> tempfile::TempDir {
+        let data = self._data.take().unwrap();
+        self.shut_down().await;
+        data
     }
 
     pub(crate) fn tell_to_stop(&self) {

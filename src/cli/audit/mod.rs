@@ -61,7 +61,7 @@ struct Which {
     #[arg(long, value_name = "NAME")]
     event: Option<String>,
     /// Events that name this: a subject, an account, an operator, a `jti`, a session, a `kid`, a reason.
-    #[arg(long, value_name = "TEXT")]
+    #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
     about: Option<String>,
     /// From this moment on, RFC 3339 or seconds since 1970.
     #[arg(long, value_name = "TIME", value_parser = moment)]
@@ -117,6 +117,7 @@ enum Command {
         #[command(flatten)]
         at: At,
         /// The `jti` of the token that the sign-in gave.
+        #[arg(allow_hyphen_values = true)]
         jti: String,
         /// The file to write; standard output unless given. It must not exist.
         #[arg(long, value_name = "FILE")]

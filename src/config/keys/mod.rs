@@ -7,6 +7,7 @@
 mod audit;
 mod custody;
 mod limits;
+mod operators;
 mod resource;
 mod server;
 mod store;
@@ -14,6 +15,7 @@ mod store;
 pub(crate) use audit::*;
 pub(crate) use custody::*;
 pub(crate) use limits::*;
+pub(crate) use operators::*;
 pub(crate) use resource::*;
 pub(crate) use server::*;
 pub(crate) use store::*;
@@ -22,6 +24,8 @@ use super::shape::Shape;
 
 /// The name of the list of resource tables.
 pub(crate) const RESOURCES: &str = "resources";
+/// The name of the list of operator tables.
+pub(crate) const OPERATORS: &str = "operators";
 
 /// What holds when a key is left out.
 pub(crate) enum Absent {
@@ -95,6 +99,7 @@ pub(crate) const KEYS: &[&dyn AnyKey] = &[
     &ISSUER,
     &LISTEN,
     &OPERATIONS_LISTEN,
+    &OPERATIONS_URL,
     &DOMAINS,
     &CHAINS,
     &CHALLENGE_LIFETIME,
@@ -109,9 +114,13 @@ pub(crate) const KEYS: &[&dyn AnyKey] = &[
     &KEYS_PKCS11_PIN_FILE,
     &KEYS_ROTATE_EVERY,
     &KEYS_PUBLISH_BEFORE,
+    &STELLAR_SIGNING_KEY_FILE,
     &DPOP_REQUIRE_NONCE,
     &DPOP_MAX_AGE,
     &DPOP_MAX_FUTURE_SKEW,
+    &ADMIN_APPROVALS,
+    &ADMIN_APPROVAL_WINDOW,
+    &ADMIN_STEP_UP,
     &STORE_ENGINE,
     &STORE_DIRECTORY,
     &AUDIT_ON_FAILURE,
@@ -153,6 +162,9 @@ pub(crate) const RESOURCE_KEYS: &[&dyn AnyKey] = &[
     &RESOURCE_INTROSPECTION_KEYS,
     &RESOURCE_INTROSPECTION_SECRET,
 ];
+
+/// Every key of an operator.
+pub(crate) const OPERATOR_KEYS: &[&dyn AnyKey] = &[&OPERATOR_ACCOUNT, &OPERATOR_SCOPES];
 
 /// The keys that development mode takes, all others needing a file.
 pub(crate) const DEVELOPMENT_KEYS: &[&dyn AnyKey] =

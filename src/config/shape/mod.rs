@@ -21,7 +21,7 @@ pub(crate) use name::{
 };
 pub(crate) use net::{Address, AddressOrOff, Domain, Network};
 pub(crate) use number::{Whole, WholeOrOff};
-pub(crate) use url::{IssuerUrl, ResourceUri};
+pub(crate) use url::{IssuerUrl, OperationsUrl, ResourceUri};
 
 use super::fault::Fault;
 use super::written::{Value, Written};

@@ -7,8 +7,10 @@ use tempfile::NamedTempFile;
 
 use super::*;
 use crate::keyring::custody::secret::SecretSource;
+use crate::model::operator::Care;
 
 mod faults;
+mod operators;
 
 /// The least that a configured server needs.
 const LEAST: &str = "\
@@ -72,6 +74,9 @@ fn the_least_configuration_takes_the_defaults_of_the_page() {
         issuer: Issuer { url: "https://auth.example".to_owned(), host: "auth.example".to_owned() },
         listen: "127.0.0.1:8700".parse().unwrap(),
         operations_listen: Some("127.0.0.1:8701".parse().unwrap()),
+        operations_url: None,
+        operators: Vec::new(),
+        care: Care { approvals: 1, approval_window: 600, step_up: 300 },
         domains: DomainPolicy::Listed(vec!["auth.example".to_owned()]),
         resources: ResourcePolicy::Listed(vec![Resource {
             uri: "https://escrow.example".to_owned(),
@@ -80,6 +85,7 @@ fn the_least_configuration_takes_the_defaults_of_the_page() {
         chains: None,
         challenge_lifetime: 300,
         session_lifetime: 2_592_000,
+        stellar_signing_key_file: None,
         signing_algorithm: SigningAlgorithm::EdDsa,
         keys: KeySettings {
             custody: CustodySettings::Sealed(SecretSource::KeyFile(PathBuf::from("/k"))),
