@@ -234,8 +234,9 @@ async fn say_what_is_approved(
     output: &Output,
 ) -> Result<(), Failure> {
     let list = ask(client, base, &Request::of(&Command::Approvals)?).await?;
-    let mut waiting = list["approvals"].as_array().into_iter().flatten();
-    if let Some(found) = waiting.find(|waiting| waiting["id"] == id) {
+    let waiting = list.get("approvals").and_then(Value::as_array);
+    let is_meant = |waiting: &&Value| waiting.get("id").is_some_and(|found| found == id);
+    if let Some(found) = waiting.into_iter().flatten().find(is_meant) {
         output.note(&format!("approving {}", shown::operation(found)));
     }
     Ok(())
@@ -254,11 +255,11 @@ async fn ask(client: &Client, base: &str, request: &Request) -> Result<Value, Fa
     if status.is_success() {
         return Ok(body);
     }
-    let reason = body["reason"].as_str();
-    let description = body["error_description"].as_str().unwrap_or("nothing more is said");
+    let member = |name| body.get(name).and_then(Value::as_str);
+    let description = member("error_description").unwrap_or("nothing more is said");
     Err(Failure::refused_for(
         format!("the server answered {status}: {}", printable(description)),
-        reason,
+        member("reason"),
     ))
 }
 
