@@ -74,7 +74,7 @@ fn main() -> Result<(), Failure> {
 
 /// A text as a challenge has it, with a session key and a ReCap.
 fn text_for(format: &dyn WalletFormat, account: &Account) -> Result<String, Failure> {
-    let spelling = format.spelling(account).ok_or("an account of another format")?;
+    let spelling = format.accounts().spelling(account).ok_or("an account of another format")?;
     let fields = Fields {
         domain: "app.example",
         address: spelling.address,

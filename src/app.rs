@@ -10,20 +10,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use countersign_sdk::account::AccountError;
 use countersign_sdk::entropy::{Entropy, EntropyError, OsEntropy};
-use countersign_sdk::proof::dpop::Window;
 use countersign_sdk::proof::nonce::NonceMint;
-use countersign_sdk::proof::target_uri::{TargetUri, TargetUriError};
+use countersign_sdk::proof::target_uri::TargetUriError;
 use countersign_sdk::time::{Clock, SystemClock, Timestamp};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 use crate::audit::event::Actor;
 use crate::audit::{self, Audit, AuditError};
-use crate::config::{
-    self, DomainPolicy, Limits, ResourcePolicy, ScopeRule, Settings, StoreSettings,
-};
+use crate::config::{Limits, Settings, StoreSettings};
 use crate::control::Control;
 use crate::http::extract::BodyLimits;
 use crate::http::health::Health;
@@ -33,16 +29,12 @@ use crate::http::router::{self, AppState};
 use crate::http::serve::{ConnectionBounds, serve};
 use crate::keyring::{Keyring, KeyringError};
 use crate::limit::RequestLimit;
-use crate::model::domain::Domains;
-use crate::model::introspection::Callers;
-use crate::model::operator::Operators;
-use crate::model::reason::{Reason, Refusal};
-use crate::model::resource::{Binding, KnownScopes, Resource, ResourceRules, Resources};
+use crate::model::reason::Refusal;
 use crate::model::revocation::Revocation;
-use crate::model::scope::ScopeSet;
 use crate::service::admin::Desk;
-use crate::service::context::{Chains, Context, Issuer, Rules};
+use crate::service::context::Context;
 use crate::service::feed::Feed;
+use crate::service::issuing::stellar_key;
 use crate::service::recording;
 use crate::store::embedded::{Bounds, EmbeddedStore, Folder, OpenError};
 use crate::store::memory::MemoryStore;
@@ -50,10 +42,10 @@ use crate::store::{SessionBounds, SessionError, Store};
 use crate::token::nonce::Nonces;
 use crate::token::refresh::RefreshTokens;
 use crate::token::verify::AccessTokens;
-use crate::wallet::registry;
 
 pub(crate) mod keys;
 mod log;
+mod rules;
 
 /// Seconds for which expired entries are kept all the same: a request that began before an entry
 /// expired, or a clock that is set back a little, must still find it.
@@ -73,6 +65,9 @@ pub enum StartError {
     /// The signing keys were not opened.
     #[error("the signing keys: {0}")]
     Keys(#[from] KeyringError),
+    /// The file of the key that signs Stellar's transactions gives none.
+    #[error("stellar.signing_key_file: {0}")]
+    Stellar(io::Error),
     /// The settings hold a scope or account that is none; the configuration's check lets none through.
     #[error("the settings do not fit: {0}")]
     Settings(#[from] Refusal),
@@ -328,14 +323,16 @@ fn state(
     let Surroundings { clock, entropy } = surroundings;
     let limits = &settings.limits;
     let now = clock.now();
-    let issuer = issuer(&settings.issuer)?;
+    let issuer = rules::issuer(&settings.issuer)?;
     let context = Context {
         access_tokens: AccessTokens::new(&issuer.url, &keyring),
         audit,
         feed: Feed::new(limits.feed_waiters),
         issuer,
-        rules: rules(settings)?,
+        rules: rules::rules(settings)?,
         keyring,
+        stellar: stellar_key(settings.stellar_signing_key_file.as_deref(), &*entropy)
+            .map_err(StartError::Stellar)?,
         nonces: Nonces::new(NonceMint::generate(&*entropy)?),
         refresh_tokens: RefreshTokens::new(&store.session_secret()),
         // A proof may be dated ahead, so the first seconds count as before.
@@ -382,97 +379,4 @@ fn desk(
     let desk = Desk::of(Arc::clone(&state.context), &base)?;
     let state = AppState { gate: Arc::new(gate(&settings.limits)), ..state.clone() };
     Some((state, Arc::new(desk)))
-}
-
-fn issuer(issuer: &config::Issuer) -> Result<Issuer, StartError> {
-    let url = issuer.issuer().to_owned();
-    let token_endpoint = TargetUri::parse(&format!("{url}/token"))?;
-    Ok(Issuer {
-        host: issuer.host().to_owned(),
-        path: issuer.path().to_owned(),
-        token_endpoint,
-        url,
-    })
-}
-
-fn rules(settings: &Settings) -> Result<Rules, StartError> {
-    let domains = match &settings.domains {
-        DomainPolicy::Loopback => Domains::Loopback,
-        DomainPolicy::Listed(list) => Domains::Listed(list.clone()),
-    };
-    let resources = match &settings.resources {
-        ResourcePolicy::AnyLoopback(rules) => {
-            Resources::AnyLoopback(Box::new(resource_rules(rules)?))
-        }
-        ResourcePolicy::Listed(list) => Resources::Listed(
-            list.iter()
-                .map(|entry| {
-                    let mut rules = resource_rules(&entry.rules)?;
-                    rules
-                        .formats
-                        .get_or_insert_with(|| registry::usual().map(str::to_owned).collect());
-                    Ok(Resource { uri: entry.uri.clone(), rules })
-                })
-                .collect::<Result<_, Refusal>>()?,
-        ),
-    };
-    let chains = match &settings.chains {
-        None => Chains::Any,
-        Some(list) => Chains::Listed(
-            list.iter()
-                .map(|chain| chain.parse().map_err(|error| not_an_account(&error)))
-                .collect::<Result<_, _>>()?,
-        ),
-    };
-    let operators = match settings.operators.as_slice() {
-        [] => None,
-        list => Some(Operators::new(
-            settings.issuer.issuer(),
-            list.iter().map(|one| (one.subject.clone(), one.scopes.clone())),
-            registry::usual().map(str::to_owned).collect(),
-            settings.care,
-        )?),
-    };
-    Ok(Rules {
-        domains,
-        resources,
-        operators,
-        chains,
-        challenge_lifetime: settings.challenge_lifetime,
-        session_lifetime: settings.session_lifetime,
-        window: Window {
-            max_age: settings.dpop.max_age,
-            max_future_skew: settings.dpop.max_future_skew,
-        },
-        require_nonce: settings.dpop.require_nonce,
-    })
-}
-
-fn resource_rules(rules: &config::ResourceRules) -> Result<ResourceRules, Refusal> {
-    let scopes =
-        |list: &[String]| list.iter().map(|scope| scope.parse()).collect::<Result<ScopeSet, _>>();
-    Ok(ResourceRules {
-        scopes: match &rules.scopes {
-            ScopeRule::Any => KnownScopes::Any,
-            ScopeRule::Listed(list) => KnownScopes::Listed(scopes(list)?),
-        },
-        default_scopes: scopes(&rules.default_scopes)?,
-        token_ttl: rules.token_ttl,
-        binding: match rules.binding {
-            config::Binding::Required => Binding::Required,
-            config::Binding::Optional => Binding::Optional,
-        },
-        bearer_sessions: rules.bearer_sessions,
-        formats: rules.formats.clone(),
-        allow: rules.allow.iter().cloned().collect(),
-        deny: rules.deny.iter().cloned().collect(),
-        callers: Callers {
-            keys: rules.introspection_keys.iter().cloned().collect(),
-            secret: rules.introspection_secret,
-        },
-    })
-}
-
-fn not_an_account(error: &AccountError) -> Refusal {
-    Refusal::new(Reason::AccountInvalid, error.to_string())
 }

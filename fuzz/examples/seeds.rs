@@ -83,6 +83,7 @@ fn texts() {
         chain("Cosmos account", "cosmos14kylz6gvjqpgl3lghyeakxfqxaktw3nd3p34d8", "cosmoshub-4");
     let nostr = key.replace("your key:", "your Nostr account:");
     let hex = "0xf42afaab07c95bd1ff45ce45b4148f834eeac1f8eb0e31c1523f8cfc49bfc503";
+    let lightning = key.replace("your key:", "your Lightning wallet:");
     let ssh = key.replace("your key:", "your SSH key:");
     let sui = chain("Sui account", hex, "mainnet");
     let near = chain("NEAR Protocol account", &hex[2..], "mainnet");
@@ -106,6 +107,7 @@ fn texts() {
         ("tron", &tron),
         ("cosmos", &cosmos),
         ("nostr", &nostr),
+        ("lightning", &lightning),
         ("ssh", &ssh),
         ("sui", &sui),
         ("near", &near),
@@ -116,8 +118,20 @@ fn texts() {
         seed("caip122", name, text);
         // Without the first line, and with a byte that puts one there.
         let profiles = [
-            "siwe", "siws", "key", "bitcoin", "tron", "cosmos", "nostr", "ssh", "sui", "near",
-            "stellar", "ton", "aptos",
+            "siwe",
+            "siws",
+            "key",
+            "bitcoin",
+            "tron",
+            "cosmos",
+            "nostr",
+            "ssh",
+            "sui",
+            "near",
+            "stellar",
+            "ton",
+            "aptos",
+            "lightning",
         ];
         let profile = profiles.iter().position(|p| name.starts_with(p));
         let rest = text.split_once('\n').map_or("", |(_, rest)| rest);
@@ -152,6 +166,8 @@ fn signatures() {
         "aptos_signature",
         "nep413_signature",
         "sep53_signature",
+        "sep10_transaction",
+        "lnurl_answer",
         "ssh_signature",
         "ton_signature",
         "ton_state_init",
@@ -174,6 +190,13 @@ fn structures() {
         let bag = STANDARD.decode(state).expect("base64");
         seed("ton_state_init", id, [&[0], &bag[..]].concat());
     }
+    let table = vectors("generated/sep10.json");
+    let signed = case(&table, "sep10-ok")["challenge_xdr"].as_str().expect("a text").to_owned();
+    let bytes = STANDARD.decode(signed).expect("base64");
+    seed("sep10_transaction", "vector", [&[0], &bytes[..]].concat());
+    let answer = case(&vectors("generated/lnurl-auth.json"), "lnurl-base");
+    let answer = format!("{}&{}", text(&answer, "key"), text(&answer, "sig"));
+    seed("lnurl_answer", "vector", [&[0], answer.as_bytes()].concat());
     let hash = countersign_sdk::chain::sshsig::Hash::Sha512;
     let key = signer(0).public_key().as_bytes().try_into().expect("32 bytes");
     let ssh = countersign_sdk::chain::sshsig::SshSignature { key, signature: [1; 64], hash };

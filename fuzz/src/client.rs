@@ -40,7 +40,7 @@ pub fn challenge(data: &[u8]) {
                 // Stricter in some places, the server refuses a few texts that a client would sign.
                 let format = registry::by_text(text).expect("a known first line");
                 if let Ok(message) = format.read(text) {
-                    assert_eq!(format.account_of(&message), Ok(account.clone()));
+                    assert_eq!(format.accounts().account_of(&message), Ok(account.clone()));
                     check_message(&message, session_key);
                 }
             }

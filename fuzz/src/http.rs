@@ -104,10 +104,10 @@ fn challenge_status(data: &[u8]) -> StatusCode {
     let format = countersign::wallet::registry::by_name(name).expect("a known format");
     let message = format.read(text).expect("a readable message");
     assert_eq!(message.fields().nonce, answer["nonce"].as_str());
-    let account = format.account_of(&message).expect("an account");
+    let account = format.accounts().account_of(&message).expect("an account");
     let wanted: countersign_sdk::account::Account =
         asked["account"].as_str().expect("an account").parse().expect("CAIP-10");
-    assert_eq!(format.canonical_account(&wanted), Ok(account));
+    assert_eq!(format.accounts().canonical_account(&wanted), Ok(account));
     let session_key = asked["dpop_jkt"].as_str().map(|jkt| jkt.parse().expect("a thumbprint"));
     // Our own client would sign what our own server wrote, had it asked for the same.
     let expected = Expected {

@@ -23,13 +23,13 @@ pub fn account(data: &[u8]) {
     let Some(format) = registry::by_account(&account) else {
         return;
     };
-    let Ok(canonical) = format.canonical_account(&account) else {
+    let Ok(canonical) = format.accounts().canonical_account(&account) else {
         return;
     };
-    assert_eq!(format.canonical_account(&canonical), Ok(canonical.clone()));
-    let spelling = format.spelling(&canonical).expect("its own account");
+    assert_eq!(format.accounts().canonical_account(&canonical), Ok(canonical.clone()));
+    let spelling = format.accounts().spelling(&canonical).expect("its own account");
     assert!(!spelling.address.contains('\n'));
-    let subject = format.subject_of(&canonical).expect("its own account");
+    let subject = format.accounts().subject_of(&canonical).expect("its own account");
     assert!(subject.starts_with("did:"));
 }
 

@@ -10,6 +10,7 @@ pub mod client;
 pub mod cut;
 pub mod http;
 pub mod identifiers;
+pub mod issued;
 pub mod keys;
 pub mod material;
 pub mod proofs;
@@ -39,6 +40,8 @@ pub const TARGETS: &[Target] = &[
     ("aptos_signature", chains::aptos),
     ("nep413_signature", chains::nep413),
     ("sep53_signature", chains::sep53),
+    ("sep10_transaction", issued::sep10),
+    ("lnurl_answer", issued::lnurl),
     ("ssh_signature", chains::ssh),
     ("ton_signature", chains::ton),
     ("ton_state_init", chains::ton_state_init),

@@ -205,7 +205,7 @@ fn checked_assertion(text: &str) -> Option<jwt_assertion::VerifiedAssertion> {
 pub fn nonce(data: &[u8]) {
     static MINT: OnceLock<NonceMint> = OnceLock::new();
     let mint = MINT.get_or_init(|| NonceMint::generate(&Counter::default()).expect("bytes"));
-    let kinds = [NonceKind::Challenge, NonceKind::Bare, NonceKind::Dpop];
+    let kinds = [NonceKind::Challenge, NonceKind::Bare, NonceKind::Dpop, NonceKind::CallBack];
     let text = String::from_utf8_lossy(data);
     let _ = NonceMint::claimed_kind(&text);
     for kind in kinds {
@@ -213,7 +213,7 @@ pub fn nonce(data: &[u8]) {
     }
     let mut cut = Cut(data);
     let choice = cut.byte();
-    let kind = kinds[usize::from(choice) % 3];
+    let kind = kinds[usize::from(choice) % 4];
     let (lifetime, later) = (u64::from(cut.byte()), u64::from(cut.byte()));
     let context = [cut.part(), cut.part()];
     let made = mint.mint(kind, now().plus(lifetime), &context, &Counter::default()).expect("bytes");

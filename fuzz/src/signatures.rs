@@ -257,7 +257,7 @@ pub(crate) fn judge(format: &dyn WalletFormat, data: &[u8], pair: fn(u8) -> Pair
     };
     assert_eq!(signer.format(), format.name());
     assert!(format.curves().contains(&signer.key().curve()));
-    assert!(format.namespaces().contains(&signer.account().namespace()));
+    assert!(format.accounts().namespaces().contains(&signer.account().namespace()));
     // The same signature for the same text with another nonce.
     let message = format.read(&text).expect("it was read");
     if let Some((before, after)) = message.around_nonce() {

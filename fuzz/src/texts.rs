@@ -90,17 +90,17 @@ fn check_account(
     format: &dyn countersign::wallet::format::WalletFormat,
     message: &UnverifiedMessage<'_>,
 ) {
-    let Ok(account) = format.account_of(message) else {
+    let Ok(account) = format.accounts().account_of(message) else {
         return;
     };
     // A named account is not yet a provable one: a Solana address may be no point of the curve.
-    if let Ok(canonical) = format.canonical_account(&account) {
+    if let Ok(canonical) = format.accounts().canonical_account(&account) {
         assert_eq!(canonical, account, "a text named an account in two spellings");
     }
-    assert!(format.namespaces().contains(&account.namespace()));
-    let subject = format.subject_of(&account).expect("its own account");
+    assert!(format.accounts().namespaces().contains(&account.namespace()));
+    let subject = format.accounts().subject_of(&account).expect("its own account");
     assert!(subject.starts_with("did:"));
-    let spelling = format.spelling(&account).expect("its own account");
+    let spelling = format.accounts().spelling(&account).expect("its own account");
     assert_eq!(spelling.address, message.fields().address);
 }
 

@@ -77,6 +77,7 @@ pub const fn is_decision(reason: Reason) -> bool {
         | Reason::SignatureMalformed
         | Reason::PublicKeyInvalid
         | Reason::ProofNonceRequired
+        | Reason::AuthorizationPending
         | Reason::RefreshLate
         | Reason::SessionUnknown
         | Reason::TokenRequired

@@ -70,8 +70,8 @@ fn can_sign_in(subject: &str) -> bool {
     let Some(account) = account_of(subject) else { return false };
     registry::FORMATS.iter().any(|format| {
         format.shows_text()
-            && format.namespaces().contains(&account.namespace())
-            && format.takes(&account)
+            && format.accounts().namespaces().contains(&account.namespace())
+            && format.accounts().canonical_account(&account).is_ok()
     })
 }
 

@@ -296,6 +296,8 @@ pub struct Settings {
     pub signing_algorithm: SigningAlgorithm,
     /// What is done about signing keys.
     pub keys: KeySettings,
+    /// The file with the seed that signs Stellar's transactions; `None` means a new key at each start.
+    pub stellar_signing_key_file: Option<PathBuf>,
     /// How DPoP proofs are judged.
     pub dpop: DpopSettings,
     /// Where sessions and revocations are kept.

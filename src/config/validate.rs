@@ -4,6 +4,7 @@
 //! that must nest, listeners that must not meet. A function that returns nothing has added the reason to the faults.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
 use super::custody;
 use super::fault::{Fault, Source};
@@ -151,6 +152,7 @@ struct Rest {
     challenge_lifetime: u64,
     session_lifetime: u64,
     signing_algorithm: SigningAlgorithm,
+    stellar_signing_key_file: Option<PathBuf>,
     dpop: DpopSettings,
     care: Care,
     audit: AuditSettings,
@@ -190,6 +192,7 @@ impl Rest {
             session_lifetime: self.session_lifetime,
             signing_algorithm: self.signing_algorithm,
             keys: parts.keys,
+            stellar_signing_key_file: self.stellar_signing_key_file,
             dpop: self.dpop,
             store: parts.store,
             audit: self.audit,
@@ -204,6 +207,7 @@ fn rest(reader: &mut Reader<'_>) -> Option<Rest> {
     let challenge_lifetime = reader.read(&keys::CHALLENGE_LIFETIME);
     let session_lifetime = reader.read(&keys::SESSION_LIFETIME);
     let signing_algorithm = reader.read(&keys::SIGNING_ALGORITHM);
+    let stellar_signing_key_file = reader.read(&keys::STELLAR_SIGNING_KEY_FILE);
     let require_nonce = reader.read(&keys::DPOP_REQUIRE_NONCE);
     let max_age = reader.read(&keys::DPOP_MAX_AGE);
     let max_future_skew = reader.read(&keys::DPOP_MAX_FUTURE_SKEW);
@@ -217,6 +221,7 @@ fn rest(reader: &mut Reader<'_>) -> Option<Rest> {
         challenge_lifetime: challenge_lifetime?,
         session_lifetime: session_lifetime?,
         signing_algorithm: signing_algorithm?,
+        stellar_signing_key_file,
         dpop: DpopSettings {
             require_nonce: require_nonce?,
             max_age: max_age?,

@@ -17,7 +17,7 @@ use crate::service::challenge::{ChallengeRequest, challenge};
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, expecting = "an object")]
 struct ChallengeBody {
-    account: String,
+    account: Option<String>,
     resource: Option<String>,
     scope: Option<String>,
     dpop_jkt: Option<String>,
@@ -51,11 +51,11 @@ async fn answer(state: &AppState, request: Request<Body>) -> Result<Response, Re
     let body = read_body(request, state.gate.body).await?;
     let body: ChallengeBody = json(&body)?;
     let texts = [&body.resource, &body.scope, &body.dpop_jkt, &body.format, &body.domain];
-    refuse_private_keys(texts.into_iter().flatten().chain([&body.account]).map(String::as_str))?;
+    refuse_private_keys(texts.into_iter().chain([&body.account]).flatten().map(String::as_str))?;
     let made = challenge(
         &state.context,
         &ChallengeRequest {
-            account: &body.account,
+            account: body.account.as_deref(),
             resource: body.resource.as_deref(),
             scope: body.scope.as_deref(),
             dpop_jkt: body.dpop_jkt.as_deref(),

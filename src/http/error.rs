@@ -4,7 +4,7 @@
 //! client sees of it. Errors are logged in the layer around all handlers and not here.
 
 use axum::Json;
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use countersign_sdk::key::Algorithm;
 use serde::Serialize;
@@ -96,7 +96,7 @@ impl IntoResponse for ErrorAnswer {
         let headers = response.headers_mut();
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
         if status == StatusCode::SERVICE_UNAVAILABLE {
-            headers.insert(header::RETRY_AFTER, HeaderValue::from_static("2"));
+            retry_soon(headers);
         }
         let challenged = status == StatusCode::UNAUTHORIZED || reason == Reason::ScopeInsufficient;
         if challenged
@@ -111,6 +111,11 @@ impl IntoResponse for ErrorAnswer {
         response.extensions_mut().insert(Answered(reason));
         response
     }
+}
+
+/// Says that what is not there now will be in seconds.
+pub(crate) fn retry_soon(headers: &mut HeaderMap) {
+    headers.insert(header::RETRY_AFTER, HeaderValue::from_static("2"));
 }
 
 /// What a client sees of a reason: the status and the registered OAuth error.
@@ -166,6 +171,7 @@ pub const fn wire(reason: Reason, refused: Refused) -> (StatusCode, &'static str
         | Reason::RefreshReused
         | Reason::RefreshLate
         | Reason::SessionEnded => (BAD, "invalid_grant"),
+        Reason::AuthorizationPending => (BAD, "authorization_pending"),
         Reason::ProofRequired
         | Reason::ProofInvalid
         | Reason::ProofExpired

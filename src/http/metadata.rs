@@ -35,6 +35,10 @@ struct MessageFormat {
     payload: bool,
     #[serde(skip_serializing_if = "is_false")]
     public_key: bool,
+    /// Whether the wallet may answer the issuer by itself: then `account` may be left out at
+    /// `/challenge`, and `signature` at `/token`.
+    #[serde(skip_serializing_if = "is_false")]
+    call_back: bool,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands out references")]
@@ -61,6 +65,8 @@ struct Metadata<'a> {
     token_endpoint_auth_methods_supported: [&'static str; 1],
     dpop_signing_alg_values_supported: [&'static str; 4],
     message_formats_supported: Vec<MessageFormat>,
+    /// The account that signs the transactions of `sep10`.
+    stellar_signing_key: String,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     scopes_supported: Vec<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -80,10 +86,11 @@ impl Documents {
             .iter()
             .map(|format| MessageFormat {
                 name: format.name(),
-                namespaces: format.namespaces(),
+                namespaces: format.accounts().namespaces(),
                 curves: format.curves().iter().map(|curve| curve.name()).collect(),
                 payload: format.has_payload(),
                 public_key: format.needs_public_key(),
+                call_back: format.whoever_answers().is_some(),
             })
             .collect();
         let metadata = Metadata {
@@ -104,6 +111,7 @@ impl Documents {
             token_endpoint_auth_methods_supported: ["none"],
             dpop_signing_alg_values_supported: Algorithm::ALL.map(Algorithm::name),
             message_formats_supported,
+            stellar_signing_key: context.stellar.account(),
             scopes_supported,
             protected_resources,
         };

@@ -9,7 +9,7 @@
 //! | [`layers`] | CORS, request limits, the security headers of every answer |
 //! | [`admin`] | what operators ask for, on the operations listener |
 //! | [`serve`] | connections: time-outs, bounds, draining |
-//! | `challenge`, `nonce`, `token`, `sessions`, `revoke`, `introspect`, `revocations`, `metadata`, `health` | one endpoint each |
+//! | `challenge`, `nonce`, `token`, `sessions`, `revoke`, `introspect`, `revocations`, `lnurl`, `metadata`, `health` | one endpoint each |
 
 pub mod admin;
 pub mod basic;
@@ -20,6 +20,7 @@ pub mod extract;
 pub mod health;
 pub mod introspect;
 pub mod layers;
+mod lnurl;
 pub mod metadata;
 pub mod nonce;
 pub mod revocations;

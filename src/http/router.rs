@@ -4,12 +4,13 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::routing::{delete, get, post};
+use countersign_sdk::chain::lnurl::CALL_BACK_PATH;
 
 use super::layers::Gate;
 use super::metadata::Documents;
 use super::{
-    admin, challenge, error, health, introspect, layers, metadata, nonce, revocations, revoke,
-    sessions, token,
+    admin, challenge, error, health, introspect, layers, lnurl, metadata, nonce, revocations,
+    revoke, sessions, token,
 };
 use crate::service::admin::Desk;
 use crate::service::context::Context;
@@ -38,7 +39,8 @@ pub fn public(state: AppState) -> Router {
         .route("/sessions/{id}", delete(sessions::end))
         .route("/revoke", post(revoke::post))
         .route("/introspect", post(introspect::post))
-        .route("/revocations", get(revocations::get));
+        .route("/revocations", get(revocations::get))
+        .route(CALL_BACK_PATH, get(lnurl::get));
     let well_known = "/.well-known/oauth-authorization-server";
     let routes = if issuer_path.is_empty() {
         endpoints

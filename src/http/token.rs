@@ -83,7 +83,7 @@ async fn grant(state: &AppState, request: Request<Body>) -> Result<IssuedToken, 
         SIGNED_MESSAGE => {
             let request = SignedMessage {
                 message: form.require("message")?,
-                signature: form.require("signature")?,
+                signature: form.get("signature"),
                 format: form.get("format"),
                 public_key: form.get("public_key"),
                 resource: form.get("resource"),

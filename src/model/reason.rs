@@ -102,6 +102,8 @@ reasons! {
     MalleableSignature = "malleable_signature",
     /// The public key is malformed or not one that can be used.
     PublicKeyInvalid = "public_key_invalid",
+    /// The wallet has not answered yet; ask again.
+    AuthorizationPending = "authorization_pending",
     // The proof of possession.
     /// A DPoP proof is required and there is none.
     ProofRequired = "proof_required",

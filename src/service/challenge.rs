@@ -8,6 +8,7 @@ use countersign_sdk::time::Timestamp;
 use serde_json::Value;
 
 use super::context::Context;
+use super::issuing::IssuedBy;
 use super::recording;
 use crate::model::domain::authority_of_origin;
 use crate::model::reason::{Reason, Refusal};
@@ -21,8 +22,8 @@ use crate::wallet::registry;
 /// What a client asks a challenge for.
 #[derive(Clone, Copy, Debug)]
 pub struct ChallengeRequest<'a> {
-    /// CAIP-10, or a `did:key`.
-    pub account: &'a str,
+    /// CAIP-10, or a `did:key`; absent where only the wallet's answer will tell.
+    pub account: Option<&'a str>,
     /// The resource (RFC 8707).
     pub resource: Option<&'a str>,
     /// Scopes with spaces between them; the resource's defaults when absent.
@@ -95,11 +96,12 @@ fn write(
     let (format, account) = format_and_account(context, request)?;
     let domain = domain_of(context, request)?;
     let target = context.target(request.resource)?;
+    context.check_domain(&target, domain)?;
     target.rules.check_format(format.name())?;
-    let subject = format.subject_of(&account)?;
-    // Whoever has not signed yet learns of no account whether it is an operator's.
-    if context.operators_at(&target).is_none() {
-        target.rules.check_subject(&subject)?;
+    // Where the account is for the wallet to say, `/token` asks; and whoever has not signed yet learns of
+    // no account whether it is an operator's.
+    if request.account.is_some() && context.operators_at(&target).is_none() {
+        target.rules.check_subject(&format.accounts().subject_of(&account)?)?;
     }
     let scopes = target.rules.scopes_for(request.scope)?;
     let session_key = request.dpop_jkt.map(session_key).transpose()?;
@@ -126,6 +128,7 @@ fn write(
         expires_at
     };
     let spelling = format
+        .accounts()
         .spelling(&account)
         .ok_or_else(|| Refusal::new(Reason::AccountInvalid, "the account is not of this format"))?;
     let (issued, expires) = (now.to_string(), signed_until.to_string());
@@ -144,7 +147,8 @@ fn write(
     };
     let (message, nonce) = sealed(context, format, &fields, expires_at)?;
     let payload = if format.has_payload() {
-        format.payload(&account, &format.read(&message)?)?
+        let issuing = IssuedBy { context, until: expires_at };
+        format.payload_by(&account, &format.read(&message)?, &issuing)?
     } else {
         None
     };
@@ -184,21 +188,29 @@ fn format_and_account(
     context: &Context,
     request: &ChallengeRequest<'_>,
 ) -> Result<(&'static dyn WalletFormat, Account), Refusal> {
-    let account: Account = request
+    let account: Option<Account> = request
         .account
-        .parse()
+        .map(str::parse)
+        .transpose()
         .map_err(|error| Refusal::new(Reason::AccountInvalid, format!("`account`: {error}")))?;
-    let format = match request.format {
-        Some(name) => registry::by_name(name),
-        None => registry::by_account(&account),
-    };
-    let format = format.ok_or_else(|| {
+    let named = request.format.map(registry::by_name);
+    let format = named.or_else(|| account.as_ref().map(registry::by_account));
+    let missing = |detail: &'static str| Refusal::new(Reason::ParameterMissing, detail);
+    let no_account = || missing("`account` is missing: the one that is to sign in");
+    let format = format.ok_or_else(no_account)?.ok_or_else(|| {
         Refusal::new(
             Reason::FormatUnsupported,
             "no message format fits; see message_formats_supported in the metadata",
         )
     })?;
-    let account = format.canonical_account(&account)?;
+    let whoever = format.whoever_answers();
+    if whoever.is_some() && request.dpop_jkt.is_none() {
+        return Err(missing("`dpop_jkt` is missing: it says whose sign-in the wallet answers"));
+    }
+    let account = match account {
+        Some(account) => format.accounts().canonical_account(&account)?,
+        None => whoever.ok_or_else(no_account)?,
+    };
     policy::check_chain(&account, &context.rules.chains)?;
     Ok((format, account))
 }

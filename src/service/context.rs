@@ -23,6 +23,7 @@ use crate::token::nonce::Nonces;
 use crate::token::refresh::RefreshTokens;
 use crate::token::verify::AccessTokens;
 use crate::wallet::policy::{AllowedChains, Expected};
+use crate::wallet::sep10::ServerKey;
 
 /// The issuer as clients name it.
 #[derive(Clone, Debug)]
@@ -101,6 +102,8 @@ pub struct Context {
     pub keyring: Arc<Keyring>,
     /// Its nonces.
     pub nonces: Nonces,
+    /// The key of the Stellar transactions that it hands out.
+    pub stellar: ServerKey,
     /// Its refresh tokens.
     pub refresh_tokens: RefreshTokens,
     /// Its access tokens, where it takes them back.
@@ -148,6 +151,16 @@ impl Context {
     /// The operators, where `target` is the issuer itself.
     pub fn operators_at(&self, target: &Target<'_>) -> Option<&Operators> {
         self.rules.operators.as_ref().filter(|_| target.uri == self.issuer.url)
+    }
+
+    /// Whether a message that names `domain` may open `target`. Operators sign in at the issuer's own
+    /// domain alone: no other application asks them for what they can do here.
+    pub(crate) fn check_domain(&self, target: &Target<'_>, domain: &str) -> Result<(), Refusal> {
+        if self.operators_at(target).is_none() || domain == self.issuer.host {
+            return Ok(());
+        }
+        let detail = "operators sign in at the issuer's own domain, and no other";
+        Err(Refusal::new(Reason::DomainNotAllowed, detail))
     }
 
     /// Whether `subject` may have `scope` at `target`. Everybody may have what a resource has; of the

@@ -4,6 +4,8 @@
 //! |---|---|
 //! | [`context`] | what every use case works with |
 //! | [`challenge`] | write the message that a wallet signs; hand out a bare nonce |
+//! | [`issuing`] | what the issuer adds to a challenge with its own hand |
+//! | [`call_back`] | a wallet answers by itself; whoever asked comes for the answer |
 //! | [`sign_in`] | a signed message becomes a token |
 //! | [`agent`] | an assertion by a raw key becomes a token |
 //! | [`refresh`] | a refresh token becomes the next token of its session |
@@ -24,12 +26,14 @@
 pub mod admin;
 pub mod agent;
 pub mod arbiter;
+pub mod call_back;
 pub mod challenge;
 pub mod checkpoint;
 pub mod context;
 pub mod feed;
 pub mod holder;
 pub mod introspect;
+pub mod issuing;
 pub mod keys;
 pub mod mint;
 pub mod possession;

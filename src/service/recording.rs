@@ -17,7 +17,7 @@ use crate::audit::evidence::{Given, NonceKind, Policy, Proof, SignIn, SignedText
 use crate::audit::refusals::is_decision;
 use crate::model::reason::{Reason, Refusal};
 use crate::model::revocation::Revocation;
-use crate::wallet::format::VerifiedSigner;
+use crate::wallet::format::{Evidence, VerifiedSigner};
 use crate::wallet::policy::{BoundMessage, NonceOrigin};
 use crate::wallet::recap;
 
@@ -39,7 +39,7 @@ pub(crate) fn check(context: &Context) -> Result<(), Refusal> {
 pub(crate) async fn by_message(
     context: &Context,
     request: &SignedMessage<'_>,
-    (bound, signer): (&BoundMessage<'_>, &VerifiedSigner),
+    (bound, signer, evidence): (&BoundMessage<'_>, &VerifiedSigner, &Evidence<'_>),
     resource: &str,
     issued: &IssuedToken,
     now: Timestamp,
@@ -55,8 +55,8 @@ pub(crate) async fn by_message(
         proof: Proof::Message(SignedText {
             format: signer.format().to_owned(),
             message: encode(request.message),
-            signature: request.signature.to_owned(),
-            public_key: request.public_key.map(str::to_owned),
+            signature: evidence.signature.to_owned(),
+            public_key: evidence.public_key.map(str::to_owned),
             nonce: match bound.nonce().origin {
                 NonceOrigin::Challenge => NonceKind::Challenge,
                 NonceOrigin::Bare => NonceKind::Bare,
@@ -161,7 +161,8 @@ pub(crate) fn message_refused(
     }
     let message =
         format_of(request).and_then(|format| Ok((format, format.read(request.message)?))).ok();
-    let account = message.as_ref().and_then(|(format, message)| format.account_of(message).ok());
+    let account =
+        message.as_ref().and_then(|(format, message)| format.accounts().account_of(message).ok());
     let domain = message.as_ref().map(|(_, message)| message.fields().domain);
     let refused = Refused {
         account: account.map(|account| account.to_string()),
@@ -192,7 +193,7 @@ pub(crate) fn challenge_refused(
     reason: Reason,
     now: Timestamp,
 ) {
-    let account = request.account.parse::<Account>().ok();
+    let account = request.account.and_then(|account| account.parse::<Account>().ok());
     let refused = Refused {
         account: account.map(|account| account.to_string()),
         domain: request.domain.and_then(short),

@@ -113,6 +113,7 @@ fn access_for<'a>(
         let detail = "the session was opened for a domain that is not allowed any more";
         return Err(Refusal::new(Reason::DomainNotAllowed, detail));
     }
+    context.check_domain(&target, &session.client_id)?;
     let account = session.account.parse().map_err(|_| unreadable())?;
     policy::check_chain(&account, &rules.chains)?;
     let ends_at = session.ends_at.min(session.created_at.plus(rules.session_lifetime));

@@ -8,9 +8,10 @@ use std::borrow::Cow;
 use countersign_sdk::time::Timestamp;
 
 use super::context::{Context, session_refusal, store_refusal};
+use super::issuing::IssuedBy;
 use super::keys;
 use super::mint::{Access, mint, mint_of_session, narrowed};
-use super::{IssuedToken, possession, recording, standing};
+use super::{IssuedToken, call_back, possession, recording, standing};
 use crate::model::reason::{Reason, Refusal};
 use crate::model::session::SessionId;
 use crate::token::access::{Authenticated, Opens, Possession};
@@ -23,8 +24,8 @@ use crate::wallet::{recap, registry};
 pub struct SignedMessage<'a> {
     /// The message, exactly as it was signed.
     pub message: &'a str,
-    /// The signature, in an encoding of the format.
-    pub signature: &'a str,
+    /// The signature, in an encoding of the format; absent where the wallet answers by a call-back.
+    pub signature: Option<&'a str>,
     /// The format, where the text's first line does not tell.
     pub format: Option<&'a str>,
     /// The public key, for formats whose address is not enough.
@@ -67,8 +68,19 @@ async fn walk(
     let message = format.read(request.message)?;
     let proof = possession::check(context, request.proof, now)?;
     let bound = policy::bind(message, format, &context.expected(now))?;
-    let evidence = Evidence { signature: request.signature, public_key: request.public_key };
-    let signer = bound.verify(&evidence)?;
+    let answer = match request.signature {
+        Some(_) => None,
+        None => Some(call_back::answer_to(context, &bound, proof.as_ref(), now).await?),
+    };
+    let called_back = answer.map(|answer| (answer.signature_text(), answer.key_text()));
+    let evidence = match &called_back {
+        Some((signature, key)) => Evidence { signature, public_key: Some(key) },
+        None => Evidence {
+            signature: request.signature.unwrap_or_default(),
+            public_key: request.public_key,
+        },
+    };
+    let signer = bound.verify_issued(&evidence, &IssuedBy { context, until: now })?;
     let access = access_for(context, request, &bound, format)?;
     access.target.rules.check_subject(signer.subject())?;
     access.target.rules.check_names(registry::subjects_of_key(signer.key()))?;
@@ -106,7 +118,7 @@ async fn walk(
             mint_of_session(context, &opened.map_err(session_refusal)?, &possession, &access, now)?
         }
     };
-    let proof = (&bound, &signer);
+    let proof = (&bound, &signer, &evidence);
     recording::by_message(context, request, proof, &access.target.uri, &issued, now).await?;
     Ok(issued)
 }
@@ -142,10 +154,16 @@ fn check_label(request: &SignedMessage<'_>) -> Result<(), Refusal> {
 }
 
 pub(super) fn format_of(request: &SignedMessage<'_>) -> Result<&'static dyn WalletFormat, Refusal> {
-    match request.format {
+    let signature = request.signature.unwrap_or_default();
+    let format = match request.format {
         Some(name) => registry::by_name(name).ok_or_else(registry::unknown),
-        None => registry::by_message(request.message, request.signature),
+        None => registry::by_message(request.message, signature),
+    }?;
+    if request.signature.is_none() && format.whoever_answers().is_none() {
+        let detail = "the parameter signature is missing";
+        return Err(Refusal::new(Reason::ParameterMissing, detail));
     }
+    Ok(format)
 }
 
 /// Resource and scopes: what was signed for, narrowed by the request and never widened. A message
@@ -168,6 +186,7 @@ fn access_for<'a>(
         (None, asked) => asked.map(Cow::Borrowed),
     };
     let target = context.target(uri.as_deref())?;
+    context.check_domain(&target, bound.domain())?;
     target.rules.check_format(format.name())?;
     let granted = match signed {
         Some(grant) => {

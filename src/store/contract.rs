@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use countersign_sdk::chain::lnurl::Answer;
 use countersign_sdk::key::Thumbprint;
 use countersign_sdk::proof::replay::{ClaimError, ReplayKey};
 use countersign_sdk::time::Timestamp;
@@ -22,6 +23,8 @@ const NOW: Timestamp = Timestamp::from_unix(1_000_000);
 pub(crate) async fn check(make: &dyn Fn(usize) -> Arc<dyn Store>) {
     one_spend_wins(make(100)).await;
     one_claim_wins(make(100)).await;
+    the_first_answer_stands(make(100)).await;
+    a_full_store_holds_no_further_answer(make(2)).await;
     expiry_frees_and_fullness_refuses(make(2)).await;
     nonces_and_proofs_do_not_crowd_each_other(make(1)).await;
     one_rotation_wins_and_all_get_its_successor(make(100)).await;
@@ -58,6 +61,56 @@ fn names(session: &Session) -> TokenNames<'_> {
 async fn opened(store: &Arc<dyn Store>, subject: &str, bound: bool) -> Session {
     let live = store.open(session(subject, bound, NOW), NOW, NOW).await.unwrap();
     live.session().clone()
+}
+
+fn answer(byte: u8) -> Answer {
+    Answer { key: [byte; 33], signature: [byte; 64] }
+}
+
+async fn the_first_answer_stands(store: Arc<dyn Store>) {
+    let (digest, until) = ([7; 32], NOW.plus(300));
+    assert_eq!(store.answer_to(&digest, NOW).await, Ok(None));
+    let tasks: Vec<_> = (0..32)
+        .map(|byte| {
+            let store = Arc::clone(&store);
+            tokio::spawn(async move {
+                let held = store.hold_answer(digest, answer(byte), until, NOW).await;
+                held.map(|()| byte)
+            })
+        })
+        .collect();
+    let mut first = Vec::new();
+    for task in tasks {
+        match task.await.unwrap() {
+            Ok(byte) => first.push(byte),
+            Err(error) => assert_eq!(error, StoreError::Used),
+        }
+    }
+    let [first] = first[..] else { panic!("{first:?}") };
+    // The same key again is no other answer, and changes nothing.
+    let again = Answer { signature: [99; 64], ..answer(first) };
+    assert_eq!(store.hold_answer(digest, again, until, NOW).await, Ok(()));
+    assert_eq!(store.answer_to(&digest, until).await, Ok(Some(answer(first))));
+    assert_eq!(store.answer_to(&[8; 32], NOW).await, Ok(None));
+    // It ends with its challenge, swept or not.
+    let after = until.plus(1);
+    assert_eq!(store.answer_to(&digest, after).await, Ok(None));
+    assert_eq!(store.hold_answer(digest, answer(77), after.plus(9), after).await, Ok(()));
+    store.sweep(after).await;
+    assert_eq!(store.answer_to(&digest, after).await, Ok(Some(answer(77))));
+}
+
+async fn a_full_store_holds_no_further_answer(store: Arc<dyn Store>) {
+    for byte in 0..2 {
+        let held = store.hold_answer([byte; 32], answer(byte), NOW.plus(byte.into()), NOW).await;
+        assert_eq!(held, Ok(()));
+    }
+    let third = || store.hold_answer([2; 32], answer(2), NOW.plus(9), NOW);
+    assert_eq!(third().await, Err(StoreError::Full));
+    assert_eq!(store.answer_to(&[0; 32], NOW).await, Ok(Some(answer(0))), "nothing is evicted");
+    assert_eq!(store.hold_answer([0; 32], answer(0), NOW, NOW).await, Ok(()), "nor refused again");
+    store.sweep(NOW.plus(1)).await;
+    assert_eq!(third().await, Ok(()));
 }
 
 async fn one_rotation_wins_and_all_get_its_successor(store: Arc<dyn Store>) {

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
+use countersign_sdk::chain::lnurl::Answer;
 use countersign_sdk::entropy::{Entropy, EntropyError};
 use countersign_sdk::key::Thumbprint;
 use countersign_sdk::proof::replay::{ClaimError, Claimed, ReplayKey, ReplayStore};
@@ -240,6 +241,24 @@ impl ReplayStore for MemoryStore {
 impl Store for MemoryStore {
     async fn spend(&self, nonce: &OpenedNonce, now: Timestamp) -> Result<SpentNonce, StoreError> {
         self.used.spend(nonce, now)
+    }
+
+    async fn hold_answer(
+        &self,
+        digest: [u8; 32],
+        answer: Answer,
+        until: Timestamp,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        self.used.answers.hold(digest, answer, until, now)
+    }
+
+    async fn answer_to(
+        &self,
+        digest: &[u8; 32],
+        now: Timestamp,
+    ) -> Result<Option<Answer>, StoreError> {
+        Ok(self.used.answers.of(digest, now))
     }
 
     async fn open(

@@ -8,6 +8,7 @@
 use std::fmt;
 
 use async_trait::async_trait;
+use countersign_sdk::chain::lnurl::Answer;
 use countersign_sdk::entropy::{Entropy, EntropyError};
 use countersign_sdk::key::Thumbprint;
 use countersign_sdk::proof::replay::ReplayStore;
@@ -19,6 +20,7 @@ use crate::model::revocation::{Entry, Revocation, TokenNames};
 use crate::model::session::{Session, SessionId};
 use crate::wallet::policy::OpenedNonce;
 
+mod answers;
 pub mod contract;
 pub mod embedded;
 pub mod memory;
@@ -174,6 +176,32 @@ pub trait Store: ReplayStore + fmt::Debug {
     /// # Errors
     /// [`StoreError`]; no token may be minted, whichever it is.
     async fn spend(&self, nonce: &OpenedNonce, now: Timestamp) -> Result<SpentNonce, StoreError>;
+
+    /// Holds a wallet's answer to the challenge of `digest` until that has ended, atomically: of any
+    /// number of answers by different keys, the first stands.
+    ///
+    /// A false yes makes somebody wait; a false no makes a wallet answer again.
+    ///
+    /// # Errors
+    /// [`StoreError::Used`] where another key has answered, or what else [`StoreError`] says.
+    async fn hold_answer(
+        &self,
+        digest: [u8; 32],
+        answer: Answer,
+        until: Timestamp,
+        now: Timestamp,
+    ) -> Result<(), StoreError>;
+
+    /// The answer to the challenge of `digest`, which never changes once it is there. What it opens,
+    /// the nonce in the text opens once.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    async fn answer_to(
+        &self,
+        digest: &[u8; 32],
+        now: Timestamp,
+    ) -> Result<Option<Answer>, StoreError>;
 
     /// Opens a session, unless its subject, its keys or everything was revoked since `signed_from`, the
     /// moment before which its message cannot have been signed. One more than a subject may have ends

@@ -1,4 +1,4 @@
-//! Spent nonces and used proofs in memory: what every engine of one process remembers of them.
+//! Spent nonces, used proofs and wallets' answers in memory: what every engine of one process remembers of them.
 //!
 //! Forgetting them with the process is safe where what could be used again ends with it too: no nonce
 //! of before is taken afterwards, since its key is gone, assertions from before the start are
@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use countersign_sdk::proof::replay::{ClaimError, Claimed, MemoryReplayStore, ReplayKey};
 use countersign_sdk::time::Timestamp;
 
+use super::answers::Answers;
 use super::{SpentNonce, StoreError};
 use crate::wallet::policy::OpenedNonce;
 
@@ -16,11 +17,13 @@ use crate::wallet::policy::OpenedNonce;
 /// in seconds. Beyond, the clock was wrong before.
 const SET_BACK: u64 = 120;
 
-/// Two bounded maps, so that a flood of one leaves room for the other.
+/// Bounded maps, so that a flood of one leaves room for the others.
 #[derive(Debug)]
 pub(in crate::store) struct UsedOnce {
     nonces: MemoryReplayStore,
     proofs: MemoryReplayStore,
+    /// Answers that wait to be fetched.
+    pub(in crate::store) answers: Answers,
     /// The latest moment that any request was handled at.
     latest: AtomicU64,
 }
@@ -31,6 +34,7 @@ impl UsedOnce {
         Self {
             nonces: MemoryReplayStore::new(nonces),
             proofs: MemoryReplayStore::new(proofs),
+            answers: Answers::new(nonces),
             latest: AtomicU64::default(),
         }
     }
@@ -69,5 +73,6 @@ impl UsedOnce {
     pub(in crate::store) fn sweep(&self, now: Timestamp) {
         self.nonces.sweep(now);
         self.proofs.sweep(now);
+        self.answers.sweep(now);
     }
 }

@@ -59,6 +59,33 @@ impl Nonces {
             .map_err(no_entropy)
     }
 
+    /// A word for the URL of a call-back: it covers the digest that is to be signed.
+    ///
+    /// # Errors
+    /// [`Reason::ServerError`] without randomness.
+    pub fn call_back(
+        &self,
+        expires_at: Timestamp,
+        digest: &[u8; 32],
+        entropy: &dyn Entropy,
+    ) -> Result<String, Refusal> {
+        self.0.mint(NonceKind::CallBack, expires_at, &[digest], entropy).map_err(no_entropy)
+    }
+
+    /// Until when the challenge of a digest may be answered, by the word of its URL.
+    ///
+    /// # Errors
+    /// [`Reason::NonceUnknown`], [`Reason::MessageMismatch`] or [`Reason::ChallengeExpired`].
+    pub fn open_call_back(
+        &self,
+        word: &str,
+        digest: &[u8; 32],
+        now: Timestamp,
+    ) -> Result<Timestamp, Refusal> {
+        let opened = self.0.open(NonceKind::CallBack, word, &[digest], now).map_err(refusal)?;
+        Ok(opened.expires_at())
+    }
+
     /// Judges the nonces of DPoP proofs: one is required of all, or of those made before a moment.
     pub const fn for_proofs(&self, required: bool, required_before: Timestamp) -> ProofNonces<'_> {
         ProofNonces { mint: &self.0, required, required_before }
@@ -78,8 +105,10 @@ impl NonceAuthority for Nonces {
         let (kind, origin, context): (_, _, &[&[u8]]) = match NonceMint::claimed_kind(nonce) {
             Some(NonceKind::Challenge) => (NonceKind::Challenge, NonceOrigin::Challenge, &whole),
             Some(NonceKind::Bare) => (NonceKind::Bare, NonceOrigin::Bare, &[]),
-            // A nonce for proofs is none for messages.
-            Some(NonceKind::Dpop) | None => return Err(refusal(NonceError::Unknown)),
+            // What was made for something else is none for messages.
+            Some(NonceKind::Dpop | NonceKind::CallBack) | None => {
+                return Err(refusal(NonceError::Unknown));
+            }
         };
         let opened = self.0.open(kind, nonce, context, now).map_err(refusal)?;
         Ok(OpenedNonce { origin, spend_key: opened.replay_key(), until: opened.expires_at() })

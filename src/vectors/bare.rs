@@ -9,21 +9,26 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use countersign_sdk::chain::aptos::FullMessage;
+use countersign_sdk::chain::lnurl::Answer;
 use countersign_sdk::chain::near::Signed;
+use countersign_sdk::chain::stellar;
 use serde_json::Value;
 
 use super::case::{Why, bytes, moment, text};
 use super::texts;
 use super::wallets::Kind;
-use crate::wallet::{aptos, nep413, sep53, sui, ton};
+use crate::wallet::{aptos, lnurl, nep413, sep10, sep53, sui, ton};
 
 /// What a `format` speaks of, by a word in it, and what judges its cases.
-const KINDS: [(&str, Kind); 6] = [
+const KINDS: [(&str, Kind); 9] = [
     ("Sui personal message", |case| check_sui(case).into()),
     ("Aptos", |case| check_aptos(case).into()),
     ("NEP-413", |case| check_nep413(case).into()),
     ("SEP-53", |case| check_sep53(case).into()),
     ("sep-0053", |case| check_sep53(case).into()),
+    ("SEP-10", |case| check_sep10(case).into()),
+    ("LNURL-auth", |case| check_lnurl(case).into()),
+    ("lnurl/luds", |case| check_lnurl(case).into()),
     ("TON Connect ton_proof", |case| check_ton(case).into()),
 ];
 
@@ -41,6 +46,38 @@ fn check_sui(case: &Value) -> Result<(), Why> {
 fn check_sep53(case: &Value) -> Result<(), Why> {
     let message = message_of(case)?;
     sep53::check(required(case, "address")?, &message, required(case, "signature_b64")?)?;
+    Ok(())
+}
+
+/// A transaction by itself, and what the server that asked for it expected.
+fn check_sep10(case: &Value) -> Result<(), Why> {
+    let context = case.get("context").unwrap_or(&Value::Null);
+    let envelope = sep10::read(required(case, "challenge_xdr")?)?;
+    let challenge = envelope.challenge();
+    for (member, found) in [
+        ("server_account", stellar::encode_account(&challenge.server)),
+        ("client_account", stellar::encode_account(&challenge.client)),
+        ("home_domain", challenge.home_domain.clone()),
+        ("web_auth_domain", challenge.web_auth_domain.clone()),
+    ] {
+        if required(context, member)? != found {
+            return Err(Why(format!("{member}_differs")));
+        }
+    }
+    sep10::check_signatures(&envelope, required(context, "network_passphrase")?)?;
+    // The server has the nonce's own time in place of these.
+    let now = moment(context, "now").ok_or("now_missing")?.as_unix();
+    if !(challenge.min_time..=challenge.max_time).contains(&now) {
+        return Err("challenge_expired".into());
+    }
+    Ok(())
+}
+
+fn check_lnurl(case: &Value) -> Result<(), Why> {
+    let k1 = bytes(case, "k1").and_then(|bytes| bytes.try_into().ok()).ok_or("not_hex")?;
+    let answer = Answer::read(required(case, "key")?, required(case, "sig")?);
+    let verified = answer.and_then(|answer| answer.verify(&k1));
+    verified.map_err(lnurl::refused)?;
     Ok(())
 }
 

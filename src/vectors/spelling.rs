@@ -98,7 +98,7 @@ fn is_signed_text(value: &Value) -> bool {
 
 fn check_text(message: &str) -> Result<(), Why> {
     let message = Siwe.read(message)?;
-    Siwe.account_of(&message)?;
+    Siwe.accounts().account_of(&message)?;
     Ok(())
 }
 

@@ -110,7 +110,7 @@ fn judge_case(case: &Value, format: &'static dyn WalletFormat) -> Verdict {
 fn check_text(text: &str, format: &'static dyn WalletFormat) -> Result<(), Why> {
     let message = format.read(text)?;
     require(&message, &[Field::Uri, Field::Version, Field::IssuedAt])?;
-    format.account_of(&message)?;
+    format.accounts().account_of(&message)?;
     Ok(())
 }
 

@@ -17,11 +17,11 @@ use countersign_sdk::key::secp256k1::{LowS, verify_digest};
 use countersign_sdk::key::{Curve, PublicKey};
 use serde_json::Value;
 
+use super::accounts::{Accounts, Spelling};
 use super::caip122::{self, Profile, UnverifiedMessage};
 use super::chain_account::{named, of_namespace, reference_in, spelling};
 use super::format::{
-    Evidence, Spelling, VerifiedSigner, WalletFormat, malformed_signature, mismatch,
-    refused_signature,
+    Evidence, VerifiedSigner, WalletFormat, malformed_signature, mismatch, refused_signature,
 };
 use crate::model::reason::{Reason, Refusal};
 
@@ -40,8 +40,8 @@ impl WalletFormat for Adr36 {
         "adr36"
     }
 
-    fn namespaces(&self) -> &'static [&'static str] {
-        &[NAMESPACE]
+    fn accounts(&self) -> &dyn Accounts {
+        self
     }
 
     fn curves(&self) -> &'static [Curve] {
@@ -69,6 +69,29 @@ impl WalletFormat for Adr36 {
         Ok(Some(sign_doc(message.fields().address, message.text())))
     }
 
+    fn subjects_of_key(&self, key: &PublicKey) -> Vec<String> {
+        let accounts = Family::ALL.into_iter().filter_map(|family| family.account_of(key));
+        accounts.filter_map(|account| subject(account).ok()).collect()
+    }
+
+    fn verify_by(
+        &self,
+        account: &Account,
+        message: &UnverifiedMessage<'_>,
+        evidence: &Evidence<'_>,
+    ) -> Result<VerifiedSigner, Refusal> {
+        let address = Address::parse(message.fields().address).ok_or_else(invalid_address)?;
+        let key = prove(&address, message.text().as_bytes(), evidence)?;
+        let subject = subject(*address.account())?;
+        Ok(VerifiedSigner::proven(key, self.name(), account.clone(), subject))
+    }
+}
+
+impl Accounts for Adr36 {
+    fn namespaces(&self) -> &'static [&'static str] {
+        &[NAMESPACE]
+    }
+
     fn canonical_account(&self, account: &Account) -> Result<Account, Refusal> {
         let inner = of_namespace(self.name(), NAMESPACE, account)?;
         address_on(inner.chain().reference(), inner.address())?;
@@ -78,11 +101,6 @@ impl WalletFormat for Adr36 {
     /// Any chain: which there are, nobody lists.
     fn canonical_chain(&self, chain: &ChainId) -> Option<ChainId> {
         (chain.namespace() == NAMESPACE).then(|| chain.clone())
-    }
-
-    fn subjects_of_key(&self, key: &PublicKey) -> Vec<String> {
-        let accounts = Family::ALL.into_iter().filter_map(|family| family.account_of(key));
-        accounts.filter_map(|account| subject(account).ok()).collect()
     }
 
     fn subject_of(&self, account: &Account) -> Result<String, Refusal> {
@@ -98,18 +116,6 @@ impl WalletFormat for Adr36 {
         let reference = reference_in(message, NAMESPACE);
         address_on(reference, message.fields().address)?;
         named(NAMESPACE, reference, message.fields().address)
-    }
-
-    fn verify_by(
-        &self,
-        account: &Account,
-        message: &UnverifiedMessage<'_>,
-        evidence: &Evidence<'_>,
-    ) -> Result<VerifiedSigner, Refusal> {
-        let address = Address::parse(message.fields().address).ok_or_else(invalid_address)?;
-        let key = prove(&address, message.text().as_bytes(), evidence)?;
-        let subject = subject(*address.account())?;
-        Ok(VerifiedSigner::proven(key, self.name(), account.clone(), subject))
     }
 }
 

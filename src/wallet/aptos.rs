@@ -9,15 +9,16 @@
 //!
 //! Specs: sign-in-with-aptos (AIP-116), AIP-62 `signMessage`, AIP-55 (SingleKey), FIPS 202.
 
-use countersign_sdk::account::{Account, ChainId};
+use countersign_sdk::account::Account;
 use countersign_sdk::chain::aptos::{FullMessage, addresses, digest, sign_in_bytes};
 use countersign_sdk::key::{Curve, NotSigner, PublicKey, SignatureError, secp256k1};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::accounts::Accounts;
 use super::caip122::{self, Profile, UnverifiedMessage};
 use super::format::{
-    Evidence, MAX_STRUCTURE, Spelling, VerifiedSigner, WalletFormat, malformed_signature, mismatch,
+    Evidence, MAX_STRUCTURE, VerifiedSigner, WalletFormat, malformed_signature, mismatch,
     refused_signer,
 };
 use super::network::{Chain, Network, hex_address};
@@ -47,8 +48,8 @@ impl WalletFormat for Aptos {
         NETWORK.format
     }
 
-    fn namespaces(&self) -> &'static [&'static str] {
-        NETWORK.namespaces
+    fn accounts(&self) -> &dyn Accounts {
+        &NETWORK
     }
 
     fn curves(&self) -> &'static [Curve] {
@@ -81,29 +82,9 @@ impl WalletFormat for Aptos {
         })))
     }
 
-    fn canonical_account(&self, account: &Account) -> Result<Account, Refusal> {
-        NETWORK.canonical_account(account)
-    }
-
-    fn canonical_chain(&self, chain: &ChainId) -> Option<ChainId> {
-        NETWORK.canonical_chain(chain)
-    }
-
     fn subjects_of_key(&self, key: &PublicKey) -> Vec<String> {
         let addresses = addresses(key.curve(), key.as_bytes());
         addresses.iter().filter_map(|address| NETWORK.subject_at(address)).collect()
-    }
-
-    fn subject_of(&self, account: &Account) -> Result<String, Refusal> {
-        NETWORK.subject_of(account)
-    }
-
-    fn spelling<'a>(&self, account: &'a Account) -> Option<Spelling<'a>> {
-        NETWORK.spelling(account)
-    }
-
-    fn account_of(&self, message: &UnverifiedMessage<'_>) -> Result<Account, Refusal> {
-        NETWORK.account_of(message)
     }
 
     fn verify_by(
@@ -131,7 +112,7 @@ impl WalletFormat for Aptos {
             },
         };
         let key = proven.map_err(refused)?;
-        let subject = self.subject_of(account)?;
+        let subject = NETWORK.subject_of(account)?;
         Ok(VerifiedSigner::proven(key, self.name(), account.clone(), subject))
     }
 }

@@ -9,22 +9,23 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use countersign_sdk::account::{Account, ChainId};
+use countersign_sdk::account::Account;
 use countersign_sdk::chain::bip137::digest;
 use countersign_sdk::chain::bitcoin::Address;
 use countersign_sdk::key::{Curve, PublicKey, recover_secp256k1};
 
-use super::bitcoin::{self, NAMESPACE};
+use super::accounts::Accounts;
+use super::bitcoin::{self, BitcoinAccounts};
 use super::caip122::{self, Profile, UnverifiedMessage};
-use super::chain_account;
 use super::format::{
-    Evidence, Spelling, VerifiedSigner, WalletFormat, malformed_signature, mismatch,
-    refused_signature,
+    Evidence, VerifiedSigner, WalletFormat, malformed_signature, mismatch, refused_signature,
 };
 use crate::model::reason::Refusal;
 
 /// The characters of 65 bytes in base64.
 const CHARACTERS: usize = 88;
+
+static ACCOUNTS: BitcoinAccounts = BitcoinAccounts { format: "bip137", signs_for: |_| Ok(()) };
 
 /// The format `bip137`.
 #[derive(Clone, Copy, Debug)]
@@ -32,11 +33,11 @@ pub struct Bip137;
 
 impl WalletFormat for Bip137 {
     fn name(&self) -> &'static str {
-        "bip137"
+        ACCOUNTS.format
     }
 
-    fn namespaces(&self) -> &'static [&'static str] {
-        &[NAMESPACE]
+    fn accounts(&self) -> &dyn Accounts {
+        &ACCOUNTS
     }
 
     fn curves(&self) -> &'static [Curve] {
@@ -51,30 +52,9 @@ impl WalletFormat for Bip137 {
         decode(signature).is_some()
     }
 
-    fn canonical_account(&self, account: &Account) -> Result<Account, Refusal> {
-        bitcoin::address_of(self.name(), account)?;
-        Ok(account.clone())
-    }
-
-    fn canonical_chain(&self, chain: &ChainId) -> Option<ChainId> {
-        bitcoin::canonical_chain(chain)
-    }
-
     /// None: `bip322`, of the same namespace, gives them.
     fn subjects_of_key(&self, _key: &PublicKey) -> Vec<String> {
         Vec::new()
-    }
-
-    fn subject_of(&self, account: &Account) -> Result<String, Refusal> {
-        bitcoin::subject_of(self.name(), account)
-    }
-
-    fn spelling<'a>(&self, account: &'a Account) -> Option<Spelling<'a>> {
-        chain_account::spelling(NAMESPACE, account)
-    }
-
-    fn account_of(&self, message: &UnverifiedMessage<'_>) -> Result<Account, Refusal> {
-        bitcoin::account_of(message)
     }
 
     fn verify_by(

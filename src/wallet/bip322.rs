@@ -10,7 +10,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use countersign_sdk::account::{Account, ChainId};
+use countersign_sdk::account::Account;
 use countersign_sdk::chain::bip322::{
     PREFIX, SIGHASH_ALL, SIGHASH_DEFAULT, decode_witness, sighash_p2tr, sighash_p2wpkh,
 };
@@ -19,14 +19,16 @@ use countersign_sdk::chain::hash::hash160;
 use countersign_sdk::key::secp256k1::{LowS, verify_digest, verify_schnorr};
 use countersign_sdk::key::{Curve, PublicKey, ecdsa_from_der};
 
-use super::bitcoin::{self, NAMESPACE};
+use super::accounts::Accounts;
+use super::bitcoin::{self, BitcoinAccounts};
 use super::caip122::{self, Profile, UnverifiedMessage};
-use super::chain_account;
 use super::format::{
-    Evidence, MAX_SIGNATURE, Spelling, VerifiedSigner, WalletFormat, malformed_signature, mismatch,
+    Evidence, MAX_SIGNATURE, VerifiedSigner, WalletFormat, malformed_signature, mismatch,
     refused_signature,
 };
 use crate::model::reason::{Reason, Refusal};
+
+static ACCOUNTS: BitcoinAccounts = BitcoinAccounts { format: "bip322", signs_for: with_witness };
 
 /// The format `bip322`.
 #[derive(Clone, Copy, Debug)]
@@ -34,11 +36,11 @@ pub struct Bip322;
 
 impl WalletFormat for Bip322 {
     fn name(&self) -> &'static str {
-        "bip322"
+        ACCOUNTS.format
     }
 
-    fn namespaces(&self) -> &'static [&'static str] {
-        &[NAMESPACE]
+    fn accounts(&self) -> &dyn Accounts {
+        &ACCOUNTS
     }
 
     fn curves(&self) -> &'static [Curve] {
@@ -49,38 +51,13 @@ impl WalletFormat for Bip322 {
         &caip122::BITCOIN
     }
 
-    fn takes(&self, account: &Account) -> bool {
-        bitcoin::address_of(self.name(), account).is_ok_and(|address| has_witness(&address))
-    }
-
     fn is_shaped(&self, signature: &str) -> bool {
         let one_or_two = |items: Vec<&[u8]>| (1..=2).contains(&items.len());
         decode(signature).is_ok_and(|bytes| decode_witness(&bytes).is_some_and(one_or_two))
     }
 
-    fn canonical_account(&self, account: &Account) -> Result<Account, Refusal> {
-        let address = bitcoin::address_of(self.name(), account)?;
-        if has_witness(&address) { Ok(account.clone()) } else { Err(without_witness()) }
-    }
-
-    fn canonical_chain(&self, chain: &ChainId) -> Option<ChainId> {
-        bitcoin::canonical_chain(chain)
-    }
-
     fn subjects_of_key(&self, key: &PublicKey) -> Vec<String> {
         bitcoin::subjects_of_key(key)
-    }
-
-    fn subject_of(&self, account: &Account) -> Result<String, Refusal> {
-        bitcoin::subject_of(self.name(), account)
-    }
-
-    fn spelling<'a>(&self, account: &'a Account) -> Option<Spelling<'a>> {
-        chain_account::spelling(NAMESPACE, account)
-    }
-
-    fn account_of(&self, message: &UnverifiedMessage<'_>) -> Result<Account, Refusal> {
-        bitcoin::account_of(message)
     }
 
     fn verify_by(
@@ -176,8 +153,12 @@ fn decode(signature: &str) -> Result<Vec<u8>, Refusal> {
         .map_err(|_| malformed_signature("a signature is base64, with or without `smp` before it"))
 }
 
-const fn has_witness(address: &Address) -> bool {
-    !matches!(address.script(), Script::P2pkh(_))
+/// Whether an address has a witness, as all but P2PKH have.
+fn with_witness(address: &Address) -> Result<(), Refusal> {
+    match address.script() {
+        Script::P2pkh(_) => Err(without_witness()),
+        Script::P2sh(_) | Script::P2wpkh(_) | Script::P2tr(_) => Ok(()),
+    }
 }
 
 fn without_witness() -> Refusal {
@@ -332,8 +313,8 @@ mod tests {
         let p2pkh = address(&signer(9), Kind::P2pkh);
         let text = text_for(&p2pkh.to_string());
         assert_eq!(reason(&text, &witness(&[&[1]])), Err(Reason::FormatUnsupported));
-        let account = Bip322.account_of(&Bip322.read(&text).unwrap()).unwrap();
-        assert!(!Bip322.takes(&account));
+        let account = Bip322.accounts().account_of(&Bip322.read(&text).unwrap()).unwrap();
+        assert!(Bip322.accounts().canonical_account(&account).is_err());
         let p2wsh = "bc1qp0ahvfh83088w49k405szqgg4f3pptr7p2g06tdxfjcd40z4lh4q95lsz9";
         assert_eq!(reason(&text_for(p2wsh), &witness(&[&[1]])), Err(Reason::AccountInvalid));
     }

@@ -9,12 +9,53 @@ use countersign_sdk::account::{Account, ChainId};
 use countersign_sdk::chain::bitcoin::{Address, Kind, MAINNET, Network, Script};
 use countersign_sdk::key::{Curve, PublicKey};
 
+use super::accounts::{Accounts, Spelling};
 use super::caip122::UnverifiedMessage;
-use super::chain_account::{named, of_namespace, reference_in};
+use super::chain_account::{self, named, of_namespace, reference_in};
 use crate::model::reason::{Reason, Refusal};
 
 /// The namespace of both formats.
-pub(super) const NAMESPACE: &str = "bip122";
+const NAMESPACE: &str = "bip122";
+
+/// Bitcoin's accounts, as far as a format signs for them.
+#[derive(Debug)]
+pub(super) struct BitcoinAccounts {
+    /// The format.
+    pub(super) format: &'static str,
+    /// Whether it signs for accounts of such addresses; a refusal says which format does.
+    pub(super) signs_for: fn(&Address) -> Result<(), Refusal>,
+}
+
+impl Accounts for BitcoinAccounts {
+    fn namespaces(&self) -> &'static [&'static str] {
+        &[NAMESPACE]
+    }
+
+    fn canonical_account(&self, account: &Account) -> Result<Account, Refusal> {
+        (self.signs_for)(&address_of(self.format, account)?)?;
+        Ok(account.clone())
+    }
+
+    fn canonical_chain(&self, chain: &ChainId) -> Option<ChainId> {
+        let ours =
+            chain.namespace() == NAMESPACE && Network::of_reference(chain.reference()).is_some();
+        ours.then(|| chain.clone())
+    }
+
+    fn subject_of(&self, account: &Account) -> Result<String, Refusal> {
+        subject_of_address(&address_of(self.format, account)?)
+    }
+
+    fn spelling<'a>(&self, account: &'a Account) -> Option<Spelling<'a>> {
+        chain_account::spelling(NAMESPACE, account)
+    }
+
+    fn account_of(&self, message: &UnverifiedMessage<'_>) -> Result<Account, Refusal> {
+        let reference = reference_in(message, NAMESPACE);
+        address_on(reference, message.fields().address)?;
+        named(NAMESPACE, reference, message.fields().address)
+    }
+}
 
 /// The address of a Bitcoin account.
 ///
@@ -44,31 +85,7 @@ fn address_on(reference: &str, address: &str) -> Result<Address, Refusal> {
     Err(invalid("the address is of another network than the chain".to_owned()))
 }
 
-/// The chain, where it is one of Bitcoin's.
-pub(super) fn canonical_chain(chain: &ChainId) -> Option<ChainId> {
-    let ours = chain.namespace() == NAMESPACE && Network::of_reference(chain.reference()).is_some();
-    ours.then(|| chain.clone())
-}
-
-/// The account that a text names.
-///
-/// # Errors
-/// `chain_not_allowed` or `account_invalid`.
-pub(super) fn account_of(message: &UnverifiedMessage<'_>) -> Result<Account, Refusal> {
-    let reference = reference_in(message, NAMESPACE);
-    address_on(reference, message.fields().address)?;
-    named(NAMESPACE, reference, message.fields().address)
-}
-
-/// Who that is on every network.
-///
-/// # Errors
-/// Those of [`address_of`].
-pub(super) fn subject_of(format: &'static str, account: &Account) -> Result<String, Refusal> {
-    subject_of_address(&address_of(format, account)?)
-}
-
-/// The same for an address that was read.
+/// Who the account of an address is on every network.
 pub(super) fn subject_of_address(address: &Address) -> Result<String, Refusal> {
     Ok(subject(*address.script())?.to_did())
 }
@@ -95,6 +112,8 @@ fn subject(script: Script) -> Result<Account, Refusal> {
 pub(super) mod tests {
     use super::*;
 
+    static ACCOUNTS: BitcoinAccounts = BitcoinAccounts { format: "bip322", signs_for: |_| Ok(()) };
+
     /// A sign-in text of an address on the main network.
     pub(in crate::wallet) fn text_for(address: &str) -> String {
         format!(
@@ -108,7 +127,7 @@ pub(super) mod tests {
     fn accounts_are_on_the_chain_that_spells_them() {
         let account = |text: &str| {
             let account: Account = text.parse().unwrap();
-            subject_of("bip322", &account).map_err(|refusal| refusal.reason())
+            ACCOUNTS.subject_of(&account).map_err(|refusal| refusal.reason())
         };
         let main =
             "bip122:000000000019d6689c085ae165831e93:bc1q9vza2e8x573nczrlzms0wvx3gsqjx7vavgkx0l";

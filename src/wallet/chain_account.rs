@@ -7,8 +7,8 @@
 
 use countersign_sdk::account::{Account, ChainAccount, ChainId};
 
+use super::accounts::{Spelling, other_namespace};
 use super::caip122::UnverifiedMessage;
-use super::format::{Spelling, other_namespace};
 use crate::model::reason::{Reason, Refusal};
 
 /// The chain's account, where it is of `namespace`.

@@ -8,11 +8,13 @@
 
 use std::fmt::Debug;
 
-use countersign_sdk::account::{Account, ChainId};
+use countersign_sdk::account::Account;
 use countersign_sdk::key::{Curve, NotSigner, PublicKey, SignatureError, Thumbprint};
 use serde_json::Value;
 
+use super::accounts::Accounts;
 use super::caip122::{self, Fault, ParseError, Profile, UnverifiedMessage};
+use super::sep10::ServerKey;
 use crate::model::reason::{Reason, Refusal};
 
 /// The longest signature text that is read, in characters.
@@ -31,13 +33,17 @@ pub struct Evidence<'a> {
     pub public_key: Option<&'a str>,
 }
 
-/// How an account stands in a text.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Spelling<'a> {
-    /// The address line.
-    pub address: &'a str,
-    /// The value of `Chain ID`, for formats that have one.
-    pub chain_id: Option<&'a str>,
+/// What the issuer itself adds to a challenge, for wallets that answer to a server and not to a text.
+pub trait Issuing {
+    /// The key by which it signs transactions of Stellar.
+    fn stellar(&self) -> &ServerKey;
+
+    /// A word that says that the challenge of this digest was issued here, for the URL that a wallet
+    /// sends its answer to.
+    ///
+    /// # Errors
+    /// [`Reason::ServerError`] without randomness.
+    fn call_back_state(&self, digest: &[u8; 32]) -> Result<String, Refusal>;
 }
 
 /// One kind of message that wallets or keys sign.
@@ -51,8 +57,8 @@ pub trait WalletFormat: Send + Sync + Debug {
         true
     }
 
-    /// The account namespaces it is for; the first format of a namespace is its default.
-    fn namespaces(&self) -> &'static [&'static str];
+    /// The accounts that it signs for.
+    fn accounts(&self) -> &dyn Accounts;
 
     /// The curves whose keys it can prove.
     fn curves(&self) -> &'static [Curve];
@@ -68,12 +74,6 @@ pub trait WalletFormat: Send + Sync + Debug {
     /// Whether [`Evidence::public_key`] must be there.
     fn needs_public_key(&self) -> bool {
         false
-    }
-
-    /// Whether an account of its namespaces can sign so at all; where it cannot, the next format of
-    /// the namespace is its default.
-    fn takes(&self, _account: &Account) -> bool {
-        true
     }
 
     /// Whether `signature` has the shape of this format's, and of no other's that share its
@@ -96,6 +96,25 @@ pub trait WalletFormat: Send + Sync + Debug {
         Ok(None)
     }
 
+    /// The same where the issuer's own signature or word is part of it.
+    ///
+    /// # Errors
+    /// Those of [`payload`](Self::payload), and of a text that the structure has no room for.
+    fn payload_by(
+        &self,
+        account: &Account,
+        message: &UnverifiedMessage<'_>,
+        _issuing: &dyn Issuing,
+    ) -> Result<Option<Value>, Refusal> {
+        self.payload(account, message)
+    }
+
+    /// What stands for the account in a challenge for whoever answers it, for formats whose wallets do
+    /// not say who they are before they sign. Nobody can prove to be this one.
+    fn whoever_answers(&self) -> Option<Account> {
+        None
+    }
+
     /// Reads a text of this format.
     ///
     /// # Errors
@@ -104,38 +123,12 @@ pub trait WalletFormat: Send + Sync + Debug {
         caip122::parse(self.profile(), text).map_err(Refusal::from)
     }
 
-    /// The canonical form of an account that was asked for, such as its EIP-55 spelling.
-    ///
-    /// # Errors
-    /// `format_unsupported` for another namespace, `account_invalid` for an address or chain that
-    /// is not a right one.
-    fn canonical_account(&self, account: &Account) -> Result<Account, Refusal>;
-
-    /// The canonical spelling of a chain, `None` for one that no account of this format is on.
-    fn canonical_chain(&self, chain: &ChainId) -> Option<ChainId>;
-
     /// Every subject that the holder of `key` can prove here by its key alone; none where a key of
     /// this curve controls no account. Asked of the first format of a namespace for all of them.
     fn subjects_of_key(&self, key: &PublicKey) -> Vec<String>;
 
-    /// Who a canonical account is on every chain, as `sub` has it: `did:pkh` on the namespace's
-    /// canonical chain, or the `did:key`.
-    ///
-    /// # Errors
-    /// `account_invalid` for an account of another format.
-    fn subject_of(&self, account: &Account) -> Result<String, Refusal>;
-
-    /// How a canonical account is written in the text; `None` for an account of another format.
-    fn spelling<'a>(&self, account: &'a Account) -> Option<Spelling<'a>>;
-
-    /// The account that a text names by its address and chain.
-    ///
-    /// # Errors
-    /// `account_invalid` or `chain_not_allowed`.
-    fn account_of(&self, message: &UnverifiedMessage<'_>) -> Result<Account, Refusal>;
-
     /// Verifies a signature over the received bytes by `account`, which is what
-    /// [`account_of`](Self::account_of) gave for the same text.
+    /// [`Accounts::account_of`] gave for the same text.
     ///
     /// # Errors
     /// `signature_malformed` before any curve is touched, then `malleable_signature` or
@@ -147,16 +140,30 @@ pub trait WalletFormat: Send + Sync + Debug {
         evidence: &Evidence<'_>,
     ) -> Result<VerifiedSigner, Refusal>;
 
+    /// The same for formats that the issuer's own signature is part of.
+    ///
+    /// # Errors
+    /// Those of [`verify_by`](Self::verify_by).
+    fn verify_issued(
+        &self,
+        account: &Account,
+        message: &UnverifiedMessage<'_>,
+        evidence: &Evidence<'_>,
+        _issuing: &dyn Issuing,
+    ) -> Result<VerifiedSigner, Refusal> {
+        self.verify_by(account, message, evidence)
+    }
+
     /// Verifies a signature over the received bytes by the account that the text names.
     ///
     /// # Errors
-    /// Those of [`account_of`](Self::account_of) and [`verify_by`](Self::verify_by).
+    /// Those of [`Accounts::account_of`] and [`verify_by`](Self::verify_by).
     fn verify(
         &self,
         message: &UnverifiedMessage<'_>,
         evidence: &Evidence<'_>,
     ) -> Result<VerifiedSigner, Refusal> {
-        self.verify_by(&self.account_of(message)?, message, evidence)
+        self.verify_by(&self.accounts().account_of(message)?, message, evidence)
     }
 }
 
@@ -252,12 +259,4 @@ pub(in crate::wallet) fn malformed_signature(expected: &'static str) -> Refusal 
 /// The refusal for a signature that is well formed and of another key, or over other bytes.
 pub(in crate::wallet) fn mismatch() -> Refusal {
     refused_signature(SignatureError::Mismatch)
-}
-
-/// The refusal for an account of a namespace that the format does not know.
-pub(in crate::wallet) fn other_namespace(format: &'static str, account: &Account) -> Refusal {
-    Refusal::new(
-        Reason::FormatUnsupported,
-        format!("accounts of {} do not sign messages of the format {format}", account.namespace()),
-    )
 }

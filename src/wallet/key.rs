@@ -11,12 +11,73 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use countersign_sdk::account::{Account, ChainId, KeyAccount};
 use countersign_sdk::key::{Curve, PublicKey};
 
+use super::accounts::{Accounts, Spelling, other_namespace};
 use super::caip122::{self, Profile, UnverifiedMessage};
 use super::format::{
-    Evidence, Spelling, VerifiedSigner, WalletFormat, malformed_signature, other_namespace,
-    refused_signature,
+    Evidence, VerifiedSigner, WalletFormat, malformed_signature, refused_signature,
 };
 use crate::model::reason::{Reason, Refusal};
+
+/// Keys that are accounts of their own, as far as a format signs with them.
+#[derive(Debug)]
+pub(super) struct KeyAccounts {
+    /// The format.
+    pub(super) format: &'static str,
+    /// Whether it signs with such a key.
+    pub(super) signs_with: fn(&PublicKey) -> bool,
+    /// Which keys those are, to be said of another.
+    pub(super) an_account: &'static str,
+}
+
+impl KeyAccounts {
+    /// The key of an account, which a text of this format named.
+    pub(super) fn own<'a>(&self, account: &'a Account) -> Result<&'a KeyAccount, Refusal> {
+        match account {
+            Account::Key(key) => Ok(key),
+            Account::Chain(_) => Err(other_namespace(self.format, account)),
+        }
+    }
+
+    fn invalid(&self) -> Refusal {
+        Refusal::new(Reason::AccountInvalid, self.an_account)
+    }
+}
+
+impl Accounts for KeyAccounts {
+    fn namespaces(&self) -> &'static [&'static str] {
+        &["did:key"]
+    }
+
+    fn canonical_account(&self, account: &Account) -> Result<Account, Refusal> {
+        match (self.signs_with)(self.own(account)?.key()) {
+            true => Ok(account.clone()),
+            false => Err(self.invalid()),
+        }
+    }
+
+    fn canonical_chain(&self, _chain: &ChainId) -> Option<ChainId> {
+        None
+    }
+
+    fn subject_of(&self, account: &Account) -> Result<String, Refusal> {
+        Ok(self.own(account)?.did().to_owned())
+    }
+
+    fn spelling<'a>(&self, account: &'a Account) -> Option<Spelling<'a>> {
+        Some(Spelling { address: self.own(account).ok()?.did(), chain_id: None })
+    }
+
+    fn account_of(&self, message: &UnverifiedMessage<'_>) -> Result<Account, Refusal> {
+        let key = KeyAccount::parse(message.fields().address).map_err(|_| self.invalid())?;
+        self.canonical_account(&Account::Key(key))
+    }
+}
+
+static ACCOUNTS: KeyAccounts = KeyAccounts {
+    format: "key",
+    signs_with: |_| true,
+    an_account: "an account of the format key is the did:key of an Ed25519 or secp256k1 key",
+};
 
 /// The format `key`.
 #[derive(Clone, Copy, Debug)]
@@ -24,11 +85,11 @@ pub struct RawKey;
 
 impl WalletFormat for RawKey {
     fn name(&self) -> &'static str {
-        "key"
+        ACCOUNTS.format
     }
 
-    fn namespaces(&self) -> &'static [&'static str] {
-        &["did:key"]
+    fn accounts(&self) -> &dyn Accounts {
+        &ACCOUNTS
     }
 
     fn curves(&self) -> &'static [Curve] {
@@ -39,17 +100,6 @@ impl WalletFormat for RawKey {
         &caip122::KEY
     }
 
-    fn canonical_account(&self, account: &Account) -> Result<Account, Refusal> {
-        match account {
-            Account::Key(_) => Ok(account.clone()),
-            Account::Chain(_) => Err(other_namespace(self.name(), account)),
-        }
-    }
-
-    fn canonical_chain(&self, _chain: &ChainId) -> Option<ChainId> {
-        None
-    }
-
     fn is_shaped(&self, signature: &str) -> bool {
         decode_signature(signature).is_some()
     }
@@ -58,38 +108,13 @@ impl WalletFormat for RawKey {
         key.to_did_key().into_iter().collect()
     }
 
-    fn subject_of(&self, account: &Account) -> Result<String, Refusal> {
-        match account {
-            Account::Key(key) => Ok(key.did().to_owned()),
-            Account::Chain(_) => Err(other_namespace(self.name(), account)),
-        }
-    }
-
-    fn spelling<'a>(&self, account: &'a Account) -> Option<Spelling<'a>> {
-        match account {
-            Account::Key(key) => Some(Spelling { address: key.did(), chain_id: None }),
-            Account::Chain(_) => None,
-        }
-    }
-
-    fn account_of(&self, message: &UnverifiedMessage<'_>) -> Result<Account, Refusal> {
-        KeyAccount::parse(message.fields().address).map(Account::Key).map_err(|_| {
-            Refusal::new(
-                Reason::AccountInvalid,
-                "an account of the format key is the did:key of an Ed25519 or secp256k1 key",
-            )
-        })
-    }
-
     fn verify_by(
         &self,
         account: &Account,
         message: &UnverifiedMessage<'_>,
         evidence: &Evidence<'_>,
     ) -> Result<VerifiedSigner, Refusal> {
-        let Account::Key(signer) = account else {
-            return Err(other_namespace(self.name(), account));
-        };
+        let signer = ACCOUNTS.own(account)?;
         let signature = decode_signature(evidence.signature)
             .ok_or_else(|| malformed_signature("a signature is 64 bytes in base64url or 0x hex"))?;
         let key = signer.key();
@@ -163,7 +188,7 @@ mod tests {
         let p256 = "did:key:zDnaeeqqDdCSrWVPJeHA2P7eR4hgFZof75V5fj4Udpgsx7g2Q";
         for did in ["did:key:z6Mk", p256, "did:web:a.example"] {
             let text = text_for(did);
-            let refusal = RawKey.account_of(&RawKey.read(&text).unwrap()).unwrap_err();
+            let refusal = RawKey.accounts().account_of(&RawKey.read(&text).unwrap()).unwrap_err();
             assert_eq!(refusal.reason(), Reason::AccountInvalid, "{did}");
         }
     }

@@ -10,15 +10,16 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use countersign_sdk::account::{Account, ChainId};
+use countersign_sdk::account::Account;
 use countersign_sdk::chain::near::{Signed, implicit_key, nonce_of};
 use countersign_sdk::key::{Curve, PublicKey};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::accounts::Accounts;
 use super::caip122::{self, Profile, UnverifiedMessage};
 use super::format::{
-    Evidence, MAX_STRUCTURE, Spelling, VerifiedSigner, WalletFormat, malformed_signature, mismatch,
+    Evidence, MAX_STRUCTURE, VerifiedSigner, WalletFormat, malformed_signature, mismatch,
     refused_signer,
 };
 use super::network::{Chain, Network};
@@ -52,8 +53,8 @@ impl WalletFormat for Nep413 {
         NETWORK.format
     }
 
-    fn namespaces(&self) -> &'static [&'static str] {
-        NETWORK.namespaces
+    fn accounts(&self) -> &dyn Accounts {
+        &NETWORK
     }
 
     fn curves(&self) -> &'static [Curve] {
@@ -80,14 +81,6 @@ impl WalletFormat for Nep413 {
         })))
     }
 
-    fn canonical_account(&self, account: &Account) -> Result<Account, Refusal> {
-        NETWORK.canonical_account(account)
-    }
-
-    fn canonical_chain(&self, chain: &ChainId) -> Option<ChainId> {
-        NETWORK.canonical_chain(chain)
-    }
-
     fn subjects_of_key(&self, key: &PublicKey) -> Vec<String> {
         match key.curve() {
             Curve::Ed25519 => {
@@ -95,18 +88,6 @@ impl WalletFormat for Nep413 {
             }
             Curve::P256 | Curve::Secp256k1 => Vec::new(),
         }
-    }
-
-    fn subject_of(&self, account: &Account) -> Result<String, Refusal> {
-        NETWORK.subject_of(account)
-    }
-
-    fn spelling<'a>(&self, account: &'a Account) -> Option<Spelling<'a>> {
-        NETWORK.spelling(account)
-    }
-
-    fn account_of(&self, message: &UnverifiedMessage<'_>) -> Result<Account, Refusal> {
-        NETWORK.account_of(message)
     }
 
     fn verify_by(
@@ -130,7 +111,7 @@ impl WalletFormat for Nep413 {
             callback_url: answer.callback_url.as_deref(),
         };
         let key = check(account_id, &signed, &answer)?;
-        let subject = self.subject_of(account)?;
+        let subject = NETWORK.subject_of(account)?;
         Ok(VerifiedSigner::proven(key, self.name(), account.clone(), subject))
     }
 }

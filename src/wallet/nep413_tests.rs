@@ -121,7 +121,7 @@ fn accounts_that_are_no_key_are_refused() {
         let signature = sign(&key, &right(&text, &nonce, None));
         assert_eq!(judge(&text, &signature), Err(Reason::AccountInvalid), "{name}");
         let account = format!("near:mainnet:{name}").parse().unwrap();
-        let refusal = Nep413.canonical_account(&account).unwrap_err();
+        let refusal = Nep413.accounts().canonical_account(&account).unwrap_err();
         assert_eq!(refusal.reason(), Reason::AccountInvalid);
         assert!(refusal.detail().contains("named account"));
     }
@@ -134,7 +134,7 @@ fn the_payload_is_what_a_wallet_is_to_sign() {
     let (key, account_id) = signer(7);
     let text = text_for(&account_id);
     let message = Nep413.read(&text).unwrap();
-    let account = Nep413.account_of(&message).unwrap();
+    let account = Nep413.accounts().account_of(&message).unwrap();
     let payload = Nep413.payload(&account, &message).unwrap().unwrap();
     let nonce: [u8; 32] =
         STANDARD.decode(payload["nonce"].as_str().unwrap()).unwrap().try_into().unwrap();

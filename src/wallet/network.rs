@@ -8,8 +8,9 @@
 
 use countersign_sdk::account::{Account, ChainAccount, ChainId};
 
+use super::accounts::{Accounts, Spelling, other_namespace};
 use super::caip122::UnverifiedMessage;
-use super::format::{Spelling, other_namespace};
+
 use crate::model::reason::{Reason, Refusal};
 
 /// A chain of a namespace.
@@ -41,12 +42,12 @@ pub(in crate::wallet) struct Network {
     pub(in crate::wallet) a_chain: &'static str,
 }
 
-impl Network {
-    /// The canonical form of an account that was asked for.
-    pub(in crate::wallet) fn canonical_account(
-        &self,
-        account: &Account,
-    ) -> Result<Account, Refusal> {
+impl Accounts for Network {
+    fn namespaces(&self) -> &'static [&'static str] {
+        self.namespaces
+    }
+
+    fn canonical_account(&self, account: &Account) -> Result<Account, Refusal> {
         let asked = self.own(account)?;
         let chain = self.chain(asked.chain().reference()).ok_or_else(|| self.unknown_chain())?;
         let address = (self.canonical)(asked.address())
@@ -55,8 +56,7 @@ impl Network {
         self.named(chain, &address)
     }
 
-    /// The canonical spelling of a chain.
-    pub(in crate::wallet) fn canonical_chain(&self, chain: &ChainId) -> Option<ChainId> {
+    fn canonical_chain(&self, chain: &ChainId) -> Option<ChainId> {
         if !self.namespaces.contains(&chain.namespace()) {
             return None;
         }
@@ -64,35 +64,31 @@ impl Network {
         ChainId::new(self.namespaces.first()?, found.reference).ok()
     }
 
-    /// Who a canonical account is on every chain.
-    pub(in crate::wallet) fn subject_of(&self, account: &Account) -> Result<String, Refusal> {
+    fn subject_of(&self, account: &Account) -> Result<String, Refusal> {
         let account = self.own(account)?;
         self.subject_at(account.address()).ok_or_else(|| self.invalid_address())
     }
 
-    /// The subject of an address, on the canonical chain.
-    pub(in crate::wallet) fn subject_at(&self, address: &str) -> Option<String> {
-        Some(self.named(self.chains.first()?, address).ok()?.to_did())
-    }
-
-    /// How a canonical account's chain is written in a text, with its address as CAIP-10 has it.
-    pub(in crate::wallet) fn spelling<'a>(&self, account: &'a Account) -> Option<Spelling<'a>> {
+    fn spelling<'a>(&self, account: &'a Account) -> Option<Spelling<'a>> {
         let account = self.own(account).ok()?;
         let chain = self.chain(account.chain().reference())?;
         Some(Spelling { address: account.address(), chain_id: Some(chain.name) })
     }
 
-    /// The account that a text names; its address must stand there in its one spelling.
-    pub(in crate::wallet) fn account_of(
-        &self,
-        message: &UnverifiedMessage<'_>,
-    ) -> Result<Account, Refusal> {
+    fn account_of(&self, message: &UnverifiedMessage<'_>) -> Result<Account, Refusal> {
         let fields = message.fields();
         let canonical = (self.canonical)(fields.address);
         if canonical.as_deref() != Some(fields.address) {
             return Err(self.invalid_address());
         }
         self.named(self.chain_of(message)?, fields.address)
+    }
+}
+
+impl Network {
+    /// The subject of an address, on the canonical chain.
+    pub(in crate::wallet) fn subject_at(&self, address: &str) -> Option<String> {
+        Some(self.named(self.chains.first()?, address).ok()?.to_did())
     }
 
     /// The chain that a text names.

@@ -8,19 +8,20 @@
 //!
 //! Specs: NIP-01, NIP-98, NIP-07, BIP-340.
 
-use countersign_sdk::account::{Account, ChainId};
+use countersign_sdk::account::Account;
 use countersign_sdk::chain::nostr::{HTTP_AUTH, event_id, sign_in_tags};
 use countersign_sdk::key::secp256k1::verify_schnorr;
 use countersign_sdk::key::{Curve, PublicKey};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::accounts::Accounts;
 use super::caip122::{self, Moment, Profile, UnverifiedMessage};
 use super::format::{
-    Evidence, MAX_STRUCTURE, Spelling, VerifiedSigner, WalletFormat, malformed_signature, mismatch,
-    other_namespace, refused_signature,
+    Evidence, MAX_STRUCTURE, VerifiedSigner, WalletFormat, malformed_signature, mismatch,
+    refused_signature,
 };
-use super::key::RawKey;
+use super::key::KeyAccounts;
 use crate::model::reason::{Reason, Refusal};
 
 /// Seconds that an event may be older than its text, for clocks that differ.
@@ -33,13 +34,19 @@ const LATEST: u64 = 3600;
 /// The most tags of an event, and the most items of one.
 const MAX_TAGS: usize = 32;
 
+static ACCOUNTS: KeyAccounts = KeyAccounts {
+    format: "nostr",
+    signs_with: |key| key.compressed_secp256k1().is_some_and(|[tag, ..]| tag == 2),
+    an_account: "an account of the format nostr is the did:key of the point with the even y: of 02 and the public key",
+};
+
 /// The format `nostr`.
 #[derive(Clone, Copy, Debug)]
 pub struct Nostr;
 
 impl WalletFormat for Nostr {
     fn name(&self) -> &'static str {
-        "nostr"
+        ACCOUNTS.format
     }
 
     /// Signers show the event's tags, and some sign this kind without asking again.
@@ -47,8 +54,8 @@ impl WalletFormat for Nostr {
         false
     }
 
-    fn namespaces(&self) -> &'static [&'static str] {
-        RawKey.namespaces()
+    fn accounts(&self) -> &dyn Accounts {
+        &ACCOUNTS
     }
 
     fn curves(&self) -> &'static [Curve] {
@@ -77,45 +84,11 @@ impl WalletFormat for Nostr {
         })))
     }
 
-    fn takes(&self, account: &Account) -> bool {
-        self.canonical_account(account).is_ok()
-    }
-
-    fn canonical_account(&self, account: &Account) -> Result<Account, Refusal> {
-        let Account::Key(key) = account else {
-            return Err(other_namespace(self.name(), account));
-        };
-        let even = key.key().compressed_secp256k1().is_some_and(|[tag, ..]| tag == 2);
-        if even {
-            return Ok(account.clone());
-        }
-        Err(Refusal::new(
-            Reason::AccountInvalid,
-            "an account of the format nostr is the did:key of the point with the even y: of 02 and the public key",
-        ))
-    }
-
-    fn canonical_chain(&self, _chain: &ChainId) -> Option<ChainId> {
-        None
-    }
-
     fn subjects_of_key(&self, key: &PublicKey) -> Vec<String> {
         let x = key.x_only();
         let even = x.and_then(|x| PublicKey::from_x_only(&x).ok()).filter(|even| even != key);
         // The key itself is named by `key`.
         even.and_then(|even| even.to_did_key()).into_iter().collect()
-    }
-
-    fn subject_of(&self, account: &Account) -> Result<String, Refusal> {
-        RawKey.subject_of(account)
-    }
-
-    fn spelling<'a>(&self, account: &'a Account) -> Option<Spelling<'a>> {
-        RawKey.spelling(account)
-    }
-
-    fn account_of(&self, message: &UnverifiedMessage<'_>) -> Result<Account, Refusal> {
-        self.canonical_account(&RawKey.account_of(message)?)
     }
 
     fn verify_by(
@@ -124,9 +97,7 @@ impl WalletFormat for Nostr {
         message: &UnverifiedMessage<'_>,
         evidence: &Evidence<'_>,
     ) -> Result<VerifiedSigner, Refusal> {
-        let Account::Key(signer) = account else {
-            return Err(other_namespace(self.name(), account));
-        };
+        let signer = ACCOUNTS.own(account)?;
         let event = Event::read(evidence.signature)?;
         check_place(&event, message)?;
         let key = event.verify()?;

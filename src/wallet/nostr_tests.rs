@@ -26,7 +26,7 @@ fn text_for(did: &str) -> String {
 /// The event of the payload, signed, after `change`.
 fn signed(signer: &InMemorySigner, text: &str, change: impl FnOnce(&mut Value)) -> Value {
     let message = Nostr.read(text).unwrap();
-    let account = Nostr.account_of(&message).unwrap();
+    let account = Nostr.accounts().account_of(&message).unwrap();
     let mut event = Nostr.payload(&account, &message).unwrap().unwrap();
     event["pubkey"] = json!(hex::encode(signer.public_key().x_only().unwrap()));
     change(&mut event);

@@ -14,8 +14,10 @@ use super::bip137::Bip137;
 use super::bip322::Bip322;
 use super::format::WalletFormat;
 use super::key::RawKey;
+use super::lnurl::Lnurl;
 use super::nep413::Nep413;
 use super::nostr::Nostr;
+use super::sep10::Sep10;
 use super::sep53::Sep53;
 use super::sha256::Sha256Text;
 use super::siwe::Siwe;
@@ -41,8 +43,10 @@ pub static FORMATS: &[&dyn WalletFormat] = &[
     &Aptos,
     &Nep413,
     &Sep53,
+    &Sep10,
     &Ssh,
     &Ton,
+    &Lnurl,
 ];
 
 /// The formats that a resource takes which names none: those whose text the person sees.
@@ -57,18 +61,21 @@ pub fn by_name(name: &str) -> Option<&'static dyn WalletFormat> {
 
 /// The default format for an account: the first of its namespace that can sign for it.
 pub fn by_account(account: &Account) -> Option<&'static dyn WalletFormat> {
-    let mut of_namespace =
-        FORMATS.iter().copied().filter(|format| format.namespaces().contains(&account.namespace()));
+    let mut of_namespace = FORMATS
+        .iter()
+        .copied()
+        .filter(|format| format.accounts().namespaces().contains(&account.namespace()));
     let first = of_namespace.next()?;
-    if first.takes(account) {
+    let signs = |format: &&dyn WalletFormat| format.accounts().canonical_account(account).is_ok();
+    if signs(&first) {
         return Some(first);
     }
-    Some(of_namespace.find(|format| format.takes(account)).unwrap_or(first))
+    Some(of_namespace.find(signs).unwrap_or(first))
 }
 
 /// The default format of a namespace, such as `eip155` or `did:key`.
 pub fn by_namespace(namespace: &str) -> Option<&'static dyn WalletFormat> {
-    FORMATS.iter().copied().find(|format| format.namespaces().contains(&namespace))
+    FORMATS.iter().copied().find(|format| format.accounts().namespaces().contains(&namespace))
 }
 
 /// Every subject that the holder of `key` can sign in as by its key alone. Whoever holds a secp256k1
@@ -132,7 +139,7 @@ mod tests {
             // The header leads to one grammar, whichever of its formats signed.
             assert!(of_text(&text).all(|found| std::ptr::eq(found.profile(), format.profile())));
             assert!(by_message(&text, "").is_ok());
-            for namespace in format.namespaces() {
+            for namespace in format.accounts().namespaces() {
                 assert!(by_namespace(namespace).is_some());
             }
         }

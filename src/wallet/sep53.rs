@@ -8,30 +8,34 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use countersign_sdk::account::{Account, ChainId};
+use countersign_sdk::account::Account;
 use countersign_sdk::chain::stellar::{decode_account, digest, encode_account};
 use countersign_sdk::key::{Curve, PublicKey};
 
+use super::accounts::Accounts;
 use super::caip122::{self, Profile, UnverifiedMessage};
-use super::format::{
-    Evidence, Spelling, VerifiedSigner, WalletFormat, malformed_signature, refused_signer,
-};
+use super::format::{Evidence, VerifiedSigner, WalletFormat, malformed_signature, refused_signer};
 use super::network::{Chain, Network};
 use crate::model::reason::Refusal;
 
-static NETWORK: Network = Network {
-    format: "sep53",
-    namespaces: &["stellar"],
-    chains: &[
-        Chain { reference: "pubnet", name: "pubnet" },
-        Chain { reference: "testnet", name: "testnet" },
-    ],
-    canonical: |address| decode_account(address).map(|_| address.to_owned()),
-    can_sign: |address| key_of(address).is_some(),
-    an_address: "a Stellar account is G and 55 more letters and digits: a strkey of an Ed25519 key \
-                 that is not of small order",
-    a_chain: "a Stellar chain is pubnet or testnet",
-};
+static NETWORK: Network = network("sep53");
+
+/// Stellar's accounts, which both of its formats sign for.
+pub(super) const fn network(format: &'static str) -> Network {
+    Network {
+        format,
+        namespaces: &["stellar"],
+        chains: &[
+            Chain { reference: "pubnet", name: "pubnet" },
+            Chain { reference: "testnet", name: "testnet" },
+        ],
+        canonical: |address| decode_account(address).map(|_| address.to_owned()),
+        can_sign: |address| key_of(address).is_some(),
+        an_address: "a Stellar account is G and 55 more letters and digits: a strkey of an Ed25519 \
+                     key that is not of small order",
+        a_chain: "a Stellar chain is pubnet or testnet",
+    }
+}
 
 /// The format `sep53`.
 #[derive(Clone, Copy, Debug)]
@@ -42,8 +46,8 @@ impl WalletFormat for Sep53 {
         NETWORK.format
     }
 
-    fn namespaces(&self) -> &'static [&'static str] {
-        NETWORK.namespaces
+    fn accounts(&self) -> &dyn Accounts {
+        &NETWORK
     }
 
     fn curves(&self) -> &'static [Curve] {
@@ -58,32 +62,12 @@ impl WalletFormat for Sep53 {
         decode_signature(signature).is_some()
     }
 
-    fn canonical_account(&self, account: &Account) -> Result<Account, Refusal> {
-        NETWORK.canonical_account(account)
-    }
-
-    fn canonical_chain(&self, chain: &ChainId) -> Option<ChainId> {
-        NETWORK.canonical_chain(chain)
-    }
-
     fn subjects_of_key(&self, key: &PublicKey) -> Vec<String> {
         let address = match key.curve() {
             Curve::Ed25519 => key.as_bytes().try_into().ok().map(encode_account),
             Curve::P256 | Curve::Secp256k1 => None,
         };
         address.and_then(|address| NETWORK.subject_at(&address)).into_iter().collect()
-    }
-
-    fn subject_of(&self, account: &Account) -> Result<String, Refusal> {
-        NETWORK.subject_of(account)
-    }
-
-    fn spelling<'a>(&self, account: &'a Account) -> Option<Spelling<'a>> {
-        NETWORK.spelling(account)
-    }
-
-    fn account_of(&self, message: &UnverifiedMessage<'_>) -> Result<Account, Refusal> {
-        NETWORK.account_of(message)
     }
 
     fn verify_by(
@@ -94,7 +78,7 @@ impl WalletFormat for Sep53 {
     ) -> Result<VerifiedSigner, Refusal> {
         let address = NETWORK.own(account)?.address();
         let key = check(address, message.text().as_bytes(), evidence.signature)?;
-        let subject = self.subject_of(account)?;
+        let subject = NETWORK.subject_of(account)?;
         Ok(VerifiedSigner::proven(key, self.name(), account.clone(), subject))
     }
 }

@@ -48,7 +48,7 @@ fn the_account_proves_itself_in_both_encodings() {
     let testnet = text.replace("pubnet", "testnet");
     let signature = sign(&key, PREFIX, &testnet);
     assert_eq!(judge(&testnet, &signature), subject, "one subject on both chains");
-    let account = Sep53.account_of(&Sep53.read(&testnet).unwrap()).unwrap();
+    let account = Sep53.accounts().account_of(&Sep53.read(&testnet).unwrap()).unwrap();
     assert_eq!(account.to_string(), format!("stellar:testnet:{address}"));
 }
 
@@ -77,7 +77,7 @@ fn a_key_of_small_order_is_no_account() {
     let address = encode_account(&SMALL_KEY);
     assert_eq!(judge(&text_for(&address), &SMALL_SIGNATURE), Err(Reason::AccountInvalid));
     let account = format!("stellar:pubnet:{address}").parse().unwrap();
-    let refusal = Sep53.canonical_account(&account).unwrap_err();
+    let refusal = Sep53.accounts().canonical_account(&account).unwrap_err();
     assert_eq!(refusal.reason(), Reason::AccountInvalid);
 }
 

@@ -7,16 +7,22 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use countersign_sdk::account::{Account, ChainId};
+use countersign_sdk::account::Account;
 use countersign_sdk::key::{Curve, PublicKey};
 
+use super::accounts::Accounts;
 use super::caip122::{self, Profile, UnverifiedMessage};
 use super::format::{
-    Evidence, Spelling, VerifiedSigner, WalletFormat, malformed_signature, other_namespace,
-    refused_signature,
+    Evidence, VerifiedSigner, WalletFormat, malformed_signature, refused_signature,
 };
-use super::key::RawKey;
-use crate::model::reason::{Reason, Refusal};
+use super::key::KeyAccounts;
+use crate::model::reason::Refusal;
+
+static ACCOUNTS: KeyAccounts = KeyAccounts {
+    format: "sha256",
+    signs_with: |key| key.curve() == Curve::Secp256k1,
+    an_account: "an account of the format sha256 is the did:key of a secp256k1 key",
+};
 
 /// The format `sha256`.
 #[derive(Clone, Copy, Debug)]
@@ -24,11 +30,11 @@ pub struct Sha256Text;
 
 impl WalletFormat for Sha256Text {
     fn name(&self) -> &'static str {
-        "sha256"
+        ACCOUNTS.format
     }
 
-    fn namespaces(&self) -> &'static [&'static str] {
-        RawKey.namespaces()
+    fn accounts(&self) -> &dyn Accounts {
+        &ACCOUNTS
     }
 
     fn curves(&self) -> &'static [Curve] {
@@ -39,46 +45,15 @@ impl WalletFormat for Sha256Text {
         &caip122::KEY
     }
 
-    fn takes(&self, account: &Account) -> bool {
-        self.canonical_account(account).is_ok()
-    }
-
     /// Hex with `0x` is also of the format `key`, which it is left to.
     fn is_shaped(&self, signature: &str) -> bool {
         let as_key = signature.len() == 130 && signature.starts_with("0x");
         !as_key && decode(signature).is_some()
     }
 
-    fn canonical_account(&self, account: &Account) -> Result<Account, Refusal> {
-        match account {
-            Account::Key(key) if key.key().curve() == Curve::Secp256k1 => Ok(account.clone()),
-            Account::Key(_) => Err(Refusal::new(
-                Reason::AccountInvalid,
-                "an account of the format sha256 is the did:key of a secp256k1 key",
-            )),
-            Account::Chain(_) => Err(other_namespace(self.name(), account)),
-        }
-    }
-
-    fn canonical_chain(&self, _chain: &ChainId) -> Option<ChainId> {
-        None
-    }
-
     /// None: `key`, of the same namespace, gives it.
     fn subjects_of_key(&self, _key: &PublicKey) -> Vec<String> {
         Vec::new()
-    }
-
-    fn subject_of(&self, account: &Account) -> Result<String, Refusal> {
-        RawKey.subject_of(account)
-    }
-
-    fn spelling<'a>(&self, account: &'a Account) -> Option<Spelling<'a>> {
-        RawKey.spelling(account)
-    }
-
-    fn account_of(&self, message: &UnverifiedMessage<'_>) -> Result<Account, Refusal> {
-        self.canonical_account(&RawKey.account_of(message)?)
     }
 
     fn verify_by(
@@ -87,9 +62,7 @@ impl WalletFormat for Sha256Text {
         message: &UnverifiedMessage<'_>,
         evidence: &Evidence<'_>,
     ) -> Result<VerifiedSigner, Refusal> {
-        let Account::Key(signer) = account else {
-            return Err(other_namespace(self.name(), account));
-        };
+        let signer = ACCOUNTS.own(account)?;
         let signature = decode(evidence.signature).ok_or_else(|| {
             malformed_signature("a signature is 64 bytes, r and s, in hex or in base64")
         })?;
@@ -115,7 +88,9 @@ fn decode(text: &str) -> Option<[u8; 64]> {
 mod tests {
     use countersign_sdk::key::{InMemorySigner, Signer as _};
 
+    use super::super::key::RawKey;
     use super::*;
+    use crate::model::reason::Reason;
 
     fn signer(byte: u8) -> InMemorySigner {
         InMemorySigner::from_bytes(Curve::Secp256k1, &[byte; 32]).unwrap()

@@ -15,10 +15,11 @@ use countersign_sdk::account::{Account, ChainAccount, ChainId};
 use countersign_sdk::key::{Curve, PublicKey, recover_secp256k1};
 use sha3::{Digest, Keccak256};
 
+use super::accounts::{Accounts, Spelling, other_namespace};
 use super::caip122::{self, Profile, UnverifiedMessage};
 use super::format::{
-    Evidence, MAX_SIGNATURE, Spelling, VerifiedSigner, WalletFormat, malformed_signature, mismatch,
-    other_namespace, refused_signature,
+    Evidence, MAX_SIGNATURE, VerifiedSigner, WalletFormat, malformed_signature, mismatch,
+    refused_signature,
 };
 use crate::model::reason::{Reason, Refusal};
 
@@ -39,8 +40,8 @@ impl WalletFormat for Siwe {
         "siwe"
     }
 
-    fn namespaces(&self) -> &'static [&'static str] {
-        &[NAMESPACE]
+    fn accounts(&self) -> &dyn Accounts {
+        self
     }
 
     fn curves(&self) -> &'static [Curve] {
@@ -60,6 +61,35 @@ impl WalletFormat for Siwe {
             Reason::MalformedMessage,
             "the message is not one that EIP-4361 parsers agree on; is its address in EIP-55 form?",
         ))
+    }
+
+    fn subjects_of_key(&self, key: &PublicKey) -> Vec<String> {
+        if key.curve() != Curve::Secp256k1 {
+            return Vec::new();
+        }
+        let account = named(CANONICAL_CHAIN, &checksummed(&address_of(key)));
+        account.iter().map(Account::to_did).collect()
+    }
+
+    fn verify_by(
+        &self,
+        account: &Account,
+        message: &UnverifiedMessage<'_>,
+        evidence: &Evidence<'_>,
+    ) -> Result<VerifiedSigner, Refusal> {
+        let key = recover(message.text(), evidence.signature)?;
+        let address = message.fields().address;
+        if address_bytes(address) != Some(address_of(&key)) {
+            return Err(mismatch());
+        }
+        let subject = self.subject_of(account)?;
+        Ok(VerifiedSigner::proven(key, self.name(), account.clone(), subject))
+    }
+}
+
+impl Accounts for Siwe {
+    fn namespaces(&self) -> &'static [&'static str] {
+        &[NAMESPACE]
     }
 
     fn canonical_account(&self, account: &Account) -> Result<Account, Refusal> {
@@ -87,14 +117,6 @@ impl WalletFormat for Siwe {
         ours.then(|| chain.clone())
     }
 
-    fn subjects_of_key(&self, key: &PublicKey) -> Vec<String> {
-        if key.curve() != Curve::Secp256k1 {
-            return Vec::new();
-        }
-        let account = named(CANONICAL_CHAIN, &checksummed(&address_of(key)));
-        account.iter().map(Account::to_did).collect()
-    }
-
     fn subject_of(&self, account: &Account) -> Result<String, Refusal> {
         match account {
             Account::Chain(account) => Ok(named(CANONICAL_CHAIN, account.address())?.to_did()),
@@ -119,21 +141,6 @@ impl WalletFormat for Siwe {
             return Err(invalid_address());
         }
         named(message.fields().chain_id.unwrap_or_default(), address)
-    }
-
-    fn verify_by(
-        &self,
-        account: &Account,
-        message: &UnverifiedMessage<'_>,
-        evidence: &Evidence<'_>,
-    ) -> Result<VerifiedSigner, Refusal> {
-        let key = recover(message.text(), evidence.signature)?;
-        let address = message.fields().address;
-        if address_bytes(address) != Some(address_of(&key)) {
-            return Err(mismatch());
-        }
-        let subject = self.subject_of(account)?;
-        Ok(VerifiedSigner::proven(key, self.name(), account.clone(), subject))
     }
 }
 
@@ -322,7 +329,7 @@ mod tests {
         let signer = Siwe.verify(&message, &evidence).unwrap();
         assert_eq!(signer.subject(), "did:pkh:eip155:1:0xF3F4F90b63eb726Bf2778B99c98Cb9a8227518Ed");
         let chained = TEXT.replace("Chain ID: 1", "Chain ID: 137");
-        let account = Siwe.account_of(&Siwe.read(&chained).unwrap()).unwrap();
+        let account = Siwe.accounts().account_of(&Siwe.read(&chained).unwrap()).unwrap();
         assert_eq!(account.to_string(), "eip155:137:0xF3F4F90b63eb726Bf2778B99c98Cb9a8227518Ed");
     }
 
@@ -339,7 +346,7 @@ mod tests {
             TEXT.replace("Chain ID: 1", "Chain ID: eip155"),
             TEXT.replace("Chain ID: 1", "Chain ID: 99999999999999999999"),
         ] {
-            let account = Siwe.read(&text).and_then(|message| Siwe.account_of(&message));
+            let account = Siwe.read(&text).and_then(|message| Siwe.accounts().account_of(&message));
             assert!(account.is_err(), "{text}");
         }
         let with_scheme = format!("https://{TEXT}");
@@ -350,7 +357,7 @@ mod tests {
     fn asked_accounts_become_eip55() {
         let canonical = |text: &str| {
             let account: Account = text.parse().unwrap();
-            Siwe.canonical_account(&account).map(|account| account.to_string())
+            Siwe.accounts().canonical_account(&account).map(|account| account.to_string())
         };
         let right = "eip155:1:0xF3F4F90b63eb726Bf2778B99c98Cb9a8227518Ed";
         assert_eq!(canonical(right).unwrap(), right);

@@ -11,11 +11,11 @@ use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
 use countersign_sdk::account::{Account, ChainAccount, ChainId};
 use countersign_sdk::key::{Curve, NotSigner, PublicKey, SignatureError};
 
+use super::accounts::{Accounts, Spelling, other_namespace};
 use super::caip122::{self, Profile, UnverifiedMessage};
 use super::envelope;
 use super::format::{
-    Evidence, MAX_SIGNATURE, Spelling, VerifiedSigner, WalletFormat, malformed_signature,
-    other_namespace, refused_signer,
+    Evidence, MAX_SIGNATURE, VerifiedSigner, WalletFormat, malformed_signature, refused_signer,
 };
 use crate::model::reason::{Reason, Refusal};
 
@@ -49,8 +49,8 @@ impl WalletFormat for Siws {
         "siws"
     }
 
-    fn namespaces(&self) -> &'static [&'static str] {
-        &[NAMESPACE]
+    fn accounts(&self) -> &dyn Accounts {
+        self
     }
 
     fn curves(&self) -> &'static [Curve] {
@@ -59,6 +59,46 @@ impl WalletFormat for Siws {
 
     fn profile(&self) -> &'static Profile {
         &caip122::SIWS
+    }
+
+    fn subjects_of_key(&self, key: &PublicKey) -> Vec<String> {
+        if key.curve() != Curve::Ed25519 {
+            return Vec::new();
+        }
+        let address = bs58::encode(key.as_bytes()).into_string();
+        let account = canonical_cluster().and_then(|cluster| named(cluster, &address));
+        account.iter().map(Account::to_did).collect()
+    }
+
+    fn verify_by(
+        &self,
+        account: &Account,
+        message: &UnverifiedMessage<'_>,
+        evidence: &Evidence<'_>,
+    ) -> Result<VerifiedSigner, Refusal> {
+        let address = message.fields().address;
+        let bytes = address_bytes(address).ok_or_else(invalid_address)?;
+        let signatures = decode_signature(evidence.signature);
+        if signatures.iter().all(Option::is_none) {
+            return Err(malformed_signature("a signature is 64 bytes in base58 or in base64"));
+        }
+        let mut refusal = NotSigner::Signature(SignatureError::Mismatch);
+        for signature in signatures.iter().flatten() {
+            match verify_any(&bytes, message, signature) {
+                Ok(key) => {
+                    let subject = self.subject_of(account)?;
+                    return Ok(VerifiedSigner::proven(key, self.name(), account.clone(), subject));
+                }
+                Err(error) => refusal = error,
+            }
+        }
+        Err(refused_signer(refusal, invalid_address))
+    }
+}
+
+impl Accounts for Siws {
+    fn namespaces(&self) -> &'static [&'static str] {
+        &[NAMESPACE]
     }
 
     fn canonical_account(&self, account: &Account) -> Result<Account, Refusal> {
@@ -77,15 +117,6 @@ impl WalletFormat for Siws {
     fn canonical_chain(&self, chain: &ChainId) -> Option<ChainId> {
         let cluster = cluster_of(chain.reference()).filter(|_| chain.namespace() == NAMESPACE)?;
         ChainId::new(NAMESPACE, cluster.reference()).ok()
-    }
-
-    fn subjects_of_key(&self, key: &PublicKey) -> Vec<String> {
-        if key.curve() != Curve::Ed25519 {
-            return Vec::new();
-        }
-        let address = bs58::encode(key.as_bytes()).into_string();
-        let account = canonical_cluster().and_then(|cluster| named(cluster, &address));
-        account.iter().map(Account::to_did).collect()
     }
 
     fn subject_of(&self, account: &Account) -> Result<String, Refusal> {
@@ -113,31 +144,6 @@ impl WalletFormat for Siws {
             None => canonical_cluster()?,
         };
         named(cluster, address)
-    }
-
-    fn verify_by(
-        &self,
-        account: &Account,
-        message: &UnverifiedMessage<'_>,
-        evidence: &Evidence<'_>,
-    ) -> Result<VerifiedSigner, Refusal> {
-        let address = message.fields().address;
-        let bytes = address_bytes(address).ok_or_else(invalid_address)?;
-        let signatures = decode_signature(evidence.signature);
-        if signatures.iter().all(Option::is_none) {
-            return Err(malformed_signature("a signature is 64 bytes in base58 or in base64"));
-        }
-        let mut refusal = NotSigner::Signature(SignatureError::Mismatch);
-        for signature in signatures.iter().flatten() {
-            match verify_any(&bytes, message, signature) {
-                Ok(key) => {
-                    let subject = self.subject_of(account)?;
-                    return Ok(VerifiedSigner::proven(key, self.name(), account.clone(), subject));
-                }
-                Err(error) => refusal = error,
-            }
-        }
-        Err(refused_signer(refusal, invalid_address))
     }
 }
 
@@ -262,14 +268,14 @@ mod tests {
             "5eykt4UsFv8P8NJdTREpY1vzqKqZKvdpKuc147dw2N9d",
         ] {
             let text = TEXT.replace("Nonce:", &format!("Chain ID: {spelling}\nNonce:"));
-            let account = Siws.account_of(&Siws.read(&text).unwrap()).unwrap();
-            let plain = Siws.account_of(&Siws.read(TEXT).unwrap()).unwrap();
+            let account = Siws.accounts().account_of(&Siws.read(&text).unwrap()).unwrap();
+            let plain = Siws.accounts().account_of(&Siws.read(TEXT).unwrap()).unwrap();
             assert_eq!(account, plain, "{spelling}");
-            assert_eq!(Siws.spelling(&account).unwrap().chain_id, Some("mainnet"));
+            assert_eq!(Siws.accounts().spelling(&account).unwrap().chain_id, Some("mainnet"));
         }
         for spelling in ["random:mainnet", "1", "Mainnet", "localnet", "solana:solana:mainnet"] {
             let text = TEXT.replace("Nonce:", &format!("Chain ID: {spelling}\nNonce:"));
-            let account = Siws.read(&text).and_then(|message| Siws.account_of(&message));
+            let account = Siws.read(&text).and_then(|message| Siws.accounts().account_of(&message));
             assert_eq!(account.unwrap_err().reason(), Reason::ChainNotAllowed, "{spelling}");
         }
     }

@@ -8,6 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 use countersign_sdk::key::{InMemorySigner, Signer as _};
 
 use super::*;
+use crate::model::reason::Reason;
 use crate::wallet::samples::{self, SMALL_KEY, SMALL_SIGNATURE, disturbed, plus_order};
 
 fn text_for(did: &str) -> String {

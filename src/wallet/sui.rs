@@ -10,13 +10,14 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use countersign_sdk::account::{Account, ChainId};
+use countersign_sdk::account::Account;
 use countersign_sdk::chain::sui;
 use countersign_sdk::key::{Curve, NotSigner, PublicKey};
 
+use super::accounts::Accounts;
 use super::caip122::{self, Profile, UnverifiedMessage};
 use super::format::{
-    Evidence, Spelling, VerifiedSigner, WalletFormat, malformed_signature, mismatch, refused_signer,
+    Evidence, VerifiedSigner, WalletFormat, malformed_signature, mismatch, refused_signer,
 };
 use super::network::{Chain, Network, hex_address};
 use crate::model::reason::Refusal;
@@ -44,8 +45,8 @@ impl WalletFormat for Sui {
         NETWORK.format
     }
 
-    fn namespaces(&self) -> &'static [&'static str] {
-        NETWORK.namespaces
+    fn accounts(&self) -> &dyn Accounts {
+        &NETWORK
     }
 
     fn curves(&self) -> &'static [Curve] {
@@ -56,29 +57,9 @@ impl WalletFormat for Sui {
         &caip122::SUI
     }
 
-    fn canonical_account(&self, account: &Account) -> Result<Account, Refusal> {
-        NETWORK.canonical_account(account)
-    }
-
-    fn canonical_chain(&self, chain: &ChainId) -> Option<ChainId> {
-        NETWORK.canonical_chain(chain)
-    }
-
     fn subjects_of_key(&self, key: &PublicKey) -> Vec<String> {
         let address = sui::scheme_of(key).map(|(flag, encoded)| sui::address(flag, &encoded));
         address.and_then(|address| NETWORK.subject_at(&address)).into_iter().collect()
-    }
-
-    fn subject_of(&self, account: &Account) -> Result<String, Refusal> {
-        NETWORK.subject_of(account)
-    }
-
-    fn spelling<'a>(&self, account: &'a Account) -> Option<Spelling<'a>> {
-        NETWORK.spelling(account)
-    }
-
-    fn account_of(&self, message: &UnverifiedMessage<'_>) -> Result<Account, Refusal> {
-        NETWORK.account_of(message)
     }
 
     fn verify_by(
@@ -89,7 +70,7 @@ impl WalletFormat for Sui {
     ) -> Result<VerifiedSigner, Refusal> {
         let address = NETWORK.own(account)?.address();
         let key = check(address, message.text().as_bytes(), evidence.signature)?;
-        let subject = self.subject_of(account)?;
+        let subject = NETWORK.subject_of(account)?;
         Ok(VerifiedSigner::proven(key, self.name(), account.clone(), subject))
     }
 }

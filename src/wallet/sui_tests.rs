@@ -131,7 +131,7 @@ fn addresses_and_chains_have_one_spelling_in_a_text() {
 #[test]
 fn an_account_that_was_asked_for_is_made_canonical() {
     let account: Account = format!("sui:mainnet:0x{}", "AB".repeat(32)).parse().unwrap();
-    let canonical = Sui.canonical_account(&account).unwrap();
+    let canonical = Sui.accounts().canonical_account(&account).unwrap();
     assert_eq!(canonical.to_string(), format!("sui:35834a8a:0x{}", "ab".repeat(32)));
-    assert_eq!(Sui.spelling(&canonical).unwrap().chain_id, Some("mainnet"));
+    assert_eq!(Sui.accounts().spelling(&canonical).unwrap().chain_id, Some("mainnet"));
 }

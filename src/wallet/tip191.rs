@@ -10,11 +10,11 @@ use countersign_sdk::chain::hash::keccak_address;
 use countersign_sdk::chain::tron::{CHAINS, MAINNET, address_bytes, address_of, digest};
 use countersign_sdk::key::{Curve, PublicKey, recover_secp256k1};
 
+use super::accounts::{Accounts, Spelling};
 use super::caip122::{self, Profile, UnverifiedMessage};
 use super::chain_account::{named, of_namespace, reference_in, spelling};
 use super::format::{
-    Evidence, Spelling, VerifiedSigner, WalletFormat, malformed_signature, mismatch,
-    refused_signature,
+    Evidence, VerifiedSigner, WalletFormat, malformed_signature, mismatch, refused_signature,
 };
 use crate::model::reason::{Reason, Refusal};
 
@@ -29,8 +29,8 @@ impl WalletFormat for Tip191 {
         "tip191"
     }
 
-    fn namespaces(&self) -> &'static [&'static str] {
-        &[NAMESPACE]
+    fn accounts(&self) -> &dyn Accounts {
+        self
     }
 
     fn curves(&self) -> &'static [Curve] {
@@ -41,32 +41,9 @@ impl WalletFormat for Tip191 {
         &caip122::TRON
     }
 
-    fn canonical_account(&self, account: &Account) -> Result<Account, Refusal> {
-        let inner = of_namespace(self.name(), NAMESPACE, account)?;
-        account_on(inner.chain().reference(), inner.address())
-    }
-
-    fn canonical_chain(&self, chain: &ChainId) -> Option<ChainId> {
-        let ours = chain.namespace() == NAMESPACE && CHAINS.contains(&chain.reference());
-        ours.then(|| chain.clone())
-    }
-
     fn subjects_of_key(&self, key: &PublicKey) -> Vec<String> {
         let account = address_of(key).and_then(|address| account_on(MAINNET, &address).ok());
         account.iter().map(Account::to_did).collect()
-    }
-
-    fn subject_of(&self, account: &Account) -> Result<String, Refusal> {
-        let inner = of_namespace(self.name(), NAMESPACE, account)?;
-        Ok(account_on(MAINNET, inner.address())?.to_did())
-    }
-
-    fn spelling<'a>(&self, account: &'a Account) -> Option<Spelling<'a>> {
-        spelling(NAMESPACE, account)
-    }
-
-    fn account_of(&self, message: &UnverifiedMessage<'_>) -> Result<Account, Refusal> {
-        account_on(reference_in(message, NAMESPACE), message.fields().address)
     }
 
     fn verify_by(
@@ -82,6 +59,35 @@ impl WalletFormat for Tip191 {
         // The address is a right one: it is the key's.
         let subject = named(NAMESPACE, MAINNET, message.fields().address)?.to_did();
         Ok(VerifiedSigner::proven(key, self.name(), account.clone(), subject))
+    }
+}
+
+impl Accounts for Tip191 {
+    fn namespaces(&self) -> &'static [&'static str] {
+        &[NAMESPACE]
+    }
+
+    fn canonical_account(&self, account: &Account) -> Result<Account, Refusal> {
+        let inner = of_namespace(self.name(), NAMESPACE, account)?;
+        account_on(inner.chain().reference(), inner.address())
+    }
+
+    fn canonical_chain(&self, chain: &ChainId) -> Option<ChainId> {
+        let ours = chain.namespace() == NAMESPACE && CHAINS.contains(&chain.reference());
+        ours.then(|| chain.clone())
+    }
+
+    fn subject_of(&self, account: &Account) -> Result<String, Refusal> {
+        let inner = of_namespace(self.name(), NAMESPACE, account)?;
+        Ok(account_on(MAINNET, inner.address())?.to_did())
+    }
+
+    fn spelling<'a>(&self, account: &'a Account) -> Option<Spelling<'a>> {
+        spelling(NAMESPACE, account)
+    }
+
+    fn account_of(&self, message: &UnverifiedMessage<'_>) -> Result<Account, Refusal> {
+        account_on(reference_in(message, NAMESPACE), message.fields().address)
     }
 }
 

@@ -9,16 +9,17 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use countersign_sdk::account::{Account, ChainId};
+use countersign_sdk::account::Account;
 use countersign_sdk::chain::ton::{self, Proof, Wallet};
 use countersign_sdk::key::{Curve, PublicKey};
 use countersign_sdk::time::Timestamp;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::accounts::Accounts;
 use super::caip122::{self, Moment, Profile, UnverifiedMessage};
 use super::format::{
-    Evidence, MAX_STRUCTURE, Spelling, VerifiedSigner, WalletFormat, malformed_signature, mismatch,
+    Evidence, MAX_STRUCTURE, VerifiedSigner, WalletFormat, malformed_signature, mismatch,
     refused_signer,
 };
 use super::network::{Chain, Network};
@@ -56,8 +57,8 @@ impl WalletFormat for Ton {
         false
     }
 
-    fn namespaces(&self) -> &'static [&'static str] {
-        NETWORK.namespaces
+    fn accounts(&self) -> &dyn Accounts {
+        &NETWORK
     }
 
     fn curves(&self) -> &'static [Curve] {
@@ -83,14 +84,6 @@ impl WalletFormat for Ton {
         })))
     }
 
-    fn canonical_account(&self, account: &Account) -> Result<Account, Refusal> {
-        NETWORK.canonical_account(account)
-    }
-
-    fn canonical_chain(&self, chain: &ChainId) -> Option<ChainId> {
-        NETWORK.canonical_chain(chain)
-    }
-
     /// Those of the wallets that applications make of a key. A key can have any number of others,
     /// by their subwallet numbers.
     fn subjects_of_key(&self, key: &PublicKey) -> Vec<String> {
@@ -99,18 +92,6 @@ impl WalletFormat for Ton {
             Curve::P256 | Curve::Secp256k1 => Vec::new(),
         };
         wallets.iter().filter_map(|hash| NETWORK.subject_at(&ton::address(hash))).collect()
-    }
-
-    fn subject_of(&self, account: &Account) -> Result<String, Refusal> {
-        NETWORK.subject_of(account)
-    }
-
-    fn spelling<'a>(&self, account: &'a Account) -> Option<Spelling<'a>> {
-        NETWORK.spelling(account)
-    }
-
-    fn account_of(&self, message: &UnverifiedMessage<'_>) -> Result<Account, Refusal> {
-        NETWORK.account_of(message)
     }
 
     fn verify_by(
@@ -129,7 +110,7 @@ impl WalletFormat for Ton {
             payload: &ton::payload_of(message.text()),
         };
         let key = check(&expected, &answer)?;
-        let subject = self.subject_of(account)?;
+        let subject = NETWORK.subject_of(account)?;
         Ok(VerifiedSigner::proven(key, self.name(), account.clone(), subject))
     }
 }

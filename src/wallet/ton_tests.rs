@@ -63,7 +63,7 @@ fn a_wallet_proves_its_account() {
     let alone = json!({"proof": answer["proof"], "name": "ton_proof"});
     assert_eq!(judge(&text, &alone), subject);
     let message = Ton.read(&text).unwrap();
-    let account = Ton.account_of(&message).unwrap();
+    let account = Ton.accounts().account_of(&message).unwrap();
     let given = Ton.payload(&account, &message).unwrap().unwrap();
     assert_eq!(given, json!({"tonProof": payload, "domain": "app.example"}));
 }
@@ -182,7 +182,7 @@ fn accounts_are_named_in_both_namespaces_and_are_one() {
     let address = ton::address(&owner.wallet.hash);
     for namespace in ["tvm", "ton"] {
         let account = format!("{namespace}:-239:{address}").parse().unwrap();
-        let canonical = Ton.canonical_account(&account).unwrap();
+        let canonical = Ton.accounts().canonical_account(&account).unwrap();
         assert_eq!(canonical.to_string(), format!("tvm:-239:{address}"));
     }
     let text = owner.text();

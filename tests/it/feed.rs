@@ -78,8 +78,8 @@ async fn verified(server: &Server, answer: &Answer) -> Value {
     let header = part(jws, 0);
     assert_eq!((&header["typ"], &header["alg"]), (&json!("revocations+jwt"), &json!("EdDSA")));
     let keys = send(server, "GET", "/.well-known/jwks.json", &[]).await;
-    let key = &keys.body["keys"][0];
-    assert_eq!(key["kid"], header["kid"]);
+    let mut keys = keys.body["keys"].as_array().unwrap().iter();
+    let key = keys.find(|key| key["kid"] == header["kid"]).unwrap();
     let x = URL_SAFE_NO_PAD.decode(key["x"].as_str().unwrap()).unwrap();
     let (input, signature) = jws.rsplit_once('.').unwrap();
     let signature = URL_SAFE_NO_PAD.decode(signature).unwrap();

@@ -5,6 +5,7 @@
 //! | `support` | a server, a wallet and an agent, made of other libraries than the server's own verifiers |
 //! | `flows` | each grant and format, from challenge to token |
 //! | `wallets` | every message format from challenge to token, and each way in which it gets none |
+//! | `lightning` | that a wallet answers by its call-back, and only whoever asked comes for the token |
 //! | `signed_in` | somebody with a session, and what they ask for |
 //! | `refresh`, `sessions` | how a session goes on, is shown and ends |
 //! | `revoke`, `feed`, `introspect` | what ends a token, and how resource servers learn of it |
@@ -24,6 +25,8 @@
 //! | `client` | the SDK's client against this server and an API behind the SDK's extractors |
 //! | `introspected_calls` | that an API that asks at every call knows at once, and one that starts late knows too |
 //! | `client_sessions` | that its sessions go on, survive lost answers, and end |
+//! | `keys` | that keys rotate under load, are revoked, and outlive a restart |
+//! | `key_process` | that a ring outlives `kill -9` and full disks, and `countersign keys` beside a server and without one |
 //! | `vectors` | every published case, answered as it expects |
 //! | `architecture` | that no arrow points up, and that the documents keep up with the code |
 
@@ -50,6 +53,9 @@ mod flows;
 mod hygiene;
 mod introspect;
 mod introspected_calls;
+mod key_process;
+mod keys;
+mod lightning;
 mod lossy;
 mod lost_answers;
 mod operator_refusals;

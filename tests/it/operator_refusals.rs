@@ -220,6 +220,46 @@ async fn what_hurts_everybody_takes_a_sign_in_of_a_moment_ago() {
     }
 }
 
+/// Signing keys outlive a restart, and with them a token of before: the configuration decides.
+#[tokio::test]
+async fn a_former_operator_is_none() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let folder = tempfile::tempdir().unwrap();
+    let sealing = folder.path().join("sealing.key");
+    std::fs::write(&sealing, format!("{}\n", "5a".repeat(32))).unwrap();
+    std::fs::set_permissions(&sealing, std::fs::Permissions::from_mode(0o600)).unwrap();
+    let keys = format!("[keys]\nkey_file = \"{}\"\n", sealing.display());
+    let (leaves, stays) = (Operator::new(), Operator::new());
+    let (leaver, stayer) = (leaves.account(), stays.account());
+    let both = toml(&[(&leaver, EVERY_SCOPE), (&stayer, EVERY_SCOPE)], &keys);
+    let server = Server::configured(&both).await;
+    server.clock.advance(10);
+    let token = leaves.token(&server, EVERY_SCOPE).await;
+    let lesser = stays.token(&server, EVERY_SCOPE).await;
+    assert_eq!(ask(&server, "GET", KEYS, &token, &leaves.key).await.status, 200);
+    let server = server.restart(&toml(&[(&stayer, "admin:read admin:audit")], &keys)).await;
+    server.clock.advance(10);
+    let answer = ask(&server, "GET", KEYS, &token, &leaves.key).await;
+    answer.refused(403, "access_denied", "operator_unknown");
+    let answer = ask(&server, "POST", ROTATE, &token, &leaves.key).await;
+    answer.refused(403, "access_denied", "operator_unknown");
+    // One who may do less than the token still says.
+    let answer = ask(&server, "POST", ROTATE, &lesser, &stays.key).await;
+    answer.refused(403, "insufficient_scope", "scope_insufficient");
+    assert_eq!(ask(&server, "GET", KEYS, &lesser, &stays.key).await.status, 200);
+    let token = stays.token(&server, "admin:audit").await;
+    let path = "/admin/audit?event=operator_action&limit=1000";
+    let found = ask(&server, "GET", path, &token, &stays.key).await;
+    let records = found.body["records"].as_array().unwrap();
+    let of = |reason: &str| {
+        let bodies = records.iter().map(|record| &record["body"]);
+        bodies.filter(|body| body["reason"] == reason).collect::<Vec<_>>()
+    };
+    assert_eq!(of("operator_unknown").len(), 2);
+    assert!(of("operator_unknown").iter().all(|body| body["operator"] == leaver));
+    assert_eq!(of("scope_insufficient")[0]["operator"], stayer);
+}
+
 #[tokio::test]
 async fn pages_have_no_business_here() {
     let (server, operator) = with_one().await;

@@ -195,6 +195,18 @@ async fn the_issuer_is_a_resource_for_operators_alone() {
     });
     let refused = redeem(&server, &wallet, &asked, &[], Some(&stranger.key)).await;
     refused.refused(400, "invalid_grant", "account_not_allowed");
+    // No other application asks operators for what they can do here.
+    let domains = toml(&[(&reader.account(), "admin:read")], "");
+    let server = Server::configured(&format!("domains = [\"app.example\"]\n{domains}")).await;
+    let mut body = json!({
+        "account": reader.account(), "resource": server.issuer, "scope": "admin:read",
+        "domain": "app.example",
+    });
+    let refused = server.challenge(&body).await;
+    refused.refused(400, "invalid_request", "domain_not_allowed");
+    body["resource"] = json!(API);
+    body["scope"] = json!("read");
+    assert_eq!(server.challenge(&body).await.status, 200);
     // Without operators the issuer is no resource, in development either.
     for server in [Server::development().await, Server::configured(&toml(&[], "")).await] {
         let refused = stranger.ask_token(&server, "admin:read").await;

@@ -30,14 +30,24 @@ pub(crate) fn free_port() -> u16 {
 impl Process {
     /// A development server on `port` with its store in `folder`; `before` is typed before it in a shell.
     pub(crate) async fn start(port: u16, folder: &Path, before: &str) -> Self {
-        let script = format!(
-            "{before}\nexec \"$0\" serve --listen 127.0.0.1:{port} --operations-listen 127.0.0.1:0 \
-             --log-level warn --data-dir \"$1\""
-        );
+        let listen = format!("--listen 127.0.0.1:{port} --operations-listen 127.0.0.1:0");
+        Self::start_with(port, &listen, folder, before).await
+    }
+
+    /// A server with the configuration at `$1`.
+    pub(crate) async fn start_configured(port: u16, file: &Path) -> Self {
+        let (folder, listen) = (file.parent().unwrap(), format!("--config {}", file.display()));
+        Self::start_with(port, &listen, &folder.join("store"), "trap '' XFSZ").await
+    }
+
+    async fn start_with(port: u16, arguments: &str, folder: &Path, before: &str) -> Self {
+        let script =
+            format!("{before}\nexec \"$0\" serve {arguments} --log-level warn --data-dir \"$1\"");
         Self::by(&script, port, folder).await
     }
 
-    /// A server on `port` with a configuration file, whose issuer is `http://` and its address.
+    /// A server on `port` with a configuration file that says where its store is, or that it is in
+    /// memory; its issuer is `http://` and its address.
     pub(crate) async fn configured(port: u16, file: &Path) -> Self {
         let script = format!(
             "exec \"$0\" serve --listen 127.0.0.1:{port} --operations-listen 127.0.0.1:0 \

@@ -7,8 +7,10 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use countersign::app::{App, StartError, Surroundings};
-use countersign::config::{self, Flags, Settings};
+use countersign::config::{self, CustodySettings, Flags, Settings};
+use countersign::keyring::custody::secret::SecretSource;
 use countersign::store::embedded::OpenError;
+use countersign_sdk::client::private_file;
 use countersign_sdk::entropy::OsEntropy;
 use countersign_sdk::key::{Curve, InMemorySigner, Signer};
 use countersign_sdk::time::{Clock, ManualClock, SystemClock, Timestamp};
@@ -50,6 +52,40 @@ impl Server {
     pub(crate) async fn with_system_clock() -> Self {
         let settings = Self::development_settings(None);
         Self::start_by(settings, None, Arc::default(), Arc::new(SystemClock)).await
+    }
+
+    /// A server in development mode whose keys are sealed in its folder and outlive it.
+    pub(crate) async fn sealed() -> Self {
+        let data = tempfile::tempdir().unwrap();
+        let settings = Self::sealed_settings(&data);
+        Self::start(settings, Some(data)).await
+    }
+
+    /// Stops it and starts another one over what it kept, by its clock and at its address.
+    pub(crate) async fn restart_sealed(mut self, change: impl FnOnce(&mut Settings)) -> Self {
+        self.stop.send_replace(true);
+        self.running.take().unwrap().await.unwrap();
+        let (data, clock) = (self._data.take().unwrap(), Arc::clone(&self.clock));
+        let mut settings = Self::sealed_settings(&data);
+        settings.listen = self.base.strip_prefix("http://").unwrap().parse().unwrap();
+        change(&mut settings);
+        Self::start_by(settings, Some(data), Arc::clone(&clock), clock).await
+    }
+
+    fn sealed_settings(data: &tempfile::TempDir) -> Settings {
+        let secret = data.path().join("sealing.key");
+        if !secret.exists() {
+            private_file::write_new(&secret, &hex::encode([rand_bytes(), rand_bytes()].concat()))
+                .unwrap();
+        }
+        let mut settings = Self::development_settings(Some(data));
+        settings.keys.custody = CustodySettings::Sealed(SecretSource::KeyFile(secret));
+        settings
+    }
+
+    /// Where its store lies.
+    pub(crate) fn folder(&self) -> std::path::PathBuf {
+        self._data.as_ref().unwrap().path().join("store")
     }
 
     fn development_settings(data: Option<&tempfile::TempDir>) -> Settings {

@@ -6,6 +6,7 @@
 //! Specs: SEP-23 (strkeys), SEP-53 (messages), RFC 4648 §6 (base32), CRC-16/XMODEM.
 
 use sha2::{Digest as _, Sha256};
+use zeroize::Zeroizing;
 
 use super::checksum::crc16;
 
@@ -17,9 +18,22 @@ const ACCOUNT: u8 = 6 << 3;
 
 const ALPHABET: &[u8; 32] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
 
+/// The version byte of a seed; it makes the first letter an S.
+const SEED: u8 = 18 << 3;
+
 /// The key of an account, `G…`.
 pub fn decode_account(text: &str) -> Option<[u8; 32]> {
-    let mut bytes = [0; 35];
+    decode(text, ACCOUNT).map(|key| *key)
+}
+
+/// The seed of a secret key, `S…`.
+pub fn decode_seed(text: &str) -> Option<Zeroizing<[u8; 32]>> {
+    decode(text, SEED)
+}
+
+/// The 32 bytes of a strkey of that version.
+fn decode(text: &str, version: u8) -> Option<Zeroizing<[u8; 32]>> {
+    let mut bytes = Zeroizing::new([0; 35]);
     if text.len() != 56 {
         return None;
     }
@@ -38,9 +52,9 @@ pub fn decode_account(text: &str) -> Option<[u8; 32]> {
         }
     }
     let (body, checksum) = bytes.split_last_chunk::<2>()?;
-    let (&version, key) = body.split_first()?;
-    (version == ACCOUNT && u16::from_le_bytes(*checksum) == crc16(body))
-        .then(|| key.try_into().ok())
+    let (&first, key) = body.split_first()?;
+    (first == version && u16::from_le_bytes(*checksum) == crc16(body))
+        .then(|| key.try_into().ok().map(Zeroizing::new))
         .flatten()
 }
 
@@ -104,5 +118,9 @@ mod tests {
         // A seed has another version byte.
         let seed = "SAKICEVQLYWGSOJS4WW7HZJWAHZVEEBS527LHK5V4MLJALYKICQCJXMW";
         assert!(decode_account(seed).is_none());
+        let bytes = decode_seed(seed).unwrap();
+        assert_eq!(bytes.len(), 32);
+        assert!(decode_seed(KNOWN).is_none());
+        assert!(decode_seed(&seed.replace("JXMW", "JXMX")).is_none());
     }
 }

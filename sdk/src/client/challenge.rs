@@ -42,7 +42,7 @@ const LABELS: [&str; 7] = [
 /// The longest name of a network, in characters.
 const MAX_NAME: usize = 32;
 /// How the first line ends in the formats whose accounts are keys.
-const KEY_ENDS: [&str; 3] = ["key:", "SSH key:", "Nostr account:"];
+const KEY_ENDS: [&str; 4] = ["key:", "SSH key:", "Nostr account:", "Lightning wallet:"];
 /// Networks that a text may name otherwise than CAIP-2 does: the namespace, the CAIP-2 reference and
 /// the name that wallets show.
 const NETWORKS: [(&str, &str, &str); 7] = [

@@ -2,7 +2,8 @@
 
 use super::*;
 use crate::entropy::OsEntropy;
-use crate::key::{Curve, InMemorySigner};
+use crate::key::{Curve, InMemorySigner, Signer as _};
+use crate::proof::jws;
 
 const NOW: Timestamp = Timestamp::from_unix(1_000_000);
 

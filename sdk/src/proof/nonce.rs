@@ -37,6 +37,8 @@ pub enum NonceKind {
     Bare = 2,
     /// For DPoP proofs (RFC 9449 §8).
     Dpop = 3,
+    /// In the URL that a wallet sends its answer to; its MAC covers what the wallet signs.
+    CallBack = 4,
 }
 
 /// Why a nonce was refused.
@@ -148,6 +150,7 @@ impl NonceMint {
             1 => Some(NonceKind::Challenge),
             2 => Some(NonceKind::Bare),
             3 => Some(NonceKind::Dpop),
+            4 => Some(NonceKind::CallBack),
             _ => None,
         }
     }

@@ -63,7 +63,7 @@ pub(crate) static RESOURCE_FORMATS: Key<ListOf<FormatName>> = Key {
         empty: Some("accepts no format at all: leave it out to accept every one"),
     },
     absent: Absent::Means(
-        "every registered format but `ton` and `nostr`, whose wallets do not show the text",
+        "every registered format but `ton`, `nostr`, `sep10` and `lnurl`, whose wallets do not show the text",
     ),
     meaning: "The message formats that open this resource, such as `siwe` for Ethereum wallets, `siws` for Solana \
               wallets, `key` for raw keys of agents; docs/FORMATS.md describes each.",

@@ -2,7 +2,8 @@
 
 use super::super::settings::{LogFormat, SigningAlgorithm};
 use super::super::shape::{
-    Address, AddressOrOff, ChainName, Choice, Domain, IssuerUrl, ListOf, LogFilter, Switch, Whole,
+    Address, AddressOrOff, ChainName, Choice, Domain, Folder, IssuerUrl, ListOf, LogFilter, Switch,
+    Whole,
 };
 use super::{Absent, Key, SECOND};
 
@@ -66,6 +67,14 @@ pub(crate) static SIGNING_ALGORITHM: Key<Choice<SigningAlgorithm>> = Key {
     shape: Choice(&[("EdDSA", SigningAlgorithm::EdDsa), ("ES256", SigningAlgorithm::Es256)]),
     absent: Absent::Default("EdDSA"),
     meaning: "The algorithm of access tokens. ES256 is for resource servers whose library knows no EdDSA.",
+};
+
+pub(crate) static STELLAR_SIGNING_KEY_FILE: Key<Folder> = Key {
+    name: "stellar.signing_key_file",
+    shape: Folder,
+    absent: Absent::Means("a new key at each start"),
+    meaning: "A file that its owner alone can read, with the seed (`S…`, SEP-23) of the key that signs the \
+              transactions of format `sep10`. Its account is `SIGNING_KEY` in the `stellar.toml` of the domains (SEP-1).",
 };
 
 pub(crate) static DPOP_REQUIRE_NONCE: Key<Switch> = Key {

@@ -23,7 +23,7 @@ impl TextShape for ChainName {
         let chain: ChainId = text.parse().map_err(|_| "is not a CAIP-2 chain".to_owned())?;
         let format = registry::by_namespace(chain.namespace())
             .ok_or_else(|| "is of a namespace without a message format".to_owned())?;
-        let canonical = format.canonical_chain(&chain);
+        let canonical = format.accounts().canonical_chain(&chain);
         canonical
             .map(|chain| chain.to_string())
             .ok_or_else(|| "is no chain that an account of its namespace can be on".to_owned())
@@ -47,8 +47,9 @@ impl TextShape for AccountName {
         let format = registry::by_account(&account)
             .ok_or_else(|| "is of a namespace without a message format".to_owned())?;
         format
+            .accounts()
             .canonical_account(&account)
-            .and_then(|account| format.subject_of(&account))
+            .and_then(|account| format.accounts().subject_of(&account))
             .map_err(|refusal| format!("is no account: {}", refusal.detail()))
     }
 }

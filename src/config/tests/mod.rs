@@ -85,6 +85,7 @@ fn the_least_configuration_takes_the_defaults_of_the_page() {
         chains: None,
         challenge_lifetime: 300,
         session_lifetime: 2_592_000,
+        stellar_signing_key_file: None,
         signing_algorithm: SigningAlgorithm::EdDsa,
         keys: KeySettings {
             custody: CustodySettings::Sealed(SecretSource::KeyFile(PathBuf::from("/k"))),

@@ -10,7 +10,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use aws_lc_rs::digest::{SHA256, digest};
 use countersign_sdk::client::private_file;
@@ -53,7 +53,8 @@ pub struct TokenLogin {
 pub struct Pkcs11(Arc<Shared>);
 
 struct Shared {
-    module: Module,
+    /// Written to while the module is begun anew, which nobody may use meanwhile.
+    module: RwLock<Module>,
     login: TokenLogin,
     /// Sessions that nobody uses just now. They keep the login alive.
     idle: Mutex<Vec<Open>>,
@@ -105,7 +106,7 @@ impl Pkcs11 {
             Err(error) => return Err(failed(&error)),
         }
         Ok(Self(Arc::new(Shared {
-            module: loaded,
+            module: RwLock::new(loaded),
             login,
             idle: Mutex::default(),
             calls: AtomicUsize::new(0),
@@ -124,17 +125,30 @@ impl Shared {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Ends the module and begins it anew: one whose device was away may not find it again otherwise.
+    fn begin_anew(&self) {
+        // Where a call is under way, or hangs, it is for the next try.
+        let Ok(module) = self.module.try_write() else { return };
+        self.idle().clear();
+        let arguments = CInitializeArgs::new(CInitializeFlags::OS_LOCKING_OK);
+        // It fails where the last beginning did; there is nothing to end then.
+        let _ = module.clone().finalize();
+        if let Err(error) = module.initialize(arguments) {
+            tracing::warn!(%error, "the PKCS#11 module did not begin anew");
+        }
+    }
+
     /// A session that is logged in.
-    fn open(&self) -> Result<Open, String> {
+    fn open(&self, module: &Module) -> Result<Open, String> {
         let about = |error: Error| format!("the token {}: {error}", self.login.token);
-        let slots = self.module.get_slots_with_initialized_token().map_err(about)?;
+        let slots = module.get_slots_with_initialized_token().map_err(about)?;
         let is_ours = |slot: &&cryptoki::slot::Slot| {
-            let info = self.module.get_token_info(**slot);
+            let info = module.get_token_info(**slot);
             info.is_ok_and(|info| info.label().trim_end() == self.login.token)
         };
         let slot = slots.iter().find(is_ours);
         let slot = slot.ok_or_else(|| format!("there is no token {}", self.login.token))?;
-        let session = self.module.open_rw_session(*slot).map_err(about)?;
+        let session = module.open_rw_session(*slot).map_err(about)?;
         if self.pin_refused.load(Ordering::Acquire) {
             return Err(
                 "the PIN was refused and is not tried again; put it right and restart".to_owned()
@@ -171,6 +185,10 @@ impl Shared {
             return Err(format!("{MOST_CALLS} calls of the module are under way"));
         }
         let _call = Call(&self.calls);
+        if !self.is_ready.load(Ordering::Acquire) {
+            self.begin_anew();
+        }
+        let module = self.module.read().unwrap_or_else(PoisonError::into_inner);
         // Of its own statement, so that the lock is not held while the module works.
         let kept = self.idle().pop();
         if let Some(mut kept) = kept
@@ -182,7 +200,7 @@ impl Shared {
         }
         // Sessions of before are as likely to be gone, and with the last of them so is the login.
         self.idle().clear();
-        let done = self.open().and_then(|mut open| Ok((work(&mut open)?, open)));
+        let done = self.open(&module).and_then(|mut open| Ok((work(&mut open)?, open)));
         self.is_ready.store(done.is_ok(), Ordering::Release);
         let (done, open) = done?;
         self.idle().push(open);
@@ -373,3 +391,7 @@ fn signs(key: &SigningKey) -> Result<(), String> {
     let verdict = key.public().verify(key.algorithm(), b"", &signature);
     verdict.map_err(|_| "the module's signature is not by the key that it made".to_owned())
 }
+
+#[cfg(test)]
+#[path = "pkcs11_tests.rs"]
+mod tests;

@@ -131,6 +131,10 @@ impl Pending {
         }
     }
 
+    fn is_of(&self, operation: KeyOperation, by: &Voice) -> bool {
+        self.operation == operation && self.by.subject() == by.subject()
+    }
+
     fn voices(&self) -> impl Iterator<Item = &Voice> {
         std::iter::once(&self.by).chain(&self.others)
     }
@@ -150,27 +154,43 @@ pub(super) enum Approved {
 pub struct Approvals(Mutex<HashMap<ApprovalId, Pending>>);
 
 impl Approvals {
-    /// Asks for an operation that takes `takes` operators within `window` seconds. Whoever asks for the
-    /// same again while it waits gets the same request.
+    /// The name of the request for `operation` by whoever speaks: of the one that waits, else a new one.
     ///
     /// # Errors
-    /// [`Reason::ApprovalsFull`]; [`Reason::ServerError`] without randomness.
+    /// [`Reason::ServerError`] without randomness.
+    pub(super) fn name(
+        &self,
+        operation: KeyOperation,
+        by: &Voice,
+        now: Timestamp,
+        entropy: &dyn Entropy,
+    ) -> Result<ApprovalId, Refusal> {
+        let waiting = self.lock(now);
+        if let Some((id, _)) = waiting.iter().find(|(_, pending)| pending.is_of(operation, by)) {
+            return Ok(*id);
+        }
+        let mut bytes = [0; 16];
+        let filled = entropy.fill(&mut bytes);
+        filled.map_err(|_| Refusal::new(Reason::ServerError, "no random bytes to be had"))?;
+        Ok(ApprovalId(bytes))
+    }
+
+    /// Asks, under that name, for an operation that takes `takes` operators within `window` seconds.
+    /// Whoever asks for the same again while it waits gets the same request.
+    ///
+    /// # Errors
+    /// [`Reason::ApprovalsFull`].
     pub(super) fn ask(
         &self,
+        id: ApprovalId,
         operation: KeyOperation,
         by: &Voice,
         (takes, window): (usize, u64),
         now: Timestamp,
-        entropy: &dyn Entropy,
     ) -> Result<Waiting, Refusal> {
-        let mut bytes = [0; 16];
-        let filled = entropy.fill(&mut bytes);
-        filled.map_err(|_| Refusal::new(Reason::ServerError, "no random bytes to be had"))?;
         let mut waiting = self.lock(now);
-        let is_same = |pending: &Pending| {
-            pending.operation == operation && pending.by.subject() == by.subject()
-        };
-        if let Some((id, pending)) = waiting.iter_mut().find(|(_, pending)| is_same(pending)) {
+        let same = waiting.iter_mut().find(|(_, pending)| pending.is_of(operation, by));
+        if let Some((id, pending)) = same {
             // What was asked with may have been revoked since; as long as nobody has agreed to it, what
             // is asked with now counts.
             if pending.others.is_empty() {
@@ -183,7 +203,6 @@ impl Approvals {
             let detail = "as much waits for approval as may; approve or withdraw something first";
             return Err(Refusal::new(Reason::ApprovalsFull, detail));
         }
-        let id = ApprovalId(bytes);
         let pending = Pending {
             operation,
             by: by.clone(),

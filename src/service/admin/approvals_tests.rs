@@ -19,10 +19,20 @@ fn voice(name: &str) -> Voice {
     Voice::for_tests(name, [key(), key()], NOW)
 }
 
+fn asked(
+    approvals: &Approvals,
+    operation: KeyOperation,
+    by: &Voice,
+    takes: usize,
+    now: Timestamp,
+) -> Result<Waiting, Refusal> {
+    let id = approvals.name(operation, by, now, &OsEntropy).unwrap();
+    approvals.ask(id, operation, by, (takes, WINDOW), now)
+}
+
 fn ask(approvals: &Approvals, by: &Voice, takes: usize, now: Timestamp) -> ApprovalId {
-    let kid = key().unwrap();
-    let asked = approvals.ask(KeyOperation::Revoke(kid), by, (takes, WINDOW), now, &OsEntropy);
-    asked.unwrap().id.parse().unwrap()
+    let operation = KeyOperation::Revoke(key().unwrap());
+    asked(approvals, operation, by, takes, now).unwrap().id.parse().unwrap()
 }
 
 fn reason<T: fmt::Debug>(result: Result<T, Refusal>) -> Reason {
@@ -34,8 +44,7 @@ fn it_takes_as_many_as_it_takes_and_runs_what_was_asked_for() {
     let approvals = Approvals::default();
     let (alice, bob, carol) = (voice("alice"), voice("bob"), voice("carol"));
     let kid = key().unwrap();
-    let asked = approvals.ask(KeyOperation::Revoke(kid), &alice, (3, WINDOW), NOW, &OsEntropy);
-    let asked = asked.unwrap();
+    let asked = asked(&approvals, KeyOperation::Revoke(kid), &alice, 3, NOW).unwrap();
     assert_eq!((asked.needed, asked.operation.kid.clone()), (2, Some(kid.to_string())));
     let id: ApprovalId = asked.id.parse().unwrap();
     let Ok(Approved::StillWaits(waiting)) = approvals.approve(id, &bob, NOW) else { panic!() };
@@ -89,17 +98,15 @@ fn its_time_passes() {
 #[test]
 fn asking_again_is_the_same_request_and_others_are_bounded() {
     let approvals = Approvals::default();
-    let rotate = |by: &Voice| {
-        approvals.ask(KeyOperation::Rotate, by, (2, WINDOW), NOW, &OsEntropy).map(|asked| asked.id)
-    };
+    let rotate =
+        |by: &Voice| asked(&approvals, KeyOperation::Rotate, by, 2, NOW).map(|asked| asked.id);
     let alice = voice("alice");
     assert_eq!(rotate(&alice).unwrap(), rotate(&alice).unwrap());
     assert_ne!(rotate(&alice).unwrap(), rotate(&voice("bob")).unwrap());
     for _ in 1..MOST_OF_ONE {
         ask(&approvals, &alice, 2, NOW);
     }
-    let one_more =
-        approvals.ask(KeyOperation::Retire(key().unwrap()), &alice, (2, WINDOW), NOW, &OsEntropy);
+    let one_more = asked(&approvals, KeyOperation::Retire(key().unwrap()), &alice, 2, NOW);
     assert_eq!(reason(one_more), Reason::ApprovalsFull);
     let others = MOST - approvals.list(NOW).len();
     for number in 0..others {

@@ -41,11 +41,13 @@ impl Admitted<'_> {
         // What can never run is not waited for.
         let known = self.check_known(operation).await;
         self.or_refused(known).await?;
-        let (terms, entropy) = ((care.approvals, care.approval_window), &*self.context().entropy);
-        let voice = self.operator.voice();
-        let asked = self.desk.approvals.ask(operation, voice, terms, self.now, entropy);
+        let (voice, approvals) = (self.operator.voice(), &self.desk.approvals);
+        let id = approvals.name(operation, voice, self.now, &*self.context().entropy)?;
+        // On record first: what nobody could find in it is never approved.
+        self.record(Outcome::Requested, Some(id.to_string())).await?;
+        let terms = (care.approvals, care.approval_window);
+        let asked = approvals.ask(id, operation, voice, terms, self.now);
         let waiting = self.or_refused(asked).await?;
-        self.record(Outcome::Requested, Some(waiting.id.clone())).await?;
         Ok(Operated::Approval(waiting))
     }
 

@@ -12,6 +12,7 @@ use std::thread::{Builder as ThreadBuilder, JoinHandle};
 use std::{fmt, io};
 
 use async_trait::async_trait;
+use countersign_sdk::chain::lnurl::Answer;
 use countersign_sdk::entropy::Entropy;
 use countersign_sdk::key::Thumbprint;
 use countersign_sdk::proof::replay::{ClaimError, Claimed, ReplayKey, ReplayStore};
@@ -228,6 +229,24 @@ impl ReplayStore for EmbeddedStore {
 impl Store for EmbeddedStore {
     async fn spend(&self, nonce: &OpenedNonce, now: Timestamp) -> Result<SpentNonce, StoreError> {
         self.used.spend(nonce, now)
+    }
+
+    async fn hold_answer(
+        &self,
+        digest: [u8; 32],
+        answer: Answer,
+        until: Timestamp,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        self.used.answers.hold(digest, answer, until, now)
+    }
+
+    async fn answer_to(
+        &self,
+        digest: &[u8; 32],
+        now: Timestamp,
+    ) -> Result<Option<Answer>, StoreError> {
+        Ok(self.used.answers.of(digest, now))
     }
 
     async fn open(

@@ -16,8 +16,8 @@ pub use lexical::{MAX_NONCE, is_uri, origin_of};
 pub use moment::Moment;
 pub use parse::{Fault, MAX_MESSAGE, MAX_RESOURCES, ParseError, parse};
 pub use profile::{
-    APTOS, BITCOIN, COSMOS, Field, KEY, Layout, NEAR, NOSTR, Order, PROFILES, Profile, SIWE, SIWS,
-    SSH, STELLAR, SUI, TON, TRON,
+    APTOS, BITCOIN, COSMOS, Field, KEY, LIGHTNING, Layout, NEAR, NOSTR, Order, PROFILES, Profile,
+    SIWE, SIWS, SSH, STELLAR, SUI, TON, TRON,
 };
 pub use render::render;
 

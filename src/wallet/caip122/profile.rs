@@ -201,6 +201,9 @@ pub static COSMOS: Profile = chain_text(" wants you to sign in with your Cosmos 
 /// Nostr, whose accounts are keys.
 pub static NOSTR: Profile = key_text(" wants you to sign in with your Nostr account:");
 
+/// A Lightning wallet, whose accounts are keys.
+pub static LIGHTNING: Profile = key_text(" wants you to sign in with your Lightning wallet:");
+
 /// An SSH key, which is its own account as a raw key is.
 pub static SSH: Profile = key_text(" wants you to sign in with your SSH key:");
 
@@ -240,5 +243,6 @@ pub static APTOS: Profile = Profile {
 
 /// Every profile.
 pub static PROFILES: &[&Profile] = &[
-    &SIWE, &SIWS, &KEY, &BITCOIN, &TRON, &COSMOS, &NOSTR, &SSH, &SUI, &NEAR, &STELLAR, &TON, &APTOS,
+    &SIWE, &SIWS, &KEY, &BITCOIN, &TRON, &COSMOS, &NOSTR, &SSH, &SUI, &NEAR, &STELLAR, &TON,
+    &APTOS, &LIGHTNING,
 ];

@@ -18,7 +18,7 @@ use countersign_sdk::time::Timestamp;
 use subtle::ConstantTimeEq as _;
 
 use super::caip122::{Field, UnverifiedMessage};
-use super::format::{Evidence, VerifiedSigner, WalletFormat};
+use super::format::{Evidence, Issuing, VerifiedSigner, WalletFormat};
 use super::recap::Grant;
 use crate::model::domain::Domains;
 use crate::model::reason::{Reason, Refusal};
@@ -132,6 +132,18 @@ impl<'a> BoundMessage<'a> {
         self.format.verify_by(&self.account, &self.message, evidence)
     }
 
+    /// The same where the issuer's own signature is part of what was signed.
+    ///
+    /// # Errors
+    /// What the format's `verify_issued` gives.
+    pub fn verify_issued(
+        &self,
+        evidence: &Evidence<'_>,
+        issuing: &dyn Issuing,
+    ) -> Result<VerifiedSigner, Refusal> {
+        self.format.verify_issued(&self.account, &self.message, evidence, issuing)
+    }
+
     /// The text.
     pub const fn message(&self) -> &UnverifiedMessage<'a> {
         &self.message
@@ -201,7 +213,7 @@ pub fn bind<'a>(
     if nonce.origin == NonceOrigin::Bare {
         // A bare nonce names nobody. Whoever copies one into a text of his own account must not
         // spend it for its owner, so it is spent account by account; each still opens once.
-        nonce.spend_key = nonce.spend_key.for_subject(&format.subject_of(&account)?);
+        nonce.spend_key = nonce.spend_key.for_subject(&format.accounts().subject_of(&account)?);
     }
     Ok(BoundMessage { message, format, account, nonce, opens })
 }
@@ -215,7 +227,7 @@ pub(crate) fn check_content(
 ) -> Result<(Account, Opens), Refusal> {
     places::check_domain(message, expected.domains)?;
     places::check_uri(message, origin, expected.issuer)?;
-    let account = format.account_of(message)?;
+    let account = format.accounts().account_of(message)?;
     check_chain(&account, expected.chains)?;
     times::check(message, expected)?;
     let opens = Opens {

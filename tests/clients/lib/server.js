@@ -15,9 +15,9 @@ export async function startDevelopment() {
 
 /**
  * Configured mode. `write` gets the origin the server will have and gives the TOML text after `issuer`,
- * `listen` and `operations_listen`; `path` is the issuer's path, empty for most.
+ * `listen` and `operations_listen`; `path` is the issuer's path, empty for most; `environment` is the server's, besides.
  */
-export async function startConfigured(write, { path = '' } = {}) {
+export async function startConfigured(write, { path = '', environment = {} } = {}) {
   const [port, operationsPort] = [await freePort(), await freePort()]
   const origin = `http://127.0.0.1:${port}`
   const top = [
@@ -31,7 +31,7 @@ export async function startConfigured(write, { path = '' } = {}) {
   const { file, folder, remove } = await configurationFile(`${top.join('\n')}\n${written}\n`)
   try {
     const data = join(folder, 'data')
-    const server = await start(countersignBinary(), ['serve', '--config', file, '--data-dir', data])
+    const server = await start(countersignBinary(), ['serve', '--config', file, '--data-dir', data], environment)
     server.issuer = origin + path
     server.operations = `http://127.0.0.1:${operationsPort}`
     return server

@@ -72,6 +72,54 @@ def stellar(seed):
     return f"stellar:pubnet:{pair.public_key}", sign
 
 
+def stellar_transaction(seed):
+    from urllib.parse import urlsplit
+
+    from stellar_sdk import Keypair
+    from stellar_sdk.sep.stellar_web_authentication import read_challenge_transaction, verify_challenge_transaction_signed_by_client_master_key
+
+    pair = Keypair.from_raw_ed25519_seed(seed)
+
+    def sign(message, payload):
+        # What a wallet of SEP-10 checks before it signs.
+        uri = next(line for line in message.splitlines() if line.startswith("URI: "))[5:]
+        expected = {
+            "server_account_id": payload["server"],
+            "home_domains": message.split(" ")[0],
+            "web_auth_domain": urlsplit(uri).netloc,
+            "network_passphrase": payload["network_passphrase"],
+        }
+        read = read_challenge_transaction(challenge_transaction=payload["transaction"], **expected)
+        nonce = base64.b64encode(hashlib.sha384(message.encode()).digest())
+        assert read.transaction.transaction.operations[0].data_value == nonce
+        read.transaction.sign(pair)
+        signed = read.transaction.to_xdr()
+        if pair.public_key == read.client_account_id:
+            verify_challenge_transaction_signed_by_client_master_key(challenge_transaction=signed, **expected)
+        return {"signature": signed}
+
+    return f"stellar:pubnet:{pair.public_key}", sign
+
+
+def lightning(seed):
+    import asyncio
+
+    import httpx
+    from lnurl import LnurlResponse, handle
+    from lnurl.helpers import lnurlauth_derive_linking_key, lnurlauth_signature
+
+    def sign(_message, payload):
+        asked = asyncio.run(handle(payload["lnurl"]))
+        linking, key = lnurlauth_derive_linking_key(seed.hex(), asked.callback.host)
+        stated, sig = lnurlauth_signature(asked.k1, linking)
+        # The library's own execute_login loses the query of the URL with httpx 0.28, which LUD-04 has kept.
+        answered = httpx.get(f"{asked.callback}&sig={sig}&key={stated}")
+        said = LnurlResponse.from_dict(answered.json())
+        return {"status": answered.status_code, "ok": said.ok, "reason": getattr(said, "reason", None), "key": key.hex()}
+
+    return None, sign
+
+
 def ton(version, seed):
     from nacl.signing import SigningKey
     from tonsdk.contract.wallet import Wallets
@@ -108,6 +156,8 @@ KINDS = {
     "aptos-ed25519": lambda seed: aptos("aptos-ed25519", seed),
     "aptos-secp256k1": lambda seed: aptos("aptos-secp256k1", seed),
     "stellar": stellar,
+    "stellar-transaction": stellar_transaction,
+    "lightning": lightning,
     "ton-v3r1": lambda seed: ton("v3r1", seed),
     "ton-v3r2": lambda seed: ton("v3r2", seed),
     "ton-v4r2": lambda seed: ton("v4r2", seed),

@@ -40,6 +40,7 @@ test('a sound configuration passes the check', async () => {
     [
       'issuer = "https://auth.example"',
       'store.directory = "/var/lib/countersign"',
+      'keys.key_file = "/etc/countersign/sealing.key"',
       '[[resources]]',
       'uri = "https://escrow.example"',
       'scopes = ["escrow:read"]',

@@ -1,4 +1,4 @@
-// Wallets of Sui, Aptos, NEAR, Stellar, TON and SSH, by libraries of their own ecosystems: in Python where the npm
+// Wallets of Sui, Aptos, NEAR, Stellar, TON, Lightning and SSH, by libraries of their own ecosystems: in Python where the npm
 // library is the one that made the published cases, near-kit for NEAR, and the ssh-keygen that is installed.
 
 import assert from 'node:assert/strict'
@@ -8,6 +8,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
+import { secp256k1 } from '@noble/curves/secp256k1.js'
 import bs58 from 'bs58'
 import { base64url, calculateJwkThumbprint } from 'jose'
 import { parseKey } from 'near-kit'
@@ -61,6 +62,45 @@ for (const [kind, format, key, payloadOf] of KINDS) {
     await signsIn({ account, format, provenKey, sign, other: randomBytes(32) })
   })
 }
+
+test('a Stellar wallet checks the transaction of the issuer, and signs it', async () => {
+  const kind = 'stellar-transaction'
+  const seed = randomBytes(32)
+  const { account } = await python.ask({ kind, seed: seed.toString('hex') })
+  const server = client.metadata.stellar_signing_key
+  const sign = ({ message, payload }, by = seed) =>
+    python.ask({ kind, seed: by.toString('hex'), message, payload: { ...payload, server } })
+  const provenKey = await ed25519Key('EdDSA', seed)
+  await signsIn({ account, format: 'sep10', provenKey, sign, other: randomBytes(32) })
+})
+
+test('a Lightning wallet answers the issuer, and whoever showed the link is signed in', async () => {
+  const session = await sessionKey()
+  const challenge = await client.challenge({ format: 'lnurl', dpop_jkt: session.thumbprint, ...ASKED })
+  assert.match(challenge.payload.lnurl, /^lightning:LNURL1[0-9A-Z]+$/)
+  const answer = (by) =>
+    python.ask({ kind: 'lightning', seed: by.toString('hex'), message: challenge.message, payload: challenge.payload })
+  const ask = (key = session) => client.redeem({ message: challenge.message, format: 'lnurl' }, key)
+
+  refused(await ask(), { error: 'authorization_pending', reason: 'authorization_pending' })
+  const seed = randomBytes(64)
+  const { ok, key } = await answer(seed)
+  assert.equal(ok, true)
+  const late = await answer(randomBytes(64))
+  assert.deepEqual([late.status, late.ok], [400, false])
+  assert.match(late.reason, /another wallet/)
+  refused(await ask(await sessionKey()), { error: 'invalid_dpop_proof', reason: 'proof_key_mismatch' })
+
+  // What a linking key of that domain is called.
+  const sub = `did:key:z${bs58.encode(Uint8Array.from([0xe7, 0x01, ...Buffer.from(key, 'hex')]))}`
+  const point = secp256k1.Point.fromHex(key).toAffine()
+  const coordinate = (number) => base64url.encode(Buffer.from(number.toString(16).padStart(64, '0'), 'hex'))
+  const jwk = { kty: 'EC', crv: 'secp256k1', x: coordinate(point.x), y: coordinate(point.y) }
+  const provenKey = { thumbprint: await calculateJwkThumbprint(jwk) }
+  const expected = { resource: RESOURCE, scope: ASKED.scope, key: session, account: sub, sub, method: 'lnurl', provenKey }
+  await granted(client, await ask(), expected)
+  refused(await ask(), { error: 'invalid_grant', reason: 'nonce_used' })
+})
 
 test('near-kit signs for an implicit account, in the object that wallets return', async () => {
   const wallet = (seed) => {

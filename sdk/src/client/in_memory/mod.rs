@@ -8,12 +8,14 @@ mod aptos;
 mod bitcoin;
 mod cosmos;
 mod ethereum;
+mod lightning;
 mod near;
 mod nostr;
 mod raw;
 mod solana;
 mod ssh;
 mod stellar;
+mod stellar_transaction;
 mod sui;
 mod ton;
 mod tron;
@@ -38,12 +40,14 @@ static STYLES: &[&dyn Style] = &[
     &aptos::Aptos,
     &near::Near,
     &stellar::Stellar,
+    &stellar_transaction::StellarTransaction,
     &ssh::Ssh,
     &ton::Ton,
     &tron::Tron,
     &cosmos::Cosmos,
     &nostr::Nostr,
     &raw::Sha256Text,
+    &lightning::Lightning,
 ];
 
 /// How the wallets of one message format name their account and sign.

@@ -1,0 +1,234 @@
+//! A ring on a disk: whole after every crash and failure, shut to others, and of no use without its secret.
+
+use std::fs::{self, Permissions};
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use countersign_sdk::entropy::OsEntropy;
+use countersign_sdk::key::{Algorithm, Curve, InMemorySigner, Signer as _};
+use zeroize::Zeroizing;
+
+use super::custody::secret::Secret;
+use super::ring::State;
+use super::*;
+
+const START: Timestamp = Timestamp::from_unix(1_800_000_000);
+const POLICY: Policy =
+    Policy { algorithm: Algorithm::EdDsa, rotate_every: 86_400, publish_before: 900 };
+
+fn custody(byte: u8) -> Box<MakeCustody<'static>> {
+    let secret = Secret::Key(Zeroizing::new([byte; 32]));
+    Box::new(move |sealing| Ok(Arc::new(Sealed::new(&secret, sealing, &OsEntropy)?)))
+}
+
+fn open_by(shelf: Box<dyn Shelf>, now: Timestamp) -> Result<Arc<Keyring>, KeyringError> {
+    Keyring::open(custody(1), Some(shelf), POLICY, now, &OsEntropy)
+}
+
+fn open(folder: &Path, now: Timestamp) -> Result<Arc<Keyring>, KeyringError> {
+    open_by(Box::new(RingFile::of(folder)), now)
+}
+
+fn change(
+    keyring: &Arc<Keyring>,
+    operation: Operation,
+    now: Timestamp,
+) -> Result<Committed, KeyringError> {
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let turn = runtime.block_on(keyring.turn());
+    Ok(Draft::of(keyring, turn, operation, now, &OsEntropy)?.commit()?)
+}
+
+/// Stops, as a crash would, after so many steps of the next write.
+#[derive(Debug)]
+struct Crashing {
+    file: RingFile,
+    after: Arc<AtomicUsize>,
+}
+
+/// The steps of a write: nothing, half of the new file, all of it, the new name.
+const STEPS: usize = 4;
+const NEVER: usize = usize::MAX;
+
+impl Shelf for Crashing {
+    fn read(&self) -> Result<Option<Document>, RingFileError> {
+        self.file.read()
+    }
+
+    fn write(&self, document: &Document) -> Result<(), RingFileError> {
+        let step = self.after.load(Ordering::SeqCst);
+        let beside = self.file.path().with_extension("json.unfinished");
+        let text = serde_json::to_string_pretty(document).unwrap();
+        match step {
+            0 => {}
+            1 => fs::write(&beside, &text[..text.len() / 2]).unwrap(),
+            2 => fs::write(&beside, &text).unwrap(),
+            3 => self.file.write(document)?,
+            _ => return self.file.write(document),
+        }
+        Err(RingFileError::Damaged { path: self.file.path(), problem: "crashed".to_owned() })
+    }
+}
+
+/// That one key signs, that it can, and that it is published.
+#[track_caller]
+fn sound(keyring: &Keyring, now: Timestamp) {
+    let ring = keyring.ring();
+    let active = ring.entries.iter().filter(|entry| ring.state(entry, now) == State::Active);
+    assert_eq!(active.count(), 1);
+    let key = keyring.active(now);
+    let signature = key.sign(b"text").unwrap();
+    assert!(key.public().verify(key.algorithm(), b"text", &signature).is_ok());
+    assert!(keyring.view(now).kids().iter().any(|kid| kid == key.kid()));
+}
+
+#[test]
+fn a_crash_at_any_step_of_any_change_leaves_the_ring_of_before_or_of_after() {
+    let now = START.plus(86_400 + 2000);
+    let operations: [fn(&Keyring) -> Operation; 7] = [
+        |_| Operation::Tend,
+        |_| Operation::Rotate,
+        |_| Operation::Generate,
+        |_| Operation::RevokeAll,
+        |ring| Operation::Revoke(ring.active(START).kid().to_owned()),
+        |ring| Operation::Revoke(ring.active(START.plus(86_400 + 2000)).kid().to_owned()),
+        |ring| Operation::Retire(ring.ring().entries[1].kid.clone()),
+    ];
+    for (number, operation) in operations.iter().enumerate() {
+        for step in 0..STEPS {
+            let folder = tempfile::tempdir().unwrap();
+            let after = Arc::new(AtomicUsize::new(NEVER));
+            let file = RingFile::of(folder.path());
+            let shelf = Crashing { file, after: Arc::clone(&after) };
+            let keyring = open_by(Box::new(shelf), START).unwrap();
+            let before = keyring.ring();
+            let signed_with = keyring.active(now).kid().to_owned();
+            after.store(step, Ordering::SeqCst);
+            change(&keyring, operation(&keyring), now).unwrap_err();
+            // A process that lives goes on with what it had.
+            assert_eq!(keyring.ring().entries, before.entries, "{number} {step}");
+            assert_eq!(keyring.active(now).kid(), signed_with);
+            sound(&keyring, now);
+            // One that does not is followed by another.
+            let next = open(folder.path(), now).unwrap();
+            sound(&next, now);
+            let is_before = next.ring().entries == before.entries;
+            assert_eq!(is_before, step < 3, "{number} {step}: nothing between the two");
+            let kids = |ring: &Ring| ring.entries.iter().map(|e| e.kid.clone()).collect::<Vec<_>>();
+            for kid in kids(&before) {
+                assert!(kids(&next.ring()).contains(&kid), "no key is lost: {number} {step}");
+            }
+            // And what was left over is in nobody's way.
+            change(&next, operation(&keyring), now.plus(1)).unwrap();
+            sound(&next, now.plus(1));
+            assert!(!folder.path().join("keys/ring.json.unfinished").exists());
+        }
+    }
+}
+
+#[test]
+fn what_was_written_is_there_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let keyring = open(folder.path(), START).unwrap();
+    assert!(keyring.is_new());
+    let mode = |name: &str| fs::metadata(folder.path().join(name)).unwrap().mode() & 0o777;
+    assert_eq!((mode("keys"), mode("keys/ring.json")), (0o700, 0o600));
+    let now = START.plus(1000);
+    change(&keyring, Operation::Rotate, now).unwrap();
+    let again = open(folder.path(), now).unwrap();
+    assert!(!again.is_new() && again.founding().is_empty());
+    assert_eq!(again.ring().entries, keyring.ring().entries);
+    assert_eq!(again.active(now).kid(), keyring.active(now).kid());
+    assert_eq!(again.to_jwks(now), keyring.to_jwks(now));
+}
+
+#[test]
+fn a_ring_that_others_can_reach_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    drop(open(folder.path(), START).unwrap());
+    for (name, right, wrong) in
+        [("keys/ring.json", 0o600, 0o640), ("keys/ring.json", 0o600, 0o604), ("keys", 0o700, 0o750)]
+    {
+        let set = |mode| {
+            let path = folder.path().join(name);
+            fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
+        };
+        set(wrong);
+        let refused = open(folder.path(), START).unwrap_err().to_string();
+        assert!(refused.contains(name) && refused.contains("not trusted"), "{refused}");
+        set(right);
+        open(folder.path(), START).unwrap();
+    }
+}
+
+#[test]
+fn what_is_no_ring_is_refused_and_not_touched() {
+    let folder = tempfile::tempdir().unwrap();
+    drop(open(folder.path(), START).unwrap());
+    let path = folder.path().join("keys/ring.json");
+    let good = fs::read_to_string(&path).unwrap();
+    let mut value: serde_json::Value = serde_json::from_str(&good).unwrap();
+    let other = value["keys"][1].clone();
+    let kid = other["kid"].as_str().unwrap().to_owned();
+    let mut renamed = value.clone();
+    renamed["keys"][0]["kid"] = kid.into();
+    let mut newer = value.clone();
+    newer["layout"] = 2.into();
+    let mut unknown = value.clone();
+    unknown["keys"][0]["more"] = 1.into();
+    let mut swapped = value.clone();
+    swapped["keys"][0]["handle"] = other["handle"].clone();
+    value["keys"].as_array_mut().unwrap().push(other);
+    let long = format!("{good}{}", " ".repeat(1024 * 1024));
+    for (text, why) in [
+        (String::new(), "is not a ring"),
+        (good[..good.len() / 2].to_owned(), "is not a ring"),
+        ("{}".to_owned(), "is not a ring"),
+        (renamed.to_string(), "is not the one that its kid names"),
+        (value.to_string(), "stands twice"),
+        (newer.to_string(), "run the newer version"),
+        (unknown.to_string(), "unknown field"),
+        (swapped.to_string(), "does not open"),
+        (long, "larger than"),
+    ] {
+        fs::write(&path, &text).unwrap();
+        let refused = open(folder.path(), START).unwrap_err().to_string();
+        assert!(refused.contains(why), "{why}: {refused}");
+        assert_eq!(fs::read_to_string(&path).unwrap(), text);
+    }
+}
+
+#[test]
+fn a_stolen_ring_opens_nothing_and_shows_no_key() {
+    let folder = tempfile::tempdir().unwrap();
+    let keyring = open(folder.path(), START).unwrap();
+    let signer = InMemorySigner::generate(Curve::Ed25519, &OsEntropy).unwrap();
+    let secret = signer.secret_bytes();
+    let copy = InMemorySigner::from_bytes(Curve::Ed25519, &secret).unwrap();
+    change(&keyring, Operation::Import(Box::new(copy)), START).unwrap();
+    let bytes = fs::read(folder.path().join("keys/ring.json")).unwrap();
+    let text = String::from_utf8(bytes).unwrap();
+    assert!(text.contains(&signer.public_key().thumbprint().to_string()));
+    for written in [
+        hex::encode(&*secret),
+        STANDARD.encode(&*secret)[..42].to_owned(),
+        URL_SAFE_NO_PAD.encode(&*secret),
+    ] {
+        assert!(!text.contains(&written));
+    }
+    let shelf = || Some(Box::new(RingFile::of(folder.path())) as Box<dyn Shelf>);
+    let refused = Keyring::open(custody(2), shelf(), POLICY, START, &OsEntropy).unwrap_err();
+    assert!(refused.to_string().contains("is not the one that it was sealed with"), "{refused}");
+    let other: Box<MakeCustody<'_>> = Box::new(|_| Ok(Arc::new(Memory)));
+    let refused = Keyring::open(other, shelf(), POLICY, START, &OsEntropy).unwrap_err();
+    assert!(refused.to_string().contains("in the custody \"sealed\""), "{refused}");
+    // A key that is over is in no file any more.
+    let handle = keyring.ring().find(keyring.active(START).kid()).unwrap().handle.clone().unwrap();
+    assert!(text.contains(&handle));
+    let leaked = Operation::Revoke(keyring.active(START).kid().to_owned());
+    change(&keyring, leaked, START.plus(1)).unwrap();
+    assert!(!fs::read_to_string(folder.path().join("keys/ring.json")).unwrap().contains(&handle));
+}
