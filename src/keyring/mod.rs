@@ -5,7 +5,7 @@
 //! | `key` | how a key signs, and that it may fail to |
 //! | [`ring`] | the state of each key, a pure function of what is written and of the time |
 //! | [`plan`] | what is to be done about the keys, and when |
-//! | `change` | that it is done whole or not at all |
+//! | `change` | that it is done whole or not at all; `work`, on a copy of the ring |
 //! | `view` | what requests are given: the key that signs, the JWKS |
 //! | `file` | where the ring lies, and that a change of it is one rename |
 //! | [`custody`] | where private halves lie |
@@ -25,6 +25,7 @@ mod key;
 pub mod plan;
 pub mod ring;
 mod view;
+mod work;
 
 pub use change::{Committed, Draft, Happening, KeyEvent, KeyringError, Operation, Turn};
 use custody::memory::Memory;
@@ -101,7 +102,7 @@ impl Keyring {
             }
         }
         let turn = Arc::new(Mutex::new(()));
-        let first = change::founded(&*custody, ring, opened, policy, now, entropy)?;
+        let first = work::founded(&*custody, ring, opened, policy, now, entropy)?;
         let keyring = Arc::new(Self {
             custody,
             shelf,

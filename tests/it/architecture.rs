@@ -40,6 +40,8 @@ const PLACES: &[(&str, &[&str])] = &[
     ("siwe", &["src/wallet/siwe.rs"]),
     ("toml", &["src/config/"]),
     ("clap", &["src/cli/", "src/main.rs"]),
+    ("argon2", &["src/keyring/custody/sealed.rs"]),
+    ("cryptoki", &["src/keyring/custody/pkcs11"]),
     ("governor", &["src/limit.rs"]),
     ("redb", &["src/store/embedded/"]),
     ("reqwest", &["src/rpc/node.rs", "sdk/src/client/", "sdk/src/resource/"]),

@@ -65,6 +65,45 @@ fn bodies(data: &Path, event: &str) -> Vec<Value> {
     bodies.filter(|body| body["event"] == event).collect()
 }
 
+/// Somebody else's signature, an agent's assertion once and again, another's domain, a wrong secret; gives what the
+/// agent was answered.
+async fn refused_and_an_agent(
+    server: &Server,
+    wallet: &EvmWallet,
+    agent: &countersign_sdk::key::InMemorySigner,
+    secrets: &mut Vec<String>,
+) -> crate::support::Answer {
+    let thief = EvmWallet::new();
+    let session = key(Curve::P256);
+    let asked =
+        json!({ "account": wallet.account(), "resource": RESOURCE, "dpop_jkt": jkt(&session) });
+    let message = server.challenge(&asked).await.text("message").to_owned();
+    let signature = thief.sign(&message);
+    let form = [("grant_type", SIGNED_MESSAGE), ("message", &message), ("signature", &signature)];
+    let proof = server.proof(&session);
+    let refused = server.token(&form, Some(&proof)).await;
+    refused.refused(400, "invalid_grant", "signature_mismatch");
+    secrets.push(proof);
+    let (iss, now) = (did(agent), server.now() + 2);
+    let claims = json!({ "iss": iss, "sub": iss, "aud": server.issuer, "iat": now, "exp": now + 30,
+        "jti": "an assertion of this test", "scope": "read", "resource": RESOURCE });
+    let assertion = jws(agent, &json!({ "alg": "EdDSA" }), &claims);
+    let form = [("grant_type", JWT_BEARER), ("assertion", &assertion)];
+    let proof = dpop(agent, &format!("{}/token", server.issuer), server.now(), json!({}));
+    let by_agent = server.token(&form, Some(&proof)).await;
+    secrets.extend([by_agent.text("access_token").to_owned(), proof]);
+    let again = server.token(&form, Some(&server.proof(agent))).await;
+    again.refused(400, "invalid_grant", "assertion_replayed");
+    let elsewhere = json!({ "account": wallet.account(), "domain": "evil.example" });
+    assert_eq!(server.challenge(&elsewhere).await.text("reason"), "domain_not_allowed");
+    let introspection = server.http.post(server.at("/introspect"));
+    let introspection = introspection.basic_auth("http%3A%2F%2Fx", Some("a secret of this test"));
+    secrets.push("a secret of this test".to_owned());
+    let answer = introspection.form(&[("token", by_agent.text("access_token"))]).send().await;
+    assert_eq!(answer.unwrap().status(), 401);
+    by_agent
+}
+
 #[tokio::test]
 async fn every_decision_stands_in_the_log_and_no_credential_does() {
     let server = Server::development().await;
@@ -93,36 +132,9 @@ async fn every_decision_stands_in_the_log_and_no_credential_does() {
     let revoked = server.http.post(server.at("/revoke")).form(&form).send().await.unwrap();
     assert_eq!(revoked.status(), 200);
 
-    // Somebody else's signature, and an agent, once and again.
-    let (wallet, thief) = (EvmWallet::new(), EvmWallet::new());
-    let session = key(Curve::P256);
-    let asked =
-        json!({ "account": wallet.account(), "resource": RESOURCE, "dpop_jkt": jkt(&session) });
-    let message = server.challenge(&asked).await.text("message").to_owned();
-    let signature = thief.sign(&message);
-    let form = [("grant_type", SIGNED_MESSAGE), ("message", &message), ("signature", &signature)];
-    let proof = server.proof(&session);
-    let refused = server.token(&form, Some(&proof)).await;
-    refused.refused(400, "invalid_grant", "signature_mismatch");
-    secrets.push(proof);
-    let agent = key(Curve::Ed25519);
-    let (iss, now) = (did(&agent), server.now() + 2);
-    let claims = json!({ "iss": iss, "sub": iss, "aud": server.issuer, "iat": now, "exp": now + 30,
-        "jti": "an assertion of this test", "scope": "read", "resource": RESOURCE });
-    let assertion = jws(&agent, &json!({ "alg": "EdDSA" }), &claims);
-    let form = [("grant_type", JWT_BEARER), ("assertion", &assertion)];
-    let proof = dpop(&agent, &format!("{}/token", server.issuer), server.now(), json!({}));
-    let by_agent = server.token(&form, Some(&proof)).await;
-    secrets.extend([by_agent.text("access_token").to_owned(), proof]);
-    let again = server.token(&form, Some(&server.proof(&agent))).await;
-    again.refused(400, "invalid_grant", "assertion_replayed");
-    let elsewhere = json!({ "account": wallet.account(), "domain": "evil.example" });
-    assert_eq!(server.challenge(&elsewhere).await.text("reason"), "domain_not_allowed");
-    let introspection = server.http.post(server.at("/introspect"));
-    let introspection = introspection.basic_auth("http%3A%2F%2Fx", Some("a secret of this test"));
-    secrets.push("a secret of this test".to_owned());
-    let answer = introspection.form(&[("token", by_agent.text("access_token"))]).send().await;
-    assert_eq!(answer.unwrap().status(), 401);
+    let (wallet, agent) = (EvmWallet::new(), key(Curve::Ed25519));
+    let by_agent = refused_and_an_agent(&server, &wallet, &agent, &mut secrets).await;
+    let iss = did(&agent);
 
     let data = server.shut_down_and_keep().await;
     let data = data.path().join("store");

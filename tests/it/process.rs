@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
-use tokio::io::{AsyncBufReadExt as _, BufReader};
+use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, BufReader};
 use tokio::process::{Child, ChildStdout, Command};
 use tokio::time::{Instant, timeout};
 
@@ -54,6 +54,23 @@ impl Process {
              --log-level warn --config \"$1\""
         );
         Self::by(&script, port, file).await
+    }
+
+    /// The same, which logs all that it can log to the file `log`.
+    pub(crate) async fn traced(port: u16, file: &Path, log: &Path) -> Self {
+        let script = format!(
+            "exec \"$0\" serve --listen 127.0.0.1:{port} --operations-listen 127.0.0.1:0 \
+             --log-level trace --config \"$1\" 2>'{}'",
+            log.display()
+        );
+        Self::by(&script, port, file).await
+    }
+
+    /// What it said on standard output after it listened, once it has ended.
+    pub(crate) async fn rest_of_stdout(mut self) -> String {
+        let mut rest = String::new();
+        timeout(PATIENCE, self._stdout.read_to_string(&mut rest)).await.unwrap().unwrap();
+        rest
     }
 
     async fn by(script: &str, port: u16, argument: &Path) -> Self {
