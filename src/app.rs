@@ -11,14 +11,15 @@ use std::time::Duration;
 
 use axum::Router;
 use countersign_sdk::entropy::{Entropy, EntropyError, OsEntropy};
-use countersign_sdk::key::{Algorithm, SecretKeyError};
 use countersign_sdk::proof::nonce::NonceMint;
 use countersign_sdk::proof::target_uri::TargetUriError;
 use countersign_sdk::time::{Clock, SystemClock, Timestamp};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
-use crate::config::{Settings, SigningAlgorithm, StoreSettings};
+use crate::audit::event::Actor;
+use crate::audit::{self, Audit, AuditError};
+use crate::config::{Limits, Settings, StoreSettings};
 use crate::control::Control;
 use crate::http::extract::BodyLimits;
 use crate::http::health::Health;
@@ -26,20 +27,24 @@ use crate::http::layers::Gate;
 use crate::http::metadata::Documents;
 use crate::http::router::{self, AppState};
 use crate::http::serve::{ConnectionBounds, serve};
-use crate::keyring::{Keyring, SigningKey};
+use crate::keyring::{Keyring, KeyringError};
 use crate::limit::RequestLimit;
 use crate::model::reason::Refusal;
 use crate::model::revocation::Revocation;
+use crate::service::admin::Desk;
 use crate::service::context::Context;
 use crate::service::feed::Feed;
 use crate::service::issuing::stellar_key;
+use crate::service::recording;
 use crate::store::embedded::{Bounds, EmbeddedStore, Folder, OpenError};
 use crate::store::memory::MemoryStore;
 use crate::store::{SessionBounds, SessionError, Store};
 use crate::token::nonce::Nonces;
 use crate::token::refresh::RefreshTokens;
-use crate::token::verify::{AccessTokens, KeysError};
+use crate::token::verify::AccessTokens;
 
+pub(crate) mod keys;
+mod log;
 mod rules;
 
 /// Seconds for which expired entries are kept all the same: a request that began before an entry
@@ -57,12 +62,12 @@ pub enum StartError {
     /// No randomness for keys.
     #[error(transparent)]
     Entropy(#[from] EntropyError),
-    /// No signing key.
-    #[error("no signing key could be made: {0}")]
-    Key(#[from] SecretKeyError),
     /// The file of the key that signs Stellar's transactions gives none.
     #[error("stellar.signing_key_file: {0}")]
     Stellar(io::Error),
+    /// The signing keys were not opened.
+    #[error("the signing keys: {0}")]
+    Keys(#[from] KeyringError),
     /// The settings hold a scope or account that is none; the configuration's check lets none through.
     #[error("the settings do not fit: {0}")]
     Settings(#[from] Refusal),
@@ -72,12 +77,21 @@ pub enum StartError {
     /// The store was not opened.
     #[error("the store: {0}")]
     Store(#[from] OpenError),
+    /// The opening of the signing keys ended badly.
+    #[error("the signing keys: {0}")]
+    BrokenOff(String),
+    /// What happened to keys was not recorded.
+    #[error("the record of the signing keys: {0}")]
+    Record(Refusal),
     /// The store was opened and takes nothing.
     #[error("the store: {0}")]
     Unwritten(SessionError),
-    /// The issuer's own tokens could not be verified.
+    /// The audit log was not opened.
+    #[error("the audit log: {0}")]
+    Audit(#[from] audit::OpenError),
+    /// The audit log was opened and takes nothing.
     #[error(transparent)]
-    Tokens(#[from] KeysError),
+    Unrecorded(#[from] AuditError),
     /// A document could not be written as JSON.
     #[error("a document could not be written: {0}")]
     Document(#[from] serde_json::Error),
@@ -107,6 +121,8 @@ pub struct App {
     operations: Option<TcpListener>,
     control: Option<Control>,
     state: AppState,
+    /// Where operators come to, with bounds of its own: a flood of the public does not keep them out.
+    desk: Option<(AppState, Arc<Desk>)>,
 }
 
 impl App {
@@ -123,10 +139,17 @@ impl App {
         let address = public.local_addr().map_err(|e| StartError::Bind(settings.listen, e))?;
         let settings = settings.with_bound_address(address);
         let (store, embedded) = open_store(&settings, Arc::clone(&surroundings.entropy)).await?;
-        let control = embedded.and_then(|store| control(store, &surroundings));
-        let state = state(&settings, surroundings, store)?;
+        let keyring = keys::open_off_the_workers(&settings, &surroundings).await?;
+        let audit = log::open(&settings).await?;
+        let clock = Arc::clone(&surroundings.clock);
+        let state = state(&settings, surroundings, store, keyring, audit)?;
+        let control = embedded.and_then(|store| control(store, &state.context, clock));
+        log::begin(&settings, &state.context).await?;
         void_tokens_of_before(&state.context).await?;
-        Ok(Self { settings, public, operations, control, state })
+        let founding = state.context.key_office().founded(state.context.now()).await;
+        founding.map_err(StartError::Record)?;
+        let desk = desk(&settings, operations.as_ref(), &state);
+        Ok(Self { settings, public, operations, control, state, desk })
     }
 
     /// The settings, with the address that was bound.
@@ -154,13 +177,19 @@ impl App {
             write_timeout: Duration::from_secs(limits.body_timeout),
             grace: Duration::from_secs(limits.shutdown_grace),
         };
-        let health = Arc::new(Health::new(Arc::clone(&self.state.context.store)));
-        let sweeper = tokio::spawn(sweep(self.state.clone()));
+        let health = Arc::new(Health::new(
+            Arc::clone(&self.state.context.store),
+            self.state.context.audit.clone(),
+        ));
+        let gates = self.desk.iter().map(|(state, _)| Arc::clone(&state.gate));
+        let gates = gates.chain([Arc::clone(&self.state.gate)]).collect();
+        let sweeper = tokio::spawn(sweep(Arc::clone(&self.state.context), gates));
+        let key_keeper = tokio::spawn(keys::keep_tended(Arc::clone(&self.state.context)));
         let control = self.control.map(|control| tokio::spawn(control.run()));
         // The operations listener outlives the public one, so that draining can be watched.
         let (drained, wait_for_drain) = watch::channel(false);
         let operations = self.operations.map(|listener| {
-            let routes = router::operations(Arc::clone(&health));
+            let routes = router::operations(Arc::clone(&health), self.desk);
             tokio::spawn(serve(
                 listener,
                 routes,
@@ -172,11 +201,14 @@ impl App {
         health.set_ready(true);
         let gate = Arc::clone(&self.state.gate);
         let context = Arc::clone(&self.state.context);
+        let signer = tokio::spawn(log::sign(Arc::clone(&context), log::due(&self.settings)));
+        let recorded = Arc::clone(&context);
         let routes = router::public(self.state);
         let draining = mark_draining(stop.clone(), Arc::clone(&health), context);
         let ((), ()) = tokio::join!(serve(self.public, routes, bounds, gate, stop), draining);
         drained.send_replace(true);
         sweeper.abort();
+        key_keeper.abort();
         if let Some(control) = control {
             control.abort();
         }
@@ -185,29 +217,34 @@ impl App {
         {
             tracing::error!(%error, "the operations listener ended badly");
         }
+        signer.abort();
+        log::end(&recorded).await;
     }
 }
 
 /// The control socket. A server without it serves all the same: its path can be too long for one.
-fn control(store: Arc<EmbeddedStore>, surroundings: &Surroundings) -> Option<Control> {
-    match Control::bind(store, Arc::clone(&surroundings.clock)) {
+fn control(store: Arc<EmbeddedStore>, context: &Context, clock: Arc<dyn Clock>) -> Option<Control> {
+    match Control::bind(store, context.key_office(), clock) {
         Ok(control) => Some(control),
         Err(error) => {
-            tracing::error!(%error, "no control socket: `countersign store` works on a stopped server alone");
+            tracing::error!(%error, "no control socket: `countersign store` and `countersign keys` work on a stopped server alone");
             None
         }
     }
 }
 
-/// The key that signed the access tokens of an earlier process is gone, and with it what could revoke
-/// one of them: APIs that still have the key are told that all of them are void. Sessions go on.
+/// Where there was no ring, the key that signed the access tokens of an earlier process is gone, and with
+/// it what could revoke one of them: APIs that still have the key are told that all of them are void.
+/// Sessions go on.
 async fn void_tokens_of_before(context: &Context) -> Result<(), StartError> {
-    if !context.store.has_forgotten_proofs() {
+    if !context.store.has_forgotten_proofs() || !context.keyring.is_new() {
         return Ok(());
     }
     let now = context.now();
-    let written = context.store.revoke(&Revocation::TokensBefore(now), now).await;
-    written.map_err(StartError::Unwritten)
+    let void = Revocation::TokensBefore(now);
+    context.store.revoke(&void, now).await.map_err(StartError::Unwritten)?;
+    recording::revoked(context, &void, Actor::Server, now);
+    Ok(())
 }
 
 async fn mark_draining(
@@ -227,19 +264,21 @@ async fn listen(address: SocketAddr) -> Result<TcpListener, StartError> {
 }
 
 /// Clears away what has expired.
-async fn sweep(state: AppState) {
+async fn sweep(context: Arc<Context>, gates: Vec<Arc<Gate>>) {
     let mut ticks = tokio::time::interval(SWEEP_EVERY);
     loop {
         ticks.tick().await;
-        let store = Arc::clone(&state.context.store);
-        let until = state.context.now().minus(SWEEP_AFTER);
+        let store = Arc::clone(&context.store);
+        let until = context.now().minus(SWEEP_AFTER);
         let runtime = tokio::runtime::Handle::current();
         // Off the workers: a large map takes a while to walk.
         let swept = tokio::task::spawn_blocking(move || runtime.block_on(store.sweep(until)));
         if let Err(error) = swept.await {
             tracing::error!(%error, "expired entries were not cleared away");
         }
-        state.gate.requests.sweep();
+        for gate in &gates {
+            gate.requests.sweep();
+        }
     }
 }
 
@@ -278,19 +317,16 @@ fn state(
     settings: &Settings,
     surroundings: Surroundings,
     store: Arc<dyn Store>,
+    keyring: Arc<Keyring>,
+    audit: Audit,
 ) -> Result<AppState, StartError> {
     let Surroundings { clock, entropy } = surroundings;
     let limits = &settings.limits;
-    let algorithm = match settings.signing_algorithm {
-        SigningAlgorithm::EdDsa => Algorithm::EdDsa,
-        SigningAlgorithm::Es256 => Algorithm::Es256,
-    };
     let now = clock.now();
     let issuer = rules::issuer(&settings.issuer)?;
-    let keyring = Keyring::of(SigningKey::generate(algorithm, &*entropy)?);
-    keyring.active().warm_up();
     let context = Context {
-        access_tokens: AccessTokens::new(&issuer.url, &keyring)?,
+        access_tokens: AccessTokens::new(&issuer.url, &keyring),
+        audit,
         feed: Feed::new(limits.feed_waiters),
         issuer,
         rules: rules::rules(settings)?,
@@ -313,7 +349,12 @@ fn state(
         clock,
         entropy,
     };
-    let gate = Gate {
+    let documents = Arc::new(Documents::of(&context)?);
+    Ok(AppState { context: Arc::new(context), documents, gate: Arc::new(gate(limits)) })
+}
+
+fn gate(limits: &Limits) -> Gate {
+    Gate {
         body: BodyLimits {
             max_bytes: limits.max_body_bytes,
             timeout: Duration::from_secs(limits.body_timeout),
@@ -323,7 +364,19 @@ fn state(
             NonZeroU32::new(limits.burst).unwrap_or(NonZeroU32::MIN),
             limits.trusted_proxies.clone(),
         ),
-    };
-    let documents = Arc::new(Documents::of(&context)?);
-    Ok(AppState { context: Arc::new(context), documents, gate: Arc::new(gate) })
+    }
+}
+
+/// Where operators come to, if there are any: the URL that the configuration says, or the listener's own.
+fn desk(
+    settings: &Settings,
+    listener: Option<&TcpListener>,
+    state: &AppState,
+) -> Option<(AppState, Arc<Desk>)> {
+    let address = listener?.local_addr().ok()?;
+    let own = || format!("http://{address}");
+    let base = settings.operations_url.clone().unwrap_or_else(own);
+    let desk = Desk::of(Arc::clone(&state.context), &base)?;
+    let state = AppState { gate: Arc::new(gate(&settings.limits)), ..state.clone() };
+    Some((state, Arc::new(desk)))
 }

@@ -3,6 +3,7 @@
 //! The file is locked while a server has it, so it is the server that looks and writes. Only the
 //! folder's owner reaches the socket, and the other end's user is asked for as well.
 
+use std::fmt;
 use std::fs::{self, Permissions};
 use std::io::{self, BufRead as _, BufReader as StdBufReader, Read as _, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
@@ -11,22 +12,28 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use countersign_sdk::key::Thumbprint;
+use countersign_sdk::key::{InMemorySigner, Thumbprint};
 use countersign_sdk::time::{Clock, Timestamp};
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::Semaphore;
+use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
+use crate::audit::event::{Actor, Revoked};
+use crate::audit::{Audit, Event};
+use crate::keyring::Operation;
 use crate::model::revocation::Revocation;
 use crate::model::session::SessionId;
+use crate::service::keys::{KeyOffice, KeyView};
+use crate::service::recording;
 use crate::store::Store as _;
 use crate::store::embedded::{EmbeddedStore, Report};
 
 /// The socket's name in the store's folder.
 const SOCKET: &str = "control.sock";
 /// The longest request and answer, in bytes.
-const LONGEST: u64 = 65_536;
+const LONGEST: u64 = 1024 * 1024;
 /// How long a request may take to arrive.
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -43,6 +50,39 @@ pub enum Request {
     },
     /// Revoke.
     Revoke(Named),
+    /// About the signing keys.
+    Keys(KeysRequest),
+}
+
+/// What is asked about signing keys.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum KeysRequest {
+    /// Tell all of them.
+    List,
+    /// Make one that is to be the next.
+    Generate,
+    /// Have the next one sign.
+    Rotate,
+    /// Let one end in its time, by its kid.
+    Retire(String),
+    /// Withdraw one now.
+    Revoke(String),
+    /// Withdraw all of them now, and sign with a new one.
+    RevokeAll,
+    /// Have this one be the next: a PKCS#8 PEM.
+    Import(SecretText),
+}
+
+/// A text that is a secret. Prints nothing, and is wiped.
+#[derive(Clone, Serialize, Deserialize, Zeroize, ZeroizeOnDrop)]
+#[serde(transparent)]
+pub struct SecretText(pub String);
+
+impl fmt::Debug for SecretText {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SecretText")
+    }
 }
 
 /// What is to be revoked.
@@ -78,18 +118,63 @@ pub enum Answer {
     Done,
     /// What a check found.
     Checked(Report),
+    /// Signing keys: all of them, or the one that something was done to.
+    Keys(Vec<serde_json::Value>),
     /// It is not done, and why.
     Failed(String),
 }
 
-/// Does what is asked of an open store, for a server as for a command that has the file to itself.
-pub async fn answer(store: &Arc<EmbeddedStore>, request: Request, now: Timestamp) -> Answer {
+/// Does what is asked about keys, for a server as for a command that has the folder to itself.
+pub async fn answer_keys(office: &KeyOffice, request: KeysRequest, now: Timestamp) -> Answer {
+    let operation = match request {
+        KeysRequest::List => return shown(&office.list(now)),
+        KeysRequest::Generate => Operation::Generate,
+        KeysRequest::Rotate => Operation::Rotate,
+        KeysRequest::Retire(kid) => Operation::Retire(kid),
+        KeysRequest::Revoke(kid) => Operation::Revoke(kid),
+        KeysRequest::RevokeAll => Operation::RevokeAll,
+        KeysRequest::Import(pem) => match InMemorySigner::from_pkcs8_pem(&pem.0) {
+            Ok(key) => Operation::Import(Box::new(key)),
+            Err(error) => return Answer::Failed(error.to_string()),
+        },
+    };
+    match office.change(operation, &Actor::Control, now).await {
+        Ok(key) => shown(&[key]),
+        Err(refusal) => Answer::Failed(refusal.detail().to_owned()),
+    }
+}
+
+fn shown(keys: &[KeyView]) -> Answer {
+    match keys.iter().map(serde_json::to_value).collect() {
+        Ok(keys) => Answer::Keys(keys),
+        Err(error) => Answer::Failed(error.to_string()),
+    }
+}
+
+/// Does what is asked of an open store, for a server as for a command that has the file to itself. A
+/// revocation is not held up by a log that takes no record of it.
+pub async fn answer(
+    store: &Arc<EmbeddedStore>,
+    audit: Option<&Audit>,
+    request: Request,
+    now: Timestamp,
+) -> Answer {
     let failed = |error: &dyn std::error::Error| Answer::Failed(error.to_string());
     match request {
-        Request::Revoke(named) => match store.revoke(&named.into(), now).await {
-            Ok(()) => Answer::Done,
-            Err(error) => failed(&error),
-        },
+        Request::Keys(_) => Answer::Failed("the store knows nothing of keys".to_owned()),
+        Request::Revoke(named) => {
+            let revocation = named.into();
+            if let Err(error) = store.revoke(&revocation, now).await {
+                return failed(&error);
+            }
+            let (what, by) = (recording::named(&revocation), Actor::Control);
+            if let Some(audit) = audit
+                && let Err(error) = audit.keep(Event::Revoked(Revoked { what, by }), now).await
+            {
+                tracing::error!(%error, "this revocation is done and not recorded");
+            }
+            Answer::Done
+        }
         Request::Check => {
             let store = Arc::clone(store);
             match tokio::task::spawn_blocking(move || store.check(now)).await {
@@ -115,6 +200,7 @@ pub struct Control {
     listener: UnixListener,
     path: PathBuf,
     store: Arc<EmbeddedStore>,
+    office: KeyOffice,
     clock: Arc<dyn Clock>,
 }
 
@@ -124,7 +210,11 @@ impl Control {
     ///
     /// # Errors
     /// [`io::Error`].
-    pub fn bind(store: Arc<EmbeddedStore>, clock: Arc<dyn Clock>) -> io::Result<Self> {
+    pub fn bind(
+        store: Arc<EmbeddedStore>,
+        office: KeyOffice,
+        clock: Arc<dyn Clock>,
+    ) -> io::Result<Self> {
         let path = store.folder().join(SOCKET);
         match fs::remove_file(&path) {
             Ok(()) => {}
@@ -134,7 +224,7 @@ impl Control {
         // Until its mode is set, the folder's keeps others out.
         let listener = UnixListener::bind(&path)?;
         fs::set_permissions(&path, Permissions::from_mode(0o600))?;
-        Ok(Self { listener, path, store, clock })
+        Ok(Self { listener, path, store, office, clock })
     }
 
     /// Answers until it is dropped, one request after the other: each of them may read the whole file.
@@ -146,8 +236,9 @@ impl Control {
             match accepted {
                 Ok((stream, _)) => {
                     let (store, now) = (Arc::clone(&self.store), self.clock.now());
+                    let office = self.office.clone();
                     tokio::spawn(async move {
-                        if let Err(error) = serve(stream, &store, now).await {
+                        if let Err(error) = serve(stream, &store, &office, now).await {
                             tracing::debug!(%error, "the control socket");
                         }
                         drop(turn);
@@ -168,19 +259,28 @@ impl Drop for Control {
     }
 }
 
-async fn serve(stream: UnixStream, store: &Arc<EmbeddedStore>, now: Timestamp) -> io::Result<()> {
+async fn serve(
+    stream: UnixStream,
+    store: &Arc<EmbeddedStore>,
+    office: &KeyOffice,
+    now: Timestamp,
+) -> io::Result<()> {
     let peer = stream.peer_cred()?.uid();
     if peer != rustix::process::geteuid().as_raw() && peer != 0 {
         return Err(io::ErrorKind::PermissionDenied.into());
     }
     let (read, mut write) = stream.into_split();
-    let mut line = String::new();
+    // A key may stand in it.
+    let mut line = Zeroizing::new(String::new());
     let mut reader = BufReader::new(read.take(LONGEST));
     tokio::time::timeout(PATIENCE, reader.read_line(&mut line)).await??;
     let answer = match serde_json::from_str(&line) {
         Ok(request) => {
             tracing::info!(?request, "asked over the control socket");
-            answer(store, request, now).await
+            match request {
+                Request::Keys(request) => answer_keys(office, request, now).await,
+                request => answer(store, Some(&office.audit), request, now).await,
+            }
         }
         Err(error) => Answer::Failed(format!("not understood: {error}")),
     };
@@ -194,7 +294,7 @@ async fn serve(stream: UnixStream, store: &Arc<EmbeddedStore>, now: Timestamp) -
 /// [`io::Error`]; `NotFound` or `ConnectionRefused` when none answers there.
 pub fn ask(folder: &Path, request: &Request) -> io::Result<Answer> {
     let mut stream = StdUnixStream::connect(folder.join(SOCKET))?;
-    let line = serde_json::to_string(request).map_err(io::Error::other)? + "\n";
+    let line = Zeroizing::new(serde_json::to_string(request).map_err(io::Error::other)? + "\n");
     stream.write_all(line.as_bytes())?;
     let mut answer = String::new();
     StdBufReader::new(stream.take(LONGEST)).read_line(&mut answer)?;

@@ -9,7 +9,7 @@
 //! | [`http`] | where a request goes ([`http::router`] is the table), and what an error looks like |
 //! | [`service`] | the use cases, step by step |
 //! | [`token`] | what is handed out, and what must be shown before |
-//! | [`store`], [`limit`] | what outlives a request, and how much is taken |
+//! | [`store`], [`limit`], [`audit`] | what outlives a request, how much is taken, and what is recorded |
 //! | [`wallet`], [`keyring`] | what was signed, and what signs tokens |
 //! | [`model`] | reasons, scopes, resources, sessions, revocations |
 //!
@@ -18,6 +18,7 @@
 //! Keys, proofs and time stand in `countersign-sdk`, which clients and resource servers use too.
 
 pub mod app;
+pub mod audit;
 pub mod cli;
 pub mod config;
 pub mod control;

@@ -23,6 +23,7 @@ fn main() {
     rest();
     requests();
     records();
+    audit();
 }
 
 /// Writes one seed. The first of a name wins nothing: each has its own number.
@@ -241,6 +242,66 @@ fn records() {
     ] {
         seed("store_record", name, [&[1], &of_entry(&revocation.entry(now))[..]].concat());
     }
+}
+
+fn audit() {
+    use countersign::audit::Event;
+    use countersign::audit::event::{Checkpoint, RefusalsOmitted};
+    use countersign::audit::evidence::{
+        Given, NonceKind, Policy, Proof as Signed, SignIn, SignedText,
+    };
+    use countersign::audit::proof::{Found, Proof};
+    use countersign::audit::record::{Hash, Record};
+    use countersign_sdk::time::Timestamp;
+
+    let now = Timestamp::from_unix(1_800_000_000);
+    let jkt = signer(0).public_key().thumbprint();
+    let sign_in = SignIn {
+        sub: "did:key:z".to_owned(),
+        account: "did:key:z".to_owned(),
+        proven_key: Some("did:key:z".to_owned()),
+        proven_jkt: jkt,
+        proof: Signed::Message(SignedText {
+            format: "siwe".to_owned(),
+            message: "YQ".to_owned(),
+            signature: "0x00".to_owned(),
+            public_key: None,
+            nonce: NonceKind::Challenge,
+            nonce_at: now,
+        }),
+        policy: Policy {
+            issuer: ISSUER.to_owned(),
+            domain: "auth.example".to_owned(),
+            resource: RESOURCE.to_owned(),
+            requested_scope: None,
+            signed_scope: Some("escrow:read".to_owned()),
+            challenge_lifetime: 300,
+            clock_skew: 60,
+            session_lifetime: 2_592_000,
+        },
+        token: Given {
+            jti: "a".to_owned(),
+            scope: "escrow:read".to_owned(),
+            jkt: Some(jkt),
+            sid: None,
+            exp: now.plus(300),
+            kid: "k".to_owned(),
+        },
+    };
+    seed("audit_record", "evidence", serde_json::to_vec(&sign_in).unwrap());
+    let event = Event::SignIn(Box::new(sign_in));
+    let record = Record::of(1, now, Hash::BEGINNING, &event).unwrap();
+    seed("audit_record", "sign_in", record.line());
+    let omitted = Event::RefusalsOmitted(RefusalsOmitted { count: 7 });
+    let next = Record::of(2, now, record.hash, &omitted).unwrap();
+    seed("audit_record", "omitted", next.line());
+    let checkpoint = Checkpoint {
+        upto: 2,
+        jws: "e30.e30.AA".to_owned(),
+        key: json!({ "kty": "OKP" }),
+    };
+    let found = Found { leaves: vec![next.leaf()], record, checkpoint };
+    seed("audit_proof", "sign_in", serde_json::to_vec(&Proof::of(found)).unwrap());
 }
 
 fn recaps() {

@@ -73,4 +73,6 @@ pub const TARGETS: &[Target] = &[
     ("resource_layer", resource::layer),
     ("revocation_feed", revocations::feed),
     ("store_record", records::store_record),
+    ("audit_record", records::audit_record),
+    ("audit_proof", records::audit_proof),
 ];

@@ -1,6 +1,10 @@
-//! Records of the embedded store, as they could stand in a file that somebody has changed.
+//! Records of the embedded store and of the audit log, as they could stand in a file that somebody has changed.
 
+use countersign::audit::evidence::SignIn;
+use countersign::audit::proof::Proof;
+use countersign::audit::record::Record;
 use countersign::model::session::SessionId;
+use countersign::service::arbiter;
 use countersign::store::embedded::record;
 
 /// The first byte says of what; what is read is written again as the same bytes.
@@ -17,5 +21,27 @@ pub fn store_record(data: &[u8]) {
             }
         }
         None => {}
+    }
+}
+
+/// What is read as a record is written again as the same bytes; what it tells of a sign-in is judged.
+pub fn audit_record(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    if let Ok(record) = Record::read(text) {
+        assert_eq!(record.line(), text);
+        assert_eq!(record.prev.then(record.leaf()), record.hash);
+        let _ = record.event();
+    }
+    if let Ok(sign_in) = serde_json::from_str::<SignIn>(text) {
+        let _ = arbiter::evidence(&sign_in, sign_in.token.exp.minus(1));
+    }
+}
+
+/// A proof that holds says of its record what the record says.
+pub fn audit_proof(data: &[u8]) {
+    let Ok(proof) = Proof::read(data) else { return };
+    if let Ok(verdict) = arbiter::check(&proof, None) {
+        assert_eq!(verdict.seq, proof.record.seq);
+        assert!(proof.record.body.get().contains(&verdict.jti));
     }
 }

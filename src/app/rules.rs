@@ -8,6 +8,7 @@ use super::StartError;
 use crate::config::{self, DomainPolicy, ResourcePolicy, ScopeRule, Settings};
 use crate::model::domain::Domains;
 use crate::model::introspection::Callers;
+use crate::model::operator::Operators;
 use crate::model::reason::{Reason, Refusal};
 use crate::model::resource::{Binding, KnownScopes, Resource, ResourceRules, Resources};
 use crate::model::scope::ScopeSet;
@@ -54,9 +55,19 @@ pub(super) fn rules(settings: &Settings) -> Result<Rules, StartError> {
                 .collect::<Result<_, _>>()?,
         ),
     };
+    let operators = match settings.operators.as_slice() {
+        [] => None,
+        list => Some(Operators::new(
+            settings.issuer.issuer(),
+            list.iter().map(|one| (one.subject.clone(), one.scopes.clone())),
+            registry::usual().map(str::to_owned).collect(),
+            settings.care,
+        )?),
+    };
     Ok(Rules {
         domains,
         resources,
+        operators,
         chains,
         challenge_lifetime: settings.challenge_lifetime,
         session_lifetime: settings.session_lifetime,

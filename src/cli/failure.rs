@@ -95,6 +95,11 @@ impl Failure {
         Self::new(Fault::Status, message)
     }
 
+    /// A server refused, for the reason that its answer names.
+    pub fn refused_for(message: impl Into<String>, reason: Option<&str>) -> Self {
+        Self { reason: reason.map(str::to_owned), ..Self::refused(message) }
+    }
+
     /// The same failure, with what to do about it.
     #[must_use]
     pub fn with_advice(mut self, advice: &str) -> Self {

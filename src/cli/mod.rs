@@ -7,8 +7,11 @@
 //! | [`secret`] | by what a resource server may ask about its tokens |
 //! | [`login`] | how a key file becomes a token |
 //! | [`call`] | a protected call in the manner of curl |
+//! | [`admin`] | what operators ask of a running server |
 //! | [`logout`], [`sessions`] | how a kept session is ended, and which others there are |
 //! | [`store`] | how the embedded store is looked after: checked, backed up, restored, revoked from |
+//! | [`audit`] | how the audit log is read, verified, and shown to others |
+//! | [`keys`] | how the signing keys are looked after: listed, rotated, revoked, sealed |
 //! | [`inspect`] | why a token or a proof would be refused |
 //! | `signing` | which key signs in, by which format, and which key signs requests |
 //! | `key_file`, `kept` | where keys and sessions lie on disk, and who may read them |
@@ -22,6 +25,8 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+pub mod admin;
+pub mod audit;
 pub mod call;
 pub mod check;
 pub mod failure;
@@ -29,6 +34,7 @@ pub mod inspect;
 mod kept;
 mod key_file;
 pub mod keygen;
+pub mod keys;
 pub mod login;
 pub mod logout;
 pub mod output;
@@ -96,6 +102,12 @@ pub enum Command {
     Sessions(sessions::Args),
     /// Look after the store: check, backup, restore, revoke.
     Store(store::Args),
+    /// Ask a running server as one of its operators: keys, sessions, revocations, approvals, audit.
+    Admin(admin::Args),
+    /// Read the audit log, verify it, and prove a sign-in to others.
+    Audit(audit::Args),
+    /// Look after the signing keys: list, rotate, retire, revoke, import, seal.
+    Keys(keys::Args),
     /// Explain a token or a proof, check by check.
     Inspect(inspect::Args),
 }
@@ -113,6 +125,9 @@ pub fn run(cli: Cli) -> ExitCode {
         Command::Logout(args) => block_on(logout::run(args, &output)),
         Command::Sessions(args) => block_on(sessions::run(args, &output)),
         Command::Store(args) => block_on(store::run(args, &output)),
+        Command::Admin(args) => block_on(admin::run(args, &output)),
+        Command::Audit(args) => block_on(audit::run(args, &output)),
+        Command::Keys(args) => block_on(keys::run(args, &output)),
         Command::Inspect(args) => block_on(inspect::run(args, &output)),
     };
     match done {
@@ -150,8 +165,10 @@ mod tests {
         let mut command = Cli::command();
         command.build();
         command.clone().debug_assert();
-        for name in ["keygen", "secret", "login", "call", "logout", "sessions", "inspect", "store"]
-        {
+        for name in [
+            "admin", "keygen", "secret", "login", "call", "logout", "sessions", "inspect", "store",
+            "audit",
+        ] {
             let sub = command.find_subcommand_mut(name).unwrap();
             let help = sub.render_long_help().to_string();
             assert!(help.contains("Example"), "{name}");

@@ -3,7 +3,8 @@
 use std::fmt::Write;
 
 use super::keys::{
-    Absent, AnyKey, DEVELOPMENT_KEYS, KEYS, RESOURCE_KEYS, RESOURCES, names, sections,
+    Absent, AnyKey, DEVELOPMENT_KEYS, KEYS, OPERATOR_KEYS, OPERATORS, RESOURCE_KEYS, RESOURCES,
+    names, sections,
 };
 use super::load::variable;
 
@@ -17,7 +18,8 @@ const OPENING: &str = "\
 A TOML file, named by `--config FILE` or by the variable `COUNTERSIGN_CONFIG`; above it the environment; above that the
 flags `--listen`, `--operations-listen`, `--data-dir`, `--log-format` and `--log-level`. A key's variable is its name in capitals after
 `COUNTERSIGN_`, with two underscores for a dot: `challenge.lifetime` is `COUNTERSIGN_CHALLENGE__LIFETIME`. Lists are
-written with commas there: `COUNTERSIGN_DOMAINS=app.example,shop.example`. Resources are written in the file only.
+written with commas there: `COUNTERSIGN_DOMAINS=app.example,shop.example`. Resources and operators are
+written in the file only.
 
 An unknown key or `COUNTERSIGN_` variable is a fault, like every value out of its bounds. All faults are listed
 together, each with its place and the accepted form, before a port is bound; `countersign check FILE` does just that.
@@ -49,6 +51,7 @@ pub fn render() -> String {
         table(&mut page, &format!("`[{section}]`"), KEYS.iter().filter(inside));
     }
     table(&mut page, &format!("`[[{RESOURCES}]]`, once for each API"), RESOURCE_KEYS.iter());
+    table(&mut page, &format!("`[[{OPERATORS}]]`, once for each operator"), OPERATOR_KEYS.iter());
     let development: Vec<String> =
         names(DEVELOPMENT_KEYS).map(|name| format!("`{name}` (`{}`)", variable(name))).collect();
     let _ = writeln!(page, "\n{CLOSING}\n{}.", development.join(", "));
@@ -95,7 +98,7 @@ mod tests {
     #[test]
     fn the_page_names_every_key() {
         let page = render();
-        for name in names(KEYS).chain(names(RESOURCE_KEYS)) {
+        for name in names(KEYS).chain(names(RESOURCE_KEYS)).chain(names(OPERATOR_KEYS)) {
             let last = name.rsplit('.').next().unwrap_or_default();
             assert!(page.contains(&format!("| `{last}` |")), "{name}");
         }

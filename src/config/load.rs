@@ -1,6 +1,6 @@
 //! Loading decides which of several written values holds: a flag before the environment, the environment before the file.
 //!
-//! This is the one file that reads the process's environment, and only its `COUNTERSIGN_` part. A variable of that
+//! This is the one file that reads the process's environment: its `COUNTERSIGN_` part, and where credentials lie. A variable of that
 //! prefix that no key has is a fault: a misspelt bound would otherwise silently not hold.
 
 use std::fs::File;
@@ -9,8 +9,8 @@ use std::path::{Path, PathBuf};
 
 use super::fault::{Fault, Faults, Source};
 use super::keys::{
-    AnyKey, KEYS, LISTEN, LOG_FORMAT, LOG_LEVEL, OPERATIONS_LISTEN, RESOURCES, STORE_DIRECTORY,
-    names,
+    AnyKey, KEYS, LISTEN, LOG_FORMAT, LOG_LEVEL, OPERATIONS_LISTEN, OPERATORS, RESOURCES,
+    STORE_DIRECTORY, names,
 };
 use super::raw::{Raw, parse};
 use super::settings::Settings;
@@ -23,6 +23,9 @@ pub(crate) const PREFIX: &str = "COUNTERSIGN_";
 
 /// The variable that names the file.
 pub(crate) const FILE_VARIABLE: &str = "COUNTERSIGN_CONFIG";
+
+/// The variable by which a service manager says where its credentials lie.
+const CREDENTIALS_VARIABLE: &str = "CREDENTIALS_DIRECTORY";
 
 /// The largest configuration file in bytes.
 const LARGEST_FILE: u64 = 1_048_576;
@@ -65,14 +68,15 @@ impl Flags {
     }
 }
 
-/// The `COUNTERSIGN_` variables of this process, by name and value.
+/// The `COUNTERSIGN_` variables of this process, by name and value, and where its credentials lie.
 ///
 /// A value that is not Unicode arrives with replacement characters, which no key accepts.
 pub fn process_environment() -> Vec<(String, String)> {
     std::env::vars_os()
         .filter_map(|(name, value)| {
             let name = name.into_string().ok()?;
-            name.starts_with(PREFIX).then(|| (name, value.to_string_lossy().into_owned()))
+            let is_ours = name.starts_with(PREFIX) || name == CREDENTIALS_VARIABLE;
+            is_ours.then(|| (name, value.to_string_lossy().into_owned()))
         })
         .collect()
 }
@@ -94,6 +98,8 @@ pub fn load(flags: &Flags, environment: &[(String, String)]) -> Result<Settings,
         None => Raw::default(),
     };
     raw.values.extend(variables);
+    let credentials = environment.iter().find(|(name, _)| name == CREDENTIALS_VARIABLE);
+    raw.credentials = credentials.map(|(_, path)| PathBuf::from(path));
     raw.values.extend(flags.values().map(|written| (written.key.clone(), written)));
     let settings = match path {
         Some((path, _)) => validate::configured(&raw, &path.display().to_string(), &mut faults),
@@ -168,8 +174,10 @@ fn variables(environment: &[(String, String)], faults: &mut Vec<Fault>) -> Value
 
 /// Why a variable is not accepted, and what may have been meant. Its value may be a secret and is not shown.
 fn unknown(name: &str) -> String {
-    if name.starts_with(&variable(RESOURCES)) {
-        return "sets no key: resources are written in the configuration file".to_owned();
+    if let Some(list) =
+        [RESOURCES, OPERATORS].into_iter().find(|list| name.starts_with(&variable(list)))
+    {
+        return format!("sets no key: {list} are written in the configuration file");
     }
     let known: Vec<String> = names(KEYS).map(variable).chain([FILE_VARIABLE.to_owned()]).collect();
     let meant = nearest(name, known.iter().map(String::as_str));

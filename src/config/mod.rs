@@ -12,9 +12,11 @@
 
 pub mod doc;
 
+mod custody;
 mod fault;
 mod keys;
 mod load;
+mod operators;
 mod raw;
 mod reader;
 mod resource;
@@ -30,6 +32,7 @@ mod tests;
 pub use fault::{Fault, Faults, Source};
 pub use load::{Flags, load, process_environment};
 pub use settings::{
-    Binding, DomainPolicy, DpopSettings, Issuer, Limits, LogFormat, LogSettings, Mode, Resource,
-    ResourcePolicy, ResourceRules, ScopeRule, Settings, SigningAlgorithm, StoreSettings,
+    AuditSettings, Binding, CustodySettings, DomainPolicy, DpopSettings, Issuer, KeySettings,
+    Limits, LogFormat, LogSettings, Mode, Operator, Resource, ResourcePolicy, ResourceRules,
+    ScopeRule, Settings, SigningAlgorithm, StoreSettings,
 };

@@ -4,23 +4,26 @@
 //! probably meant. Values keep the type they were written with, so that `"300"` in a file is told apart from `300`.
 
 use std::ops::Range;
+use std::path::PathBuf;
 
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::fault::{Fault, Faults, Source};
-use super::keys::{KEYS, RESOURCE_KEYS, RESOURCES, names, sections};
+use super::keys::{
+    AnyKey, KEYS, OPERATOR_KEYS, OPERATORS, RESOURCE_KEYS, RESOURCES, names, sections,
+};
 use super::suggest::nearest;
 use super::written::{SHOWN, Value, Values, Written};
 
-/// One `[[resources]]` table.
+/// One `[[resources]]` or `[[operators]]` table.
 #[derive(Clone, Debug)]
-pub(crate) struct RawResource {
+pub(crate) struct RawTable {
     /// `resources[0]`.
     pub(crate) key: String,
     /// Where the table begins.
     pub(crate) source: Source,
-    /// Its values, by the names of `RESOURCE_KEYS`.
+    /// Its values, by the names of `RESOURCE_KEYS` or `OPERATOR_KEYS`.
     pub(crate) values: Values,
 }
 
@@ -29,8 +32,12 @@ pub(crate) struct RawResource {
 pub(crate) struct Raw {
     /// By the names of `KEYS`.
     pub(crate) values: Values,
+    /// Where the service manager put its credentials, if it did.
+    pub(crate) credentials: Option<PathBuf>,
     /// In the order of the file.
-    pub(crate) resources: Vec<RawResource>,
+    pub(crate) resources: Vec<RawTable>,
+    /// In the order of the file.
+    pub(crate) operators: Vec<RawTable>,
 }
 
 /// Reads the text of a configuration file; unknown names and misplaced tables are added to `faults`.
@@ -90,14 +97,18 @@ impl Walk<'_, '_> {
         for (name, value) in table {
             let key = name.get_ref().as_ref();
             if key == RESOURCES {
-                self.resources(name.span(), value);
+                let tables = self.tables(RESOURCES, RESOURCE_KEYS, name.span(), value);
+                self.raw.resources.extend(tables);
+            } else if key == OPERATORS {
+                let tables = self.tables(OPERATORS, OPERATOR_KEYS, name.span(), value);
+                self.raw.operators.extend(tables);
             } else if sections().any(|section| section == key) {
                 self.section(key, name.span(), value);
             } else if KEYS.iter().any(|known| known.name() == key) {
                 let written = self.written(key.to_owned(), value);
                 self.raw.values.insert(key.to_owned(), written);
             } else {
-                let known = names(KEYS).chain(sections()).chain([RESOURCES]);
+                let known = names(KEYS).chain(sections()).chain([RESOURCES, OPERATORS]);
                 self.unknown(key, "", name.span(), known);
             }
         }
@@ -122,35 +133,49 @@ impl Walk<'_, '_> {
         }
     }
 
-    fn resources(&mut self, span: Range<usize>, value: &Spanned<DeValue<'_>>) {
-        const FORM: &str = "must be a list of tables, each written [[resources]]";
+    fn tables(
+        &mut self,
+        list: &str,
+        keys: &'static [&'static dyn AnyKey],
+        span: Range<usize>,
+        value: &Spanned<DeValue<'_>>,
+    ) -> Vec<RawTable> {
+        let form = format!("must be a list of tables, each written [[{list}]]");
         let Some(items) = value.get_ref().as_array() else {
-            let fault = self.written(RESOURCES.to_owned(), value).fault(FORM, None);
+            let fault = self.written(list.to_owned(), value).fault(form, None);
             self.faults.push(Fault { source: self.place.line(span), ..fault });
-            return;
+            return Vec::new();
         };
+        let mut tables = Vec::with_capacity(items.len());
         for (index, item) in items.iter().enumerate() {
-            let key = format!("{RESOURCES}[{index}]");
+            let key = format!("{list}[{index}]");
             match item.get_ref().as_table() {
-                Some(table) => self.resource(key, item.span(), table),
-                None => self.faults.push(self.written(key, item).fault(FORM, None)),
+                Some(table) => tables.push(self.table(key, keys, item.span(), table)),
+                None => self.faults.push(self.written(key, item).fault(form.as_str(), None)),
             }
         }
+        tables
     }
 
-    fn resource(&mut self, key: String, span: Range<usize>, table: &DeTable<'_>) {
+    fn table(
+        &mut self,
+        key: String,
+        keys: &'static [&'static dyn AnyKey],
+        span: Range<usize>,
+        table: &DeTable<'_>,
+    ) -> RawTable {
         let source = self.place.line(span);
         let mut values = Values::new();
         for (name, value) in table {
             let written_name = name.get_ref().as_ref();
-            if RESOURCE_KEYS.iter().any(|known| known.name() == written_name) {
+            if keys.iter().any(|known| known.name() == written_name) {
                 let written = self.written(format!("{key}.{written_name}"), value);
                 values.insert(written_name.to_owned(), written);
             } else {
-                self.unknown(written_name, &format!("{key}."), name.span(), names(RESOURCE_KEYS));
+                self.unknown(written_name, &format!("{key}."), name.span(), names(keys));
             }
         }
-        self.raw.resources.push(RawResource { key, source, values });
+        RawTable { key, source, values }
     }
 
     /// Unknown values are not shown: nobody knows what they are.

@@ -48,6 +48,11 @@ impl Reader<'_> {
         self.values.get(key.name).cloned().or_else(default)
     }
 
+    /// Whether `key` was written, whatever became of it.
+    pub(crate) fn is_written<S>(&self, key: &Key<S>) -> bool {
+        self.values.contains_key(key.name)
+    }
+
     /// Adds a fault about the value of `key`.
     pub(crate) fn fault<S>(&mut self, key: &Key<S>, problem: impl Into<String>) {
         if let Some(written) = self.written(key) {

@@ -8,14 +8,14 @@ use super::keys::{
     RESOURCE_DENY, RESOURCE_FORMATS, RESOURCE_INTROSPECTION_KEYS, RESOURCE_INTROSPECTION_SECRET,
     RESOURCE_SCOPES, RESOURCE_TOKEN_TTL, RESOURCE_URI, RESOURCES,
 };
-use super::raw::RawResource;
+use super::raw::RawTable;
 use super::reader::{Reader, plain};
 use super::settings::{Binding, Resource, ResourceRules, ScopeRule};
 use super::shape::Item;
 
 /// Every resource; nothing when one is faulty or when there is none at all.
 pub(crate) fn all(
-    written: &[RawResource],
+    written: &[RawTable],
     place: &Source,
     faults: &mut Vec<Fault>,
 ) -> Option<Vec<Resource>> {
@@ -35,7 +35,7 @@ pub(crate) fn all(
     (faults.len() == before).then(|| read.into_iter().flatten().collect())
 }
 
-fn one(raw: &RawResource, faults: &mut Vec<Fault>) -> Option<Resource> {
+fn one(raw: &RawTable, faults: &mut Vec<Fault>) -> Option<Resource> {
     let mut reader = Reader {
         values: &raw.values,
         place: raw.source.clone(),
@@ -101,7 +101,7 @@ fn check_accounts(allow: &[Item<String>], deny: &[Item<String>], faults: &mut Ve
 }
 
 /// Two resources that a reader would take for one must not have different rules.
-fn check_names(written: &[RawResource], read: &[Option<Resource>], faults: &mut Vec<Fault>) {
+fn check_names(written: &[RawTable], read: &[Option<Resource>], faults: &mut Vec<Fault>) {
     let mut seen: HashMap<&str, &str> = HashMap::new();
     for (raw, resource) in written.iter().zip(read) {
         let Some(resource) = resource else { continue };

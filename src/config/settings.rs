@@ -7,7 +7,11 @@ use std::path::PathBuf;
 
 use ipnet::IpNet;
 
+use crate::audit::retention::Retention;
+use crate::audit::{OnFailure, Target};
+use crate::keyring::custody::secret::SecretSource;
 use crate::model::introspection::SecretHash;
+use crate::model::operator::{AdminScope, Care};
 
 /// What kind of server this is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -190,6 +194,59 @@ pub enum StoreSettings {
     },
 }
 
+/// Who may run the server from afar.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Operator {
+    /// Its subject: a `did:pkh` or `did:key`.
+    pub subject: String,
+    /// What it may do; at least one.
+    pub scopes: Vec<AdminScope>,
+}
+
+/// Where the private halves of signing keys lie.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CustodySettings {
+    /// In memory: all of them end with the process.
+    Memory,
+    /// In the store's folder, sealed with this.
+    Sealed(SecretSource),
+    /// In a security module.
+    Pkcs11 {
+        /// Its library.
+        module: PathBuf,
+        /// The label of the token.
+        token: String,
+        /// Where its user's PIN is.
+        pin_file: PathBuf,
+    },
+}
+
+/// What is done about signing keys.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeySettings {
+    /// Where their private halves lie.
+    pub custody: CustodySettings,
+    /// Seconds for which a key signs at most.
+    pub rotate_every: u64,
+    /// Seconds for which a key is published before it signs.
+    pub publish_before: u64,
+}
+
+/// How decisions are recorded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AuditSettings {
+    /// What becomes of decisions that cannot be recorded.
+    pub on_failure: OnFailure,
+    /// How long records are kept.
+    pub retention: Retention,
+    /// Where records go besides, as lines.
+    pub stream: Option<Target>,
+    /// After so many records the log is signed.
+    pub checkpoint_records: u64,
+    /// After so many seconds it is, if there are new records.
+    pub checkpoint_seconds: u64,
+}
+
 /// How the log is written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LogSettings {
@@ -217,8 +274,14 @@ pub struct Settings {
     pub issuer: Issuer,
     /// The public listener.
     pub listen: SocketAddr,
-    /// The listener for health checks; `None` when switched off.
+    /// The listener for health checks and operators; `None` when switched off.
     pub operations_listen: Option<SocketAddr>,
+    /// The URL under which operators reach that listener; `None` means its own address.
+    pub operations_url: Option<String>,
+    /// Who may run the server from afar; mostly nobody.
+    pub operators: Vec<Operator>,
+    /// How careful they have to be.
+    pub care: Care,
     /// The wallet applications that may ask people to sign in.
     pub domains: DomainPolicy,
     /// The APIs that tokens are issued for.
@@ -233,10 +296,14 @@ pub struct Settings {
     pub signing_algorithm: SigningAlgorithm,
     /// The file with the seed that signs Stellar's transactions; `None` means a new key at each start.
     pub stellar_signing_key_file: Option<PathBuf>,
+    /// What is done about signing keys.
+    pub keys: KeySettings,
     /// How DPoP proofs are judged.
     pub dpop: DpopSettings,
     /// Where sessions and revocations are kept.
     pub store: StoreSettings,
+    /// How decisions are recorded; on disk where the store is.
+    pub audit: AuditSettings,
     /// The bounds that keep the server standing.
     pub limits: Limits,
     /// How the log is written.

@@ -6,31 +6,48 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use super::custody;
 use super::fault::{Fault, Source};
 use super::keys::{self, Engine, Key};
+use super::operators;
 use super::raw::Raw;
 use super::reader::{Reader, plain};
 use super::resource;
 use super::settings::{
-    Binding, DomainPolicy, DpopSettings, Issuer, Limits, LogSettings, Mode, Resource,
-    ResourcePolicy, ResourceRules, ScopeRule, Settings, SigningAlgorithm, StoreSettings,
+    AuditSettings, Binding, DomainPolicy, DpopSettings, Issuer, KeySettings, Limits, LogSettings,
+    Mode, Operator, Resource, ResourcePolicy, ResourceRules, ScopeRule, Settings, SigningAlgorithm,
+    StoreSettings,
 };
 use super::shape::Shape;
 use super::written::Values;
+use crate::audit::retention::Retention;
+use crate::model::operator::Care;
 
 /// The settings of a server with a configuration file at `path`.
 pub(crate) fn configured(raw: &Raw, path: &str, faults: &mut Vec<Fault>) -> Option<Settings> {
     let place = Source::File { path: path.to_owned(), line: None, column: None };
     let resources = resource::all(&raw.resources, &place, faults);
+    let operators = operators::all(&raw.operators, faults);
     let mut reader = Reader { values: &raw.values, place, prefix: String::new(), faults };
     let issuer = reader.read(&keys::ISSUER);
     let domains = reader.read(&keys::DOMAINS).map(plain).unwrap_or_default();
     let chains = reader.read(&keys::CHAINS).map(plain);
     let listen = reader.read(&keys::LISTEN);
     let operations_listen = reader.read(&keys::OPERATIONS_LISTEN);
+    let operations_url = reader.read(&keys::OPERATIONS_URL);
     let store = store(&mut reader);
+    let keys = custody::keys(&mut reader, store.as_ref(), raw.credentials.as_deref());
     let limits = limits(&mut reader);
     let rest = rest(&mut reader);
+    if let (false, Some(listener)) = (raw.operators.is_empty(), operations_listen) {
+        operators::check_reach(listener, operations_url.as_deref(), &mut reader);
+    }
+    if let (Some(operators), Some(rest)) = (&operators, &rest) {
+        operators::check_approvals(operators, rest.care, &mut reader);
+    }
+    if let (Some(issuer), Some(resources)) = (&issuer, &resources) {
+        operators::check_resources(issuer, resources, &raw.resources, reader.faults);
+    }
     if let (Some(issuer), Some(listen)) = (&issuer, listen) {
         check_issuer(issuer, listen, &mut reader);
     }
@@ -47,8 +64,11 @@ pub(crate) fn configured(raw: &Raw, path: &str, faults: &mut Vec<Fault>) -> Opti
         issuer,
         listen: listen?,
         operations_listen: operations_listen?,
+        operations_url,
+        operators: operators?,
         resources: ResourcePolicy::Listed(resources?),
         chains,
+        keys: keys?,
         store: store?,
         limits: limits?,
     }))
@@ -78,6 +98,7 @@ pub(crate) fn development(raw: &Raw, faults: &mut Vec<Fault>) -> Option<Settings
         true => store(&mut reader),
         false => Some(StoreSettings::Memory),
     };
+    let keys = custody::in_memory(&mut reader);
     let limits = limits(&mut reader);
     let rest = rest(&mut reader);
     let listen = listen?;
@@ -98,9 +119,12 @@ pub(crate) fn development(raw: &Raw, faults: &mut Vec<Fault>) -> Option<Settings
         issuer: Issuer::development(listen),
         listen,
         operations_listen: operations,
+        operations_url: None,
+        operators: Vec::new(),
         domains: DomainPolicy::Loopback,
         resources: ResourcePolicy::AnyLoopback(development_rules(&mut reader)?),
         chains: None,
+        keys: keys?,
         store: store?,
         limits: Limits { requests_per_minute: None, ..limits? },
     });
@@ -130,6 +154,8 @@ struct Rest {
     signing_algorithm: SigningAlgorithm,
     stellar_signing_key_file: Option<PathBuf>,
     dpop: DpopSettings,
+    care: Care,
+    audit: AuditSettings,
     log: LogSettings,
 }
 
@@ -139,9 +165,12 @@ struct Parts {
     issuer: Issuer,
     listen: SocketAddr,
     operations_listen: Option<SocketAddr>,
+    operations_url: Option<String>,
+    operators: Vec<Operator>,
     domains: DomainPolicy,
     resources: ResourcePolicy,
     chains: Option<Vec<String>>,
+    keys: KeySettings,
     store: StoreSettings,
     limits: Limits,
 }
@@ -153,6 +182,9 @@ impl Rest {
             issuer: parts.issuer,
             listen: parts.listen,
             operations_listen: parts.operations_listen,
+            operations_url: parts.operations_url,
+            operators: parts.operators,
+            care: self.care,
             domains: parts.domains,
             resources: parts.resources,
             chains: parts.chains,
@@ -160,8 +192,10 @@ impl Rest {
             session_lifetime: self.session_lifetime,
             signing_algorithm: self.signing_algorithm,
             stellar_signing_key_file: self.stellar_signing_key_file,
+            keys: parts.keys,
             dpop: self.dpop,
             store: parts.store,
+            audit: self.audit,
             limits: parts.limits,
             log: self.log,
         }
@@ -177,6 +211,10 @@ fn rest(reader: &mut Reader<'_>) -> Option<Rest> {
     let require_nonce = reader.read(&keys::DPOP_REQUIRE_NONCE);
     let max_age = reader.read(&keys::DPOP_MAX_AGE);
     let max_future_skew = reader.read(&keys::DPOP_MAX_FUTURE_SKEW);
+    let approvals = reader.read(&keys::ADMIN_APPROVALS);
+    let approval_window = reader.read(&keys::ADMIN_APPROVAL_WINDOW);
+    let step_up = reader.read(&keys::ADMIN_STEP_UP);
+    let audit = audit(reader);
     let format = reader.read(&keys::LOG_FORMAT);
     let level = reader.read(&keys::LOG_LEVEL);
     Some(Rest {
@@ -189,7 +227,26 @@ fn rest(reader: &mut Reader<'_>) -> Option<Rest> {
             max_age: max_age?,
             max_future_skew: max_future_skew?,
         },
+        care: Care { approvals: approvals?, approval_window: approval_window?, step_up: step_up? },
+        audit: audit?,
         log: LogSettings { format: format?, level: level? },
+    })
+}
+
+fn audit(reader: &mut Reader<'_>) -> Option<AuditSettings> {
+    let on_failure = reader.read(&keys::AUDIT_ON_FAILURE);
+    let days = reader.read(&keys::AUDIT_RETENTION_DAYS);
+    let bytes = reader.read(&keys::AUDIT_MAX_BYTES);
+    let stream = reader.read(&keys::AUDIT_STREAM);
+    let checkpoint_records = reader.read(&keys::AUDIT_CHECKPOINT_RECORDS);
+    let checkpoint_seconds = reader.read(&keys::AUDIT_CHECKPOINT_SECONDS);
+    let seconds = days?.map(|days| days.saturating_mul(86_400));
+    Some(AuditSettings {
+        on_failure: on_failure?,
+        retention: Retention { seconds, bytes: bytes? },
+        stream: stream?,
+        checkpoint_records: checkpoint_records?,
+        checkpoint_seconds: checkpoint_seconds?,
     })
 }
 

@@ -37,23 +37,43 @@ pub struct ErrorAnswer {
     refused: Refused,
     /// A fresh DPoP nonce, where the client is told to use one.
     dpop_nonce: Option<String>,
+    /// What would have been enough, where an operator was refused.
+    demand: Option<Demand>,
+}
+
+/// What a request of an operator takes, for the challenge of its refusal.
+#[derive(Clone, Debug)]
+pub(crate) struct Demand {
+    /// How old the sign-in may be, in seconds (RFC 9470 §3).
+    pub(crate) max_age: u64,
+    /// The scopes of which one is enough (RFC 6750 §3).
+    pub(crate) scope: Vec<&'static str>,
 }
 
 impl From<Refusal> for ErrorAnswer {
     fn from(refusal: Refusal) -> Self {
-        Self { refusal, refused: Refused::Request, dpop_nonce: None }
+        Self { refusal, refused: Refused::Request, dpop_nonce: None, demand: None }
     }
 }
 
 impl ErrorAnswer {
     /// The refusal of a grant, with the nonce that the client is to use next (RFC 9449 §8).
     pub const fn of_grant(refusal: Refusal, dpop_nonce: Option<String>) -> Self {
-        Self { refusal, refused: Refused::Grant, dpop_nonce }
+        Self { refusal, refused: Refused::Grant, dpop_nonce, demand: None }
     }
 
     /// The refusal of whoever acts by an access token, with the nonce that the client is to use next.
     pub const fn of_holder(refusal: Refusal, dpop_nonce: Option<String>) -> Self {
-        Self { refusal, refused: Refused::Holder, dpop_nonce }
+        Self { refusal, refused: Refused::Holder, dpop_nonce, demand: None }
+    }
+
+    /// The refusal of an operator, who acts by an access token, with what would have been enough.
+    pub(crate) const fn of_operator(
+        refusal: Refusal,
+        dpop_nonce: Option<String>,
+        demand: Demand,
+    ) -> Self {
+        Self { refusal, refused: Refused::Holder, dpop_nonce, demand: Some(demand) }
     }
 
     /// The reason.
@@ -78,8 +98,10 @@ impl IntoResponse for ErrorAnswer {
         if status == StatusCode::SERVICE_UNAVAILABLE {
             retry_soon(headers);
         }
-        if status == StatusCode::UNAUTHORIZED
-            && let Ok(challenge) = HeaderValue::try_from(challenge(&self.refusal, error))
+        let challenged = status == StatusCode::UNAUTHORIZED || reason == Reason::ScopeInsufficient;
+        if challenged
+            && let demand = self.demand.as_ref()
+            && let Ok(challenge) = HeaderValue::try_from(challenge(&self.refusal, error, demand))
         {
             headers.insert(header::WWW_AUTHENTICATE, challenge);
         }
@@ -104,7 +126,9 @@ pub const fn wire(reason: Reason, refused: Refused) -> (StatusCode, &'static str
         | Reason::ParameterMissing
         | Reason::ParameterRepeated
         | Reason::ParameterUnknown
-        | Reason::PrivateKeyReceived => (BAD, "invalid_request"),
+        | Reason::PrivateKeyReceived
+        | Reason::KeyRevoked
+        | Reason::KeyRejected => (BAD, "invalid_request"),
         Reason::AccountInvalid
         | Reason::AccountNotAllowed
         | Reason::DomainNotAllowed
@@ -118,7 +142,10 @@ pub const fn wire(reason: Reason, refused: Refused) -> (StatusCode, &'static str
         Reason::ContentType => (StatusCode::UNSUPPORTED_MEDIA_TYPE, "invalid_request"),
         Reason::BodyTooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "invalid_request"),
         Reason::BodyTimeout => (StatusCode::REQUEST_TIMEOUT, "invalid_request"),
-        Reason::NotFound | Reason::SessionUnknown => (StatusCode::NOT_FOUND, "invalid_request"),
+        Reason::NotFound
+        | Reason::SessionUnknown
+        | Reason::KeyUnknown
+        | Reason::ApprovalUnknown => (StatusCode::NOT_FOUND, "invalid_request"),
         Reason::MethodNotAllowed => (StatusCode::METHOD_NOT_ALLOWED, "invalid_request"),
         Reason::RateLimited => (StatusCode::TOO_MANY_REQUESTS, "temporarily_unavailable"),
         Reason::MalformedMessage
@@ -166,27 +193,48 @@ pub const fn wire(reason: Reason, refused: Refused) -> (StatusCode, &'static str
         | Reason::TokenExpired
         | Reason::TokenRevoked
         | Reason::TokenNotBound
-        | Reason::BoundTokenAsBearer => (StatusCode::UNAUTHORIZED, "invalid_token"),
+        | Reason::BoundTokenAsBearer
+        | Reason::TokenAudience => (StatusCode::UNAUTHORIZED, "invalid_token"),
+        Reason::StepUpRequired => (StatusCode::UNAUTHORIZED, "insufficient_user_authentication"),
+        Reason::ScopeInsufficient => (StatusCode::FORBIDDEN, "insufficient_scope"),
+        Reason::OperatorUnknown | Reason::ApprovalNotDistinct | Reason::ApprovalVoid => {
+            (StatusCode::FORBIDDEN, "access_denied")
+        }
         Reason::ClientNotAuthenticated => (StatusCode::UNAUTHORIZED, "invalid_client"),
         Reason::GrantUnsupported => (BAD, "unsupported_grant_type"),
         Reason::ResourceRequired | Reason::ResourceNotAllowed => (BAD, "invalid_target"),
-        Reason::ScopeUnknown | Reason::ScopeNotGranted => (BAD, "invalid_scope"),
-        Reason::StoreUnavailable => (StatusCode::SERVICE_UNAVAILABLE, "temporarily_unavailable"),
+        Reason::ScopeUnknown | Reason::ScopeNotGranted | Reason::ScopeNotAllowed => {
+            (BAD, "invalid_scope")
+        }
+        Reason::StoreUnavailable
+        | Reason::AuditUnavailable
+        | Reason::ApprovalsFull
+        | Reason::SigningUnavailable
+        | Reason::KeysUnavailable => (StatusCode::SERVICE_UNAVAILABLE, "temporarily_unavailable"),
         Reason::ServerError => (StatusCode::INTERNAL_SERVER_ERROR, "server_error"),
     }
 }
 
 /// The challenge of a 401 (RFC 9110 §11.6.1): `Basic` to a resource server, `DPoP` to the holder of a
 /// token. Who brought no credentials gets no error code, for nothing failed (RFC 6750 §3.1).
-fn challenge(refusal: &Refusal, error: &str) -> String {
+fn challenge(refusal: &Refusal, error: &str, demand: Option<&Demand>) -> String {
     let algorithms = Algorithm::ALL.map(Algorithm::name).join(" ");
     match (refusal.reason(), error) {
         (_, "invalid_client") => "Basic realm=\"introspection\", charset=\"UTF-8\"".to_owned(),
         (Reason::TokenRequired, _) => format!("DPoP algs=\"{algorithms}\""),
         _ => {
             let description = quotable(refusal.detail());
+            let more = match (refusal.reason(), demand) {
+                (Reason::StepUpRequired, Some(demand)) => {
+                    format!(", max_age=\"{}\"", demand.max_age)
+                }
+                (Reason::ScopeInsufficient, Some(demand)) => {
+                    format!(", scope=\"{}\"", demand.scope.join(" "))
+                }
+                _ => String::new(),
+            };
             format!(
-                "DPoP error=\"{error}\", error_description=\"{description}\", algs=\"{algorithms}\""
+                "DPoP error=\"{error}\", error_description=\"{description}\"{more}, algs=\"{algorithms}\""
             )
         }
     }

@@ -51,6 +51,14 @@ pub(crate) fn wrap(routes: Router<AppState>, state: &AppState) -> Router<AppStat
     routes.layer(from_fn_with_state(state.clone(), pass)).layer(cors)
 }
 
+/// The same without CORS, for routes that no page calls.
+pub(crate) fn guard<S: Clone + Send + Sync + 'static>(
+    routes: Router<S>,
+    state: &AppState,
+) -> Router<S> {
+    routes.layer(from_fn_with_state(state.clone(), pass))
+}
+
 /// Lets a request through the limit, and logs what became of it where it failed.
 async fn pass(State(state): State<AppState>, request: Request<Body>, next: Next) -> Response {
     if let Err(over) = count(&state.gate.requests, &request) {

@@ -1,4 +1,4 @@
-//! The documents that do not change while the server runs: metadata (RFC 8414) and JWKS (RFC 7517).
+//! What the issuer says of itself to everybody: its metadata (RFC 8414), written once, and its keys (RFC 7517).
 
 use axum::extract::State;
 use axum::http::{HeaderValue, header};
@@ -10,22 +10,19 @@ use serde::Serialize;
 use super::introspect::METHODS;
 use super::router::AppState;
 use super::token::GRANTS;
+use crate::keyring::plan::JWKS_MAX_AGE;
 use crate::model::resource::{KnownScopes, Resources};
 use crate::service::context::Context;
 use crate::wallet::registry;
-
-/// Seconds for which clients may keep the JWKS.
-const JWKS_MAX_AGE: u64 = 300;
 
 /// What assertions are signed with: the algorithms of the keys that a `did:key` of ours can name.
 const ASSERTION_ALGORITHMS: [&str; 3] =
     [Algorithm::EdDsa.name(), Algorithm::Ed25519.name(), Algorithm::Es256k.name()];
 
-/// The documents, written once at the start.
+/// The documents that do not change, written once at the start.
 #[derive(Debug)]
 pub struct Documents {
     metadata: Bytes,
-    jwks: Bytes,
 }
 
 #[derive(Serialize)]
@@ -118,10 +115,7 @@ impl Documents {
             scopes_supported,
             protected_resources,
         };
-        Ok(Self {
-            metadata: serde_json::to_vec(&metadata)?.into(),
-            jwks: context.keyring.to_jwks()?.into_bytes().into(),
-        })
+        Ok(Self { metadata: serde_json::to_vec(&metadata)?.into() })
     }
 }
 
@@ -150,7 +144,8 @@ pub(crate) async fn metadata(State(state): State<AppState>) -> Response {
 
 /// `GET /.well-known/jwks.json`.
 pub(crate) async fn jwks(State(state): State<AppState>) -> Response {
-    document(state.documents.jwks.clone(), "application/jwk-set+json")
+    let keys = state.context.keyring.to_jwks(state.context.now());
+    document(keys, "application/jwk-set+json")
 }
 
 fn document(body: Bytes, media_type: &'static str) -> Response {

@@ -7,9 +7,11 @@
 //! | `credentials`, [`basic`] | which access token and proof, or which user and secret, a request brings |
 //! | [`error`] | status and OAuth error of each reason; the only place with status codes |
 //! | [`layers`] | CORS, request limits, the security headers of every answer |
+//! | [`admin`] | what operators ask for, on the operations listener |
 //! | [`serve`] | connections: time-outs, bounds, draining |
 //! | `challenge`, `nonce`, `token`, `sessions`, `revoke`, `introspect`, `revocations`, `lnurl`, `metadata`, `health` | one endpoint each |
 
+pub mod admin;
 pub mod basic;
 pub mod challenge;
 mod credentials;

@@ -46,7 +46,7 @@ async fn answer(state: &AppState, request: Request<Body>) -> Result<(), Refusal>
         as_bearer: false,
         proof: proof.as_deref(),
         method: "POST",
-        path: "/revoke",
+        target: &state.context.issuer.target("/revoke")?,
     };
     revoke_everything(&state.context, everything, &presented).await
 }

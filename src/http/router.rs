@@ -9,9 +9,10 @@ use countersign_sdk::chain::lnurl::CALL_BACK_PATH;
 use super::layers::Gate;
 use super::metadata::Documents;
 use super::{
-    challenge, error, health, introspect, layers, lnurl, metadata, nonce, revocations, revoke,
-    sessions, token,
+    admin, challenge, error, health, introspect, layers, lnurl, metadata, nonce, revocations,
+    revoke, sessions, token,
 };
+use crate::service::admin::Desk;
 use crate::service::context::Context;
 
 /// What every handler is given.
@@ -56,12 +57,16 @@ pub fn public(state: AppState) -> Router {
     .with_state(state)
 }
 
-/// The operations listener.
-pub fn operations(health: Arc<health::Health>) -> Router {
-    Router::new()
+/// The operations listener: health, and the desk of the operators where there are any.
+pub fn operations(health: Arc<health::Health>, desk: Option<(AppState, Arc<Desk>)>) -> Router {
+    let routes = Router::new()
         .route("/health/live", get(health::live))
         .route("/health/ready", get(health::ready))
         .method_not_allowed_fallback(error::method_not_allowed)
         .fallback(error::not_found)
-        .with_state(health)
+        .with_state(health);
+    match desk {
+        Some((state, desk)) => routes.merge(admin::routes(state, desk)),
+        None => routes,
+    }
 }

@@ -18,7 +18,7 @@ use crate::model::reason::Refusal;
 use crate::model::session::{Session, SessionId};
 use crate::service::context::Context;
 use crate::service::holder::{Holder, Presented};
-use crate::service::sessions;
+use crate::service::{recording, sessions};
 
 #[derive(Serialize)]
 struct SessionsAnswer {
@@ -124,9 +124,11 @@ async fn holder(
         as_bearer: credentials.as_bearer,
         proof: credentials::proof(headers)?,
         method: method.as_str(),
-        path,
+        target: &context.issuer.target(path)?,
     };
-    Holder::prove(context, &presented, context.now()).await
+    let now = context.now();
+    let proven = Holder::prove(context, &presented, now).await;
+    proven.inspect_err(|refusal| recording::holder_refused(context, refusal.reason(), now))
 }
 
 fn finish(context: &Context, answered: Result<Response, Refusal>) -> Result<Response, ErrorAnswer> {

@@ -1,130 +1,259 @@
 //! The issuer's signing keys: which one signs now, and which ones the world may verify with.
 //!
-//! This version holds one key, made when the server starts; the tokens of before end with it.
+//! | file | decides |
+//! |---|---|
+//! | `key` | how a key signs, and that it may fail to |
+//! | [`ring`] | the state of each key, a pure function of what is written and of the time |
+//! | [`plan`] | what is to be done about the keys, and when |
+//! | `change` | that it is done whole or not at all |
+//! | `view` | what requests are given: the key that signs, the JWKS |
+//! | `file` | where the ring lies, and that a change of it is one rename |
+//! | [`custody`] | where private halves lie |
 
-use std::fmt;
+use std::collections::HashMap;
+use std::sync::{Arc, PoisonError, RwLock};
 
-use aws_lc_rs::rand::SystemRandom;
-use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair};
+use bytes::Bytes;
 use countersign_sdk::entropy::Entropy;
-use countersign_sdk::key::{Algorithm, Curve, InMemorySigner, PublicKey, SecretKeyError, Signer};
-use serde::Serialize;
+use countersign_sdk::time::Timestamp;
+use tokio::sync::{Mutex, watch};
 
-/// A key that access tokens are signed with, parsed once. Prints as its `kid`.
-pub struct SigningKey {
-    kid: String,
-    public: PublicKey,
-    pair: Pair,
-}
+mod change;
+pub mod custody;
+mod file;
+mod key;
+pub mod plan;
+pub mod ring;
+mod view;
 
-enum Pair {
-    Ed25519(Ed25519KeyPair),
-    P256(EcdsaKeyPair),
-}
+pub use change::{Committed, Draft, Happening, KeyEvent, KeyringError, Operation, Turn};
+use custody::memory::Memory;
+use custody::sealed::{self, Sealed};
+use custody::secret::SecretSource;
+use custody::{Custody, CustodyError};
+pub use file::{Document, FILE, FOLDER, RingFile, RingFileError, Shelf};
+pub use key::{PrivateHalf, SignError, SigningKey};
+pub use plan::Policy;
+use ring::Ring;
+pub use view::{View, ViewError, key_set};
 
-impl SigningKey {
-    /// A new key: Ed25519 for `EdDSA`, P-256 for `ES256`.
-    ///
-    /// # Errors
-    /// [`SecretKeyError`], also for an algorithm that tokens are not signed with.
-    pub fn generate(algorithm: Algorithm, entropy: &dyn Entropy) -> Result<Self, SecretKeyError> {
-        let signer = InMemorySigner::generate(algorithm.curve(), entropy)?;
-        let der = signer.to_pkcs8_der()?;
-        let rejected = |_| SecretKeyError::OutOfRange;
-        let pair = match algorithm.curve() {
-            Curve::Ed25519 => {
-                Pair::Ed25519(Ed25519KeyPair::from_pkcs8_maybe_unchecked(&der).map_err(rejected)?)
-            }
-            Curve::P256 => {
-                let pair = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &der);
-                Pair::P256(pair.map_err(rejected)?)
-            }
-            Curve::Secp256k1 => {
-                return Err(SecretKeyError::Encoding("tokens are not signed with ES256K"));
-            }
-        };
-        let public = signer.public_key().clone();
-        Ok(Self { kid: public.thumbprint().to_string(), public, pair })
-    }
-
-    /// The key's name in token headers and in the JWKS: its RFC 7638 thumbprint.
-    pub fn kid(&self) -> &str {
-        &self.kid
-    }
-
-    /// The algorithm of its signatures.
-    pub const fn algorithm(&self) -> Algorithm {
-        self.public.algorithm()
-    }
-
-    /// Signs once, so that what a library sets up at its first signature is done before the first request.
-    pub(crate) fn warm_up(&self) {
-        // A signature that fails here fails again for the request that needs it, and is told there.
-        let _ = self.sign(b"");
-    }
-
-    /// A JWS signature over `input`; `None` when the library fails, which it does for want of
-    /// randomness alone.
-    pub(crate) fn sign(&self, input: &[u8]) -> Option<[u8; 64]> {
-        let signature = match &self.pair {
-            Pair::Ed25519(pair) => pair.sign(input),
-            Pair::P256(pair) => pair.sign(&SystemRandom::new(), input).ok()?,
-        };
-        signature.as_ref().try_into().ok()
-    }
-}
-
-impl fmt::Debug for SigningKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "SigningKey({})", self.kid)
-    }
-}
+/// Makes the custody for what a ring says of its sealing.
+pub type MakeCustody<'a> =
+    dyn FnOnce(Option<custody::Sealing>) -> Result<Arc<dyn Custody>, CustodyError> + 'a;
 
 /// The keys of an issuer.
 #[derive(Debug)]
 pub struct Keyring {
-    active: SigningKey,
+    custody: Arc<dyn Custody>,
+    shelf: Option<Box<dyn Shelf>>,
+    policy: Policy,
+    keys: RwLock<Keys>,
+    /// One change at a time.
+    turn: Arc<Mutex<()>>,
+    /// Counts what took keys out of the published set at once.
+    withdrawals: watch::Sender<u64>,
+    is_new: bool,
+    founding: Vec<KeyEvent>,
 }
 
-/// One key of the JWKS (RFC 7517 §4).
-#[derive(Serialize)]
-struct PublishedKey<'a> {
-    #[serde(flatten)]
-    jwk: countersign_sdk::key::PublicJwk,
-    kid: &'a str,
-    alg: &'static str,
-    #[serde(rename = "use")]
-    usage: &'static str,
-}
-
-#[derive(Serialize)]
-struct KeySet<'a> {
-    keys: Vec<PublishedKey<'a>>,
+/// What is in force.
+#[derive(Clone, Debug)]
+struct Keys {
+    ring: Arc<Ring>,
+    opened: Arc<HashMap<String, Arc<SigningKey>>>,
+    view: Arc<View>,
 }
 
 impl Keyring {
-    /// A ring of one key.
-    pub const fn of(active: SigningKey) -> Self {
-        Self { active }
-    }
-
-    /// The key that signs now.
-    pub const fn active(&self) -> &SigningKey {
-        &self.active
-    }
-
-    /// The JWKS document (RFC 7517 §5): every key that a live token may be signed with.
+    /// Opens the ring on `shelf`, or makes the first keys of a new one; without a shelf they end with the
+    /// process. May block for as long as the custody does.
     ///
     /// # Errors
-    /// Of the JSON encoder.
-    pub fn to_jwks(&self) -> Result<String, serde_json::Error> {
-        let key = &self.active;
-        let published = PublishedKey {
-            jwk: key.public.to_jwk(),
-            kid: &key.kid,
-            alg: key.algorithm().name(),
-            usage: "sig",
+    /// [`KeyringError`]; nothing that was found is touched.
+    pub fn open(
+        make_custody: Box<MakeCustody<'_>>,
+        shelf: Option<Box<dyn Shelf>>,
+        policy: Policy,
+        now: Timestamp,
+        entropy: &dyn Entropy,
+    ) -> Result<Arc<Self>, KeyringError> {
+        let found = shelf.as_ref().map(|shelf| shelf.read()).transpose()?.flatten();
+        let is_new = found.is_none();
+        let (sealing, kind, entries) = match found {
+            Some(Document { sealing, custody, keys, .. }) => (sealing, Some(custody), keys),
+            None => (None, None, Vec::new()),
         };
-        serde_json::to_string(&KeySet { keys: vec![published] })
+        // Before a secret is asked for that the keys were never sealed with.
+        let custody = make_custody(sealing)?;
+        if let Some(kind) = kind.filter(|kind| kind != custody.kind()) {
+            return Err(CustodyError::Secret(format!(
+                "the keys are in the custody \"{kind}\", and keys.custody is \"{}\": write the one that has \
+                 them, or move the ring away to begin a new one; every token is void then",
+                custody.kind()
+            ))
+            .into());
+        }
+        let ring = Ring { entries };
+        let mut opened = HashMap::new();
+        for entry in ring.entries.iter().filter(|entry| entry.can_sign()) {
+            if let Some(handle) = &entry.handle {
+                opened.insert(entry.kid.clone(), Arc::new(custody.open(entry, handle)?));
+            }
+        }
+        let turn = Arc::new(Mutex::new(()));
+        let first = change::founded(&*custody, ring, opened, policy, now, entropy)?;
+        let keyring = Arc::new(Self {
+            custody,
+            shelf,
+            policy,
+            keys: RwLock::new(first.keys),
+            turn,
+            withdrawals: watch::Sender::new(0),
+            is_new,
+            founding: first.events,
+        });
+        if !first.made.is_empty()
+            && let Err(error) = keyring.write(&keyring.keys().ring)
+        {
+            keyring.destroy(&first.made);
+            return Err(error.into());
+        }
+        Ok(keyring)
+    }
+
+    /// A ring of this process alone.
+    ///
+    /// # Errors
+    /// [`KeyringError`].
+    pub fn in_memory(
+        policy: Policy,
+        now: Timestamp,
+        entropy: &dyn Entropy,
+    ) -> Result<Arc<Self>, KeyringError> {
+        Self::open(Box::new(|_| Ok(Arc::new(Memory))), None, policy, now, entropy)
+    }
+
+    /// Whether there was no ring before, so that nobody can verify what was signed earlier.
+    pub const fn is_new(&self) -> bool {
+        self.is_new
+    }
+
+    /// What happened to keys as the ring was opened.
+    pub fn founding(&self) -> &[KeyEvent] {
+        &self.founding
+    }
+
+    /// The configuration of keys.
+    pub const fn policy(&self) -> &Policy {
+        &self.policy
+    }
+
+    /// The name of the custody.
+    pub fn custody(&self) -> &'static str {
+        self.custody.kind()
+    }
+
+    /// Waits for the right to change the ring.
+    pub async fn turn(&self) -> Turn {
+        Turn { _held: Arc::clone(&self.turn).lock_owned().await }
+    }
+
+    /// Every key, with what is written of it.
+    pub fn ring(&self) -> Arc<Ring> {
+        self.keys().ring
+    }
+
+    /// The keys as they are at `now`.
+    pub fn view(&self, now: Timestamp) -> Arc<View> {
+        {
+            let keys = self.keys.read().unwrap_or_else(PoisonError::into_inner);
+            if keys.view.holds_at(now) {
+                return Arc::clone(&keys.view);
+            }
+        }
+        let mut keys = self.keys.write().unwrap_or_else(PoisonError::into_inner);
+        if !keys.view.holds_at(now) {
+            match View::of(&keys.ring, &keys.opened, now) {
+                Ok(view) => keys.view = Arc::new(view),
+                // Not to be expected of a ring that was shown before; the keys of a moment ago still sign.
+                Err(error) => tracing::error!(%error, "the ring cannot be shown"),
+            }
+        }
+        Arc::clone(&keys.view)
+    }
+
+    /// The key that signs at `now`.
+    pub fn active(&self, now: Timestamp) -> Arc<SigningKey> {
+        Arc::clone(self.view(now).active())
+    }
+
+    /// The JWKS document at `now` (RFC 7517 §5).
+    pub fn to_jwks(&self, now: Timestamp) -> Bytes {
+        self.view(now).jwks()
+    }
+
+    /// How often keys were taken out of the published set at once, as it changes.
+    pub fn withdrawals(&self) -> watch::Receiver<u64> {
+        self.withdrawals.subscribe()
+    }
+
+    fn keys(&self) -> Keys {
+        self.keys.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn put(&self, new: Keys) {
+        let revoked = |ring: &Ring| ring.entries.iter().filter(|e| e.revoked_at.is_some()).count();
+        let is_withdrawal = {
+            let mut keys = self.keys.write().unwrap_or_else(PoisonError::into_inner);
+            let is_withdrawal = revoked(&new.ring) > revoked(&keys.ring);
+            *keys = new;
+            is_withdrawal
+        };
+        if is_withdrawal {
+            self.withdrawals.send_modify(|count| *count = count.wrapping_add(1));
+        }
+    }
+
+    fn write(&self, ring: &Ring) -> Result<(), RingFileError> {
+        let Some(shelf) = &self.shelf else { return Ok(()) };
+        let (kind, sealing) = (self.custody.kind(), self.custody.sealing());
+        shelf.write(&Document::new(kind, sealing, ring.entries.clone()))
+    }
+
+    fn destroy(&self, handles: &[String]) {
+        for handle in handles {
+            if let Err(error) = self.custody.destroy(handle) {
+                tracing::error!(%error, "a key that is needed no more could not be destroyed");
+            }
+        }
     }
 }
+
+/// Seals every key of a ring with `new` in place of `old`, in one change of its file; returns how many.
+/// Whoever calls has the folder's lock.
+///
+/// # Errors
+/// [`KeyringError`]; the ring is what it was.
+pub fn reseal(
+    shelf: &dyn Shelf,
+    old: &SecretSource,
+    new: &SecretSource,
+    entropy: &dyn Entropy,
+) -> Result<usize, KeyringError> {
+    let nothing = || CustodyError::Unsupported("there is no ring of sealed keys");
+    let found = shelf.read()?.filter(|ring| ring.sealing.is_some()).ok_or_else(nothing)?;
+    let from = Sealed::new(&old.read()?, found.sealing.clone(), entropy)?;
+    let to = Sealed::new(&new.read()?, None, entropy)?;
+    let (mut keys, mut count) = (found.keys, 0);
+    for entry in &mut keys {
+        if let Some(handle) = entry.handle.take() {
+            entry.handle = Some(sealed::reseal(&from, &to, entry, &handle, entropy)?);
+            count += 1;
+        }
+    }
+    shelf.write(&Document::new(to.kind(), to.sealing(), keys))?;
+    Ok(count)
+}
+
+#[cfg(test)]
+mod ring_tests;

@@ -150,6 +150,23 @@ reasons! {
     BoundTokenAsBearer = "bound_token_as_bearer",
     /// The caller did not authenticate as a resource server.
     ClientNotAuthenticated = "client_not_authenticated",
+    // Operators.
+    /// The access token is for another resource than the issuer itself.
+    TokenAudience = "token_audience",
+    /// The account is none of this issuer's operators, or did not sign in as one may.
+    OperatorUnknown = "operator_unknown",
+    /// The access token, or the operator whose it is, lacks the scope that this takes.
+    ScopeInsufficient = "scope_insufficient",
+    /// The sign-in behind the access token is too old for this: sign in again.
+    StepUpRequired = "step_up_required",
+    /// Nothing of that name waits for approval: it ran, was withdrawn, its time passed, or it never was.
+    ApprovalUnknown = "approval_unknown",
+    /// Whoever asked, or approved before, does not count twice: it takes another account with another key.
+    ApprovalNotDistinct = "approval_not_distinct",
+    /// Somebody who asked for this or approved it was revoked since; it is dropped.
+    ApprovalVoid = "approval_void",
+    /// As much waits for approval as may.
+    ApprovalsFull = "approvals_full",
     // What is asked for.
     /// The grant type is not supported.
     GrantUnsupported = "grant_unsupported",
@@ -161,9 +178,24 @@ reasons! {
     ScopeUnknown = "scope_unknown",
     /// A scope was not signed for.
     ScopeNotGranted = "scope_not_granted",
+    /// The account may not have a scope that was asked for.
+    ScopeNotAllowed = "scope_not_allowed",
+    // The issuer's own keys, and whoever changes them.
+    /// There is no signing key of that name.
+    KeyUnknown = "key_unknown",
+    /// The signing key was revoked.
+    KeyRevoked = "key_revoked",
+    /// The key cannot become a signing key here.
+    KeyRejected = "key_rejected",
+    /// The signing keys could not be changed: their custody or their file did not take it.
+    KeysUnavailable = "keys_unavailable",
     // Us.
     /// The store is full or does not answer.
     StoreUnavailable = "store_unavailable",
+    /// What would be decided cannot be recorded.
+    AuditUnavailable = "audit_unavailable",
+    /// The signing key is out of reach, as a security module can be.
+    SigningUnavailable = "signing_unavailable",
     /// The server is at its bound of something, or failed.
     ServerError = "server_error",
 }

@@ -232,7 +232,8 @@ impl Resources {
 }
 
 impl Resource {
-    fn target(&self) -> Target<'_> {
+    /// What a request is about that names this resource.
+    pub fn target(&self) -> Target<'_> {
         Target { uri: Cow::Borrowed(&self.uri), rules: &self.rules }
     }
 }

@@ -13,7 +13,7 @@ use super::session::{Session, SessionId};
 /// The longest life of an access token in seconds, whatever the configuration says now or said before.
 pub const LONGEST_TOKEN: u64 = 900;
 /// Seconds by which a resource server may let a token live on: its leeway, and its clock being behind.
-const LONGEST_LEEWAY: u64 = 120;
+pub const LONGEST_LEEWAY: u64 = 120;
 
 /// How far ahead of now the moment of a revocation can lie, in seconds: the next one, by a clock that
 /// was two minutes ahead.
@@ -147,6 +147,11 @@ impl Session {
     /// Every target by which it can be ended beside its own name.
     pub fn targets(&self) -> Vec<Target> {
         groups(&self.subject, [self.bound_to, self.proven])
+    }
+
+    /// Whether `key` signs its requests, or was proven when it was opened.
+    pub fn is_of_key(&self, key: Thumbprint) -> bool {
+        [self.bound_to, self.proven].contains(&Some(key))
     }
 
     /// The entry of its end; `None` when its last token is over already.

@@ -113,6 +113,12 @@ impl ScopeSet {
         Self(self.0.into_iter().filter(|scope| known.contains(scope)).collect())
     }
 
+    /// Those of these scopes that `keep` says.
+    #[must_use]
+    pub fn filtered(self, keep: impl FnMut(&Scope) -> bool) -> Self {
+        Self(self.0.into_iter().filter(keep).collect())
+    }
+
     /// The first of these scopes that `granted` does not hold, if any.
     pub fn first_outside(&self, granted: &Self) -> Option<&Scope> {
         self.0.iter().find(|scope| !granted.contains(scope))

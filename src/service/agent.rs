@@ -2,10 +2,12 @@
 
 use countersign_sdk::key::KeyError;
 use countersign_sdk::proof::jwt_assertion::{self, AssertionError, Expected};
+use countersign_sdk::time::Timestamp;
 
 use super::context::{Context, store_refusal};
+use super::keys;
 use super::mint::{Access, mint, narrowed};
-use super::{IssuedToken, possession, standing};
+use super::{IssuedToken, possession, recording, standing};
 use crate::model::reason::{Reason, Refusal};
 use crate::token::access::Authenticated;
 use crate::wallet::registry;
@@ -29,10 +31,29 @@ pub struct Assertion<'a> {
 /// The [`Refusal`] of the first check that failed.
 pub async fn sign_in(context: &Context, request: &Assertion<'_>) -> Result<IssuedToken, Refusal> {
     let now = context.now();
+    let mut proven = None;
+    let signed_in = walk(context, request, &mut proven, now).await;
+    if let Err(refusal) = &signed_in {
+        let reason = refusal.reason();
+        recording::assertion_refused(context, proven, request.resource, reason, now);
+    }
+    signed_in
+}
+
+/// `proven` tells who it was, once that is so.
+async fn walk(
+    context: &Context,
+    request: &Assertion<'_>,
+    proven: &mut Option<String>,
+    now: Timestamp,
+) -> Result<IssuedToken, Refusal> {
+    recording::check(context)?;
+    keys::ready(context, now)?;
     let expected =
         Expected { issuer: &context.issuer.url, skew: context.rules.window.max_future_skew, now };
     let proof = possession::check(context, request.proof, now)?;
     let assertion = jwt_assertion::check(request.assertion, &expected).map_err(|e| refusal(&e))?;
+    *proven = Some(assertion.account().to_string());
     // A store in memory has forgotten what was used before it began. Without a proof an assertion
     // is all that there is, so the clocks' difference is added.
     let margin = if proof.is_some() { 0 } else { context.rules.window.max_future_skew };
@@ -48,7 +69,7 @@ pub async fn sign_in(context: &Context, request: &Assertion<'_>) -> Result<Issue
         }
         (signed, asked) => signed.or(asked),
     };
-    let target = context.rules.resources.find(resource)?;
+    let target = context.target(resource)?;
     // An assertion proves what a message of the raw-key format proves, and is admitted like one.
     if let Some(format) = registry::by_account(assertion.account()) {
         target.rules.check_format(format.name())?;
@@ -61,6 +82,7 @@ pub async fn sign_in(context: &Context, request: &Assertion<'_>) -> Result<Issue
         (None, Some(_)) => target.rules.scopes_for(request.scope)?,
         (None, None) => narrowed(target.rules.default_scopes.clone(), request.scope)?,
     };
+    context.check_scopes(&target, &assertion.account().to_did(), &scope)?;
     possession::match_key(proof.as_ref(), None, assertion.key().thumbprint())?;
     let possession = possession::claim(context, proof.as_ref(), target.rules, now).await?;
     let claimed =
@@ -75,7 +97,12 @@ pub async fn sign_in(context: &Context, request: &Assertion<'_>) -> Result<Issue
     // One that is dated ahead, by a few seconds at most, is believed: who has just ended everything of his
     // own must be able to begin again.
     standing::check(context, &who, &possession, assertion.issued_at(), now).await?;
-    mint(context, &who, &possession, &Access { target, scope, until: None }, now)
+    let access = Access { target, scope, until: None };
+    let issued = mint(context, &who, &possession, &access, now)?;
+    let proof = (request.assertion, &assertion);
+    let asked = (&*access.target.uri, request.scope);
+    recording::by_assertion(context, proof, asked, &issued, now).await?;
+    Ok(issued)
 }
 
 fn refusal(error: &AssertionError) -> Refusal {

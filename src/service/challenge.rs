@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use super::context::Context;
 use super::issuing::IssuedBy;
+use super::recording;
 use crate::model::domain::authority_of_origin;
 use crate::model::reason::{Reason, Refusal};
 use crate::model::resource::ResourceRules;
@@ -81,12 +82,24 @@ pub fn nonce(context: &Context) -> Result<BareNonce, Refusal> {
 /// The [`Refusal`] of the member of the request that does not fit.
 pub fn challenge(context: &Context, request: &ChallengeRequest<'_>) -> Result<Challenge, Refusal> {
     let now = context.now();
+    let written = write(context, request, now);
+    written.inspect_err(|refusal| {
+        recording::challenge_refused(context, request, refusal.reason(), now);
+    })
+}
+
+fn write(
+    context: &Context,
+    request: &ChallengeRequest<'_>,
+    now: Timestamp,
+) -> Result<Challenge, Refusal> {
     let (format, account) = format_and_account(context, request)?;
     let domain = domain_of(context, request)?;
-    let target = context.rules.resources.find(request.resource)?;
+    let target = context.target(request.resource)?;
     target.rules.check_format(format.name())?;
-    // Where the account is for the wallet to say, `/token` asks.
-    if request.account.is_some() {
+    // Whoever has not signed yet learns of no account whether it is an operator's. Where the account is
+    // for the wallet to say, `/token` asks.
+    if request.account.is_some() && context.operators_at(&target).is_none() {
         target.rules.check_subject(&format.accounts().subject_of(&account)?)?;
     }
     let scopes = target.rules.scopes_for(request.scope)?;

@@ -11,10 +11,13 @@ use countersign_sdk::proof::target_uri::TargetUri;
 use countersign_sdk::time::{Clock, Timestamp};
 
 use super::feed::Feed;
+use crate::audit::{Audit, AuditError};
 use crate::keyring::Keyring;
 use crate::model::domain::Domains;
+use crate::model::operator::Operators;
 use crate::model::reason::{Reason, Refusal};
-use crate::model::resource::Resources;
+use crate::model::resource::{Resources, Target};
+use crate::model::scope::ScopeSet;
 use crate::store::{SessionError, Store, StoreError};
 use crate::token::nonce::Nonces;
 use crate::token::refresh::RefreshTokens;
@@ -47,7 +50,7 @@ impl Issuer {
 }
 
 /// Seconds that the clock of whoever wrote a message may differ from ours.
-const CLOCK_SKEW: u64 = 60;
+pub(crate) const CLOCK_SKEW: u64 = 60;
 
 /// The chains whose accounts are accepted.
 #[derive(Clone, Debug)]
@@ -74,6 +77,8 @@ pub struct Rules {
     pub domains: Domains,
     /// What tokens are issued for.
     pub resources: Resources,
+    /// Who may run the server from afar; `None` where nobody may.
+    pub operators: Option<Operators>,
     /// The chains whose accounts are accepted.
     pub chains: Chains,
     /// Seconds in which a challenge must be redeemed.
@@ -94,7 +99,7 @@ pub struct Context {
     /// Its rules.
     pub rules: Rules,
     /// Its signing keys.
-    pub keyring: Keyring,
+    pub keyring: Arc<Keyring>,
     /// Its nonces.
     pub nonces: Nonces,
     /// The key of the Stellar transactions that it hands out.
@@ -105,6 +110,8 @@ pub struct Context {
     pub access_tokens: AccessTokens,
     /// Who waits for revocations.
     pub feed: Feed,
+    /// What is recorded of decisions.
+    pub audit: Audit,
     /// What outlives a request.
     pub store: Arc<dyn Store>,
     /// The clock.
@@ -122,6 +129,42 @@ impl Context {
     /// Now.
     pub fn now(&self) -> Timestamp {
         self.clock.now()
+    }
+
+    /// The resource of that identifier; the issuer itself is that of its operators.
+    ///
+    /// # Errors
+    /// [`Reason::ResourceRequired`] or [`Reason::ResourceNotAllowed`].
+    pub fn target(&self, uri: Option<&str>) -> Result<Target<'_>, Refusal> {
+        match uri {
+            Some(uri) if uri == self.issuer.url => {
+                let operators = self.rules.operators.as_ref().map(Operators::target);
+                operators.ok_or_else(|| {
+                    let detail = "the issuer itself is for its operators, and has none";
+                    Refusal::new(Reason::ResourceNotAllowed, detail)
+                })
+            }
+            Some(_) | None => self.rules.resources.find(uri),
+        }
+    }
+
+    /// The operators, where `target` is the issuer itself.
+    pub fn operators_at(&self, target: &Target<'_>) -> Option<&Operators> {
+        self.rules.operators.as_ref().filter(|_| target.uri == self.issuer.url)
+    }
+
+    /// Whether `subject` may have `scope` at `target`. Everybody may have what a resource has; of the
+    /// issuer's own, an operator may have what the configuration gives that operator.
+    ///
+    /// # Errors
+    /// [`Reason::ScopeNotAllowed`].
+    pub(crate) fn check_scopes(
+        &self,
+        target: &Target<'_>,
+        subject: &str,
+        scope: &ScopeSet,
+    ) -> Result<(), Refusal> {
+        self.operators_at(target).map_or(Ok(()), |operators| operators.check_scopes(subject, scope))
     }
 
     /// What this issuer expects of a message that is redeemed now.
@@ -151,6 +194,11 @@ pub(crate) fn store_refusal(error: StoreError, used: Refusal) -> Refusal {
             Refusal::new(Reason::StoreUnavailable, "the store does not answer; try again shortly")
         }
     }
+}
+
+/// The refusal for what cannot be recorded.
+pub(crate) fn audit_refusal(error: AuditError) -> Refusal {
+    Refusal::new(Reason::AuditUnavailable, format!("{error}; try again shortly"))
 }
 
 /// The refusal for what a session did not give.

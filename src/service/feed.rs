@@ -108,6 +108,18 @@ pub struct Cursor(Place);
 #[error("after is the cursor of an earlier answer, as it was")]
 pub struct CursorError;
 
+impl Cursor {
+    /// Of a place.
+    pub(crate) const fn at(place: Place) -> Self {
+        Self(place)
+    }
+
+    /// The place.
+    pub(crate) const fn place(self) -> Place {
+        self.0
+    }
+}
+
 impl fmt::Display for Cursor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Place { life, sequence } = self.0;
@@ -150,6 +162,8 @@ struct Claims<'a> {
     after: Option<Cursor>,
     cursor: Cursor,
     more: bool,
+    /// Every key that is published: one that a reader has and that is not among them is withdrawn.
+    kids: &'a [String],
 }
 
 #[derive(Default, Serialize)]
@@ -193,9 +207,10 @@ pub async fn read(
     wait: Duration,
     reader: IpAddr,
 ) -> Result<String, Refusal> {
-    let mut latest = context.store.latest();
+    let (mut latest, mut withdrawals) = (context.store.latest(), context.keyring.withdrawals());
     // From here on a change is seen, so that none falls between looking and waiting.
     latest.borrow_and_update();
+    withdrawals.borrow_and_update();
     let (at, page) = look(context, after).await?;
     let nothing_new = after.is_some_and(|cursor| page.next == cursor.0);
     if !nothing_new || wait.is_zero() {
@@ -208,6 +223,7 @@ pub async fn read(
     // Whichever comes first, the answer is the same: what there is now.
     tokio::select! {
         _ = latest.changed() => {}
+        _ = withdrawals.changed() => {}
         _ = closed.wait_for(|closed| *closed) => {}
         () = tokio::time::sleep(wait) => {}
     }
@@ -230,6 +246,7 @@ fn answer(
     at: Timestamp,
     page: &Page,
 ) -> Result<String, Refusal> {
+    let view = context.keyring.view(at);
     let claims = Claims {
         iss: &context.issuer.url,
         iat: at,
@@ -237,8 +254,9 @@ fn answer(
         after,
         cursor: Cursor(page.next),
         more: page.more,
+        kids: view.kids(),
     };
-    jws::sign(context.keyring.active(), TYPE, &claims)
+    jws::sign(view.active(), TYPE, &claims)
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@
 
 use countersign_sdk::key::Thumbprint;
 use countersign_sdk::proof::dpop::{AccessTokenHash, TokenBinding};
+use countersign_sdk::proof::target_uri::TargetUri;
 use countersign_sdk::time::Timestamp;
 
 use super::context::Context;
@@ -24,8 +25,8 @@ pub struct Presented<'a> {
     pub proof: Option<&'a str>,
     /// The request's method.
     pub method: &'a str,
-    /// The request's path below the issuer, such as `/sessions`.
-    pub path: &'a str,
+    /// The request's URI, as a proof for it names it.
+    pub target: &'a TargetUri,
 }
 
 /// The holder of a live access token, who has proven its key with this very request.
@@ -46,7 +47,19 @@ impl Holder {
         now: Timestamp,
     ) -> Result<Self, Refusal> {
         let verified = context.access_tokens.verify(presented.token, &*context.store, now).await;
-        let token = verified.map_err(not_live)?;
+        Self::of(context, verified.map_err(not_live)?, presented, now).await
+    }
+
+    /// The same of a token that was verified a moment ago: the one that is presented.
+    ///
+    /// # Errors
+    /// As [`Holder::prove`].
+    pub(crate) async fn of(
+        context: &Context,
+        token: OwnAccessToken,
+        presented: &Presented<'_>,
+        now: Timestamp,
+    ) -> Result<Self, Refusal> {
         let key = token.key().ok_or_else(|| {
             let detail = "this access token is bound to no key: nobody can prove to be its owner";
             Refusal::new(Reason::TokenNotBound, detail)
@@ -57,7 +70,7 @@ impl Holder {
         }
         let proven = Proven {
             method: presented.method,
-            target: &context.issuer.target(presented.path)?,
+            target: presented.target,
             token: TokenBinding::Bound { ath: AccessTokenHash::of(presented.token), jkt: key },
         };
         let proof = presented.proof.ok_or_else(proof_required)?;
@@ -78,7 +91,7 @@ impl Holder {
 }
 
 /// The refusal of a token that opens nothing here.
-fn not_live(error: NotLive) -> Refusal {
+pub(crate) fn not_live(error: NotLive) -> Refusal {
     let reason = match error {
         NotLive::NotOurs => Reason::TokenInvalid,
         NotLive::Expired => Reason::TokenExpired,

@@ -9,6 +9,7 @@ use countersign_sdk::time::Timestamp;
 
 use super::context::{Context, session_refusal, store_refusal};
 use super::possession::store_error;
+use super::recording;
 use crate::model::reason::{Reason, Refusal};
 use crate::model::resource::Introspected;
 use crate::token::verify::{NotLive, OwnAccessToken};
@@ -25,6 +26,15 @@ pub enum Authentication<'a> {
         /// Its secret.
         secret: &'a str,
     },
+}
+
+impl Authentication<'_> {
+    fn resource(&self) -> Option<&str> {
+        match self {
+            Self::Secret { resource, .. } => Some(resource),
+            Self::Assertion(_) => None,
+        }
+    }
 }
 
 /// The answer.
@@ -47,15 +57,19 @@ pub async fn introspect(
     token: &str,
 ) -> Result<Introspection, Refusal> {
     let now = context.now();
+    let mut claimed = None;
     let sees = match authentication {
         Authentication::Secret { resource, secret } => {
-            check_client_id(client_id, resource)?;
-            by_secret(context, resource, secret)?
+            check_client_id(client_id, resource).and_then(|()| by_secret(context, resource, secret))
         }
         Authentication::Assertion(assertion) => {
-            by_assertion(context, assertion, client_id, now).await?
+            by_assertion(context, assertion, client_id, &mut claimed, now).await
         }
     };
+    let sees = sees.inspect_err(|refusal| {
+        let resource = authentication.resource();
+        recording::introspection_refused(context, claimed, resource, refusal.reason(), now);
+    })?;
     match context.access_tokens.verify(token, &*context.store, now).await {
         Ok(token) if sees.includes(token.audience()) => Ok(Introspection::Active(Box::new(token))),
         Ok(_) | Err(NotLive::NotOurs | NotLive::Expired | NotLive::Revoked) => {
@@ -84,6 +98,7 @@ async fn by_assertion<'a>(
     context: &'a Context,
     assertion: &str,
     client_id: Option<&str>,
+    signed_by: &mut Option<String>,
     now: Timestamp,
 ) -> Result<Introspected<'a>, Refusal> {
     let skew = context.rules.window.max_future_skew;
@@ -96,6 +111,7 @@ async fn by_assertion<'a>(
         error => refused(format!("the client_assertion was refused: {error}")),
     })?;
     let did = assertion.account().to_did();
+    *signed_by = Some(did.clone());
     check_client_id(client_id, &did)?;
     // What was used before this process began is not remembered. One that was dated ahead then could be
     // used again, and would tell whoever has both it and the token what the token says by itself.

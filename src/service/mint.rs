@@ -21,7 +21,7 @@ pub(crate) struct Access<'a> {
 /// Signs the token and writes the answer.
 ///
 /// # Errors
-/// [`Reason::ServerError`] when randomness or the signature fails.
+/// [`Reason::SigningUnavailable`] when the key does not sign, [`Reason::ServerError`] when randomness fails.
 pub(crate) fn mint(
     context: &Context,
     who: &Authenticated,
@@ -38,16 +38,20 @@ pub(crate) fn mint(
         lifetime,
         now,
     };
-    let key = context.keyring.active();
-    let access_token = access::issue(key, who, possession, &grant, &*context.entropy)?;
+    let key = context.keyring.active(now);
+    let issued = access::issue(&key, who, possession, &grant, &*context.entropy)?;
     Ok(IssuedToken {
-        access_token,
+        access_token: issued.token,
         token_type: possession.token_type(),
         expires_in: lifetime,
         scope: access.scope.to_string(),
         sub: who.subject().to_owned(),
         refresh_token: None,
         session: None,
+        jti: issued.jti,
+        expires_at: issued.expires_at,
+        jkt: possession.jkt(),
+        kid: key.kid().to_owned(),
     })
 }
 

@@ -10,8 +10,10 @@ use countersign_sdk::time::Timestamp;
 
 use super::IssuedToken;
 use super::context::{Context, session_refusal};
+use super::keys;
 use super::mint::{Access, mint_of_session, narrowed};
-use super::possession;
+use super::{possession, recording};
+use crate::audit::event::SessionRefused;
 use crate::model::reason::{Reason, Refusal};
 use crate::model::scope::ScopeSet;
 use crate::model::session::Session;
@@ -37,11 +39,32 @@ pub struct Refresh<'a> {
 /// The [`Refusal`] of the first check that failed.
 pub async fn refresh(context: &Context, request: &Refresh<'_>) -> Result<IssuedToken, Refusal> {
     let now = context.now();
+    let mut seen = SessionRefused { reason: String::new(), sid: None, sub: None };
+    let refreshed = walk(context, request, &mut seen, now).await;
+    if let Err(refusal) = &refreshed {
+        let reason = refusal.reason();
+        let refused = SessionRefused { reason: reason.code().to_owned(), ..seen };
+        recording::refresh_refused(context, refused, reason, now);
+    }
+    refreshed
+}
+
+/// `seen` tells which session it was about, once that is known.
+async fn walk(
+    context: &Context,
+    request: &Refresh<'_>,
+    seen: &mut SessionRefused,
+    now: Timestamp,
+) -> Result<IssuedToken, Refusal> {
+    recording::check(context)?;
+    keys::ready(context, now)?;
     let presented = context.refresh_tokens.read(request.refresh_token).map_err(|error| {
         Refusal::new(Reason::RefreshTokenInvalid, format!("the refresh token: {error}"))
     })?;
+    seen.sid = Some(presented.session());
     let proof = possession::check(context, request.proof, now)?;
     let session = context.store.session(presented.session(), now).await.map_err(session_refusal)?;
+    seen.sub = Some(session.subject.clone());
     // The holder first: who is none learns nothing about the session and changes nothing in it.
     let holder = proof.as_ref().map(VerifiedProof::thumbprint);
     if session.bound_to != holder {
@@ -59,7 +82,9 @@ pub async fn refresh(context: &Context, request: &Refresh<'_>) -> Result<IssuedT
         .rotate(presented.session(), presented.generation(), proven, now)
         .await
         .map_err(session_refusal)?;
-    mint_of_session(context, &live, &possession, &access, now)
+    let issued = mint_of_session(context, &live, &possession, &access, now)?;
+    recording::refreshed(context, &access.target.uri, &issued, now).await?;
+    Ok(issued)
 }
 
 /// Resource and scopes of the session, as far as the rules still allow them. They may have become
@@ -76,7 +101,7 @@ fn access_for<'a>(
         return Err(Refusal::new(Reason::ResourceNotAllowed, detail));
     }
     let rules = &context.rules;
-    let target = rules.resources.find(Some(&session.resource))?;
+    let target = context.target(Some(&session.resource))?;
     target.rules.check_format(&session.method)?;
     target.rules.check_subject(&session.subject)?;
     let unreadable = || Refusal::new(Reason::ServerError, "the session's account cannot be read");
@@ -95,7 +120,11 @@ fn access_for<'a>(
     if now >= ends_at || !may_be_unbound {
         return Err(session_refusal(SessionError::Ended));
     }
-    let granted: ScopeSet = session.scope.parse()?;
-    let scope = narrowed(target.rules.known_of(granted), request.scope)?;
+    let granted = target.rules.known_of(session.scope.parse::<ScopeSet>()?);
+    let granted = match context.operators_at(&target) {
+        Some(operators) => operators.scopes_left(&session.subject, granted),
+        None => granted,
+    };
+    let scope = narrowed(granted, request.scope)?;
     Ok(Access { target, scope, until: Some(ends_at) })
 }

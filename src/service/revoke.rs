@@ -8,6 +8,8 @@ use countersign_sdk::time::Timestamp;
 
 use super::context::{Context, session_refusal};
 use super::holder::{Holder, Presented};
+use super::recording;
+use crate::audit::event::Actor;
 use crate::model::reason::Refusal;
 use crate::model::revocation::Revocation;
 use crate::store::SessionError;
@@ -30,12 +32,12 @@ pub enum Everything {
 /// [`Reason::StoreUnavailable`](crate::model::reason::Reason::StoreUnavailable).
 pub async fn revoke(context: &Context, token: &str) -> Result<(), Refusal> {
     let now = context.now();
-    match target(context, token, now).await {
-        Ok(Some(revocation)) => context.store.revoke(&revocation, now).await,
-        Ok(None) => Ok(()),
-        Err(error) => Err(error),
-    }
-    .map_err(session_refusal)
+    let Some(revocation) = target(context, token, now).await.map_err(session_refusal)? else {
+        return Ok(());
+    };
+    context.store.revoke(&revocation, now).await.map_err(session_refusal)?;
+    recording::revoked(context, &revocation, Actor::Bearer, now);
+    Ok(())
 }
 
 /// What a token names, if it is a live one.
@@ -73,10 +75,14 @@ pub async fn revoke_everything(
     presented: &Presented<'_>,
 ) -> Result<(), Refusal> {
     let now = context.now();
-    let holder = Holder::prove(context, presented, now).await?;
+    let holder = Holder::prove(context, presented, now).await.inspect_err(|refusal| {
+        recording::holder_refused(context, refusal.reason(), now);
+    })?;
     let revocation = match everything {
         Everything::OfKey => Revocation::Key(holder.key()),
         Everything::OfSubject => Revocation::Subject(holder.token().subject().to_owned()),
     };
-    context.store.revoke(&revocation, now).await.map_err(session_refusal)
+    context.store.revoke(&revocation, now).await.map_err(session_refusal)?;
+    recording::revoked(context, &revocation, Actor::Holder(holder.key()), now);
+    Ok(())
 }

@@ -4,6 +4,9 @@
 
 use super::context::{Context, session_refusal};
 use super::holder::Holder;
+use super::recording;
+use crate::audit::Event;
+use crate::audit::event::{Actor, SessionEnded};
 use crate::model::reason::{Reason, Refusal};
 use crate::model::revocation::Revocation;
 use crate::model::session::{Session, SessionId};
@@ -30,7 +33,10 @@ pub async fn end(context: &Context, holder: &Holder, id: SessionId) -> Result<()
         Err(error) => return Err(session_refusal(error)),
     };
     let ended = context.store.revoke(&Revocation::Session(session.id), now).await;
-    ended.map_err(session_refusal)
+    ended.map_err(session_refusal)?;
+    let (sid, sub, by) = (session.id, session.subject, Actor::Holder(holder.key()));
+    recording::told(context, Event::SessionEnded(SessionEnded { sid, sub, by }), now);
+    Ok(())
 }
 
 /// Ends every session of the holder's subject, and every token of it up to and including this second.
@@ -38,9 +44,11 @@ pub async fn end(context: &Context, holder: &Holder, id: SessionId) -> Result<()
 /// # Errors
 /// [`Reason::StoreUnavailable`].
 pub async fn end_all(context: &Context, holder: &Holder) -> Result<(), Refusal> {
-    let subject = holder.token().subject().to_owned();
-    let ended = context.store.revoke(&Revocation::Subject(subject), context.now()).await;
-    ended.map_err(session_refusal)
+    let now = context.now();
+    let everything = Revocation::Subject(holder.token().subject().to_owned());
+    context.store.revoke(&everything, now).await.map_err(session_refusal)?;
+    recording::revoked(context, &everything, Actor::Holder(holder.key()), now);
+    Ok(())
 }
 
 /// The refusal for a session that is none of the subject's.

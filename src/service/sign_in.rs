@@ -9,8 +9,9 @@ use countersign_sdk::time::Timestamp;
 
 use super::context::{Context, session_refusal, store_refusal};
 use super::issuing::IssuedBy;
+use super::keys;
 use super::mint::{Access, mint, mint_of_session, narrowed};
-use super::{IssuedToken, call_back, possession, standing};
+use super::{IssuedToken, call_back, possession, recording, standing};
 use crate::model::reason::{Reason, Refusal};
 use crate::model::session::SessionId;
 use crate::token::access::{Authenticated, Opens, Possession};
@@ -48,6 +49,20 @@ pub async fn sign_in(
     request: &SignedMessage<'_>,
 ) -> Result<IssuedToken, Refusal> {
     let now = context.now();
+    let signed_in = walk(context, request, now).await;
+    if let Err(refusal) = &signed_in {
+        recording::message_refused(context, request, refusal.reason(), now);
+    }
+    signed_in
+}
+
+async fn walk(
+    context: &Context,
+    request: &SignedMessage<'_>,
+    now: Timestamp,
+) -> Result<IssuedToken, Refusal> {
+    recording::check(context)?;
+    keys::ready(context, now)?;
     check_label(request)?;
     let format = format_of(request)?;
     let message = format.read(request.message)?;
@@ -69,6 +84,7 @@ pub async fn sign_in(
     let access = access_for(context, request, &bound, format)?;
     access.target.rules.check_subject(signer.subject())?;
     access.target.rules.check_names(registry::subjects_of_key(signer.key()))?;
+    context.check_scopes(&access.target, signer.subject(), &access.scope)?;
     possession::match_key(proof.as_ref(), bound.session_key().copied(), signer.thumbprint())?;
     let possession = possession::claim(context, proof.as_ref(), access.target.rules, now).await?;
     let used =
@@ -81,10 +97,10 @@ pub async fn sign_in(
     // The wallet cannot have signed before the nonce was there.
     let signed_from = bound.nonce().until.minus(context.rules.challenge_lifetime);
     let who = Authenticated::by_message(&bound, &signer, spent);
-    match session_end(context, &bound, &possession, &access, now) {
+    let issued = match session_end(context, &bound, &possession, &access, now) {
         None => {
             standing::check(context, &who, &possession, signed_from, now).await?;
-            mint(context, &who, &possession, &access, now)
+            mint(context, &who, &possession, &access, now)?
         }
         Some(ends_at) => {
             let opens = Opens {
@@ -99,9 +115,12 @@ pub async fn sign_in(
                 .map_err(|_| Refusal::new(Reason::ServerError, "no random bytes to be had"))?;
             let opened =
                 context.store.open(who.into_session(id, opens, now), signed_from, now).await;
-            mint_of_session(context, &opened.map_err(session_refusal)?, &possession, &access, now)
+            mint_of_session(context, &opened.map_err(session_refusal)?, &possession, &access, now)?
         }
-    }
+    };
+    let proof = (&bound, &evidence, &signer);
+    recording::by_message(context, request, proof, &access.target.uri, &issued, now).await?;
+    Ok(issued)
 }
 
 /// When the session ends that the message opens; `None` where it opens none: an agent's own key
@@ -134,7 +153,7 @@ fn check_label(request: &SignedMessage<'_>) -> Result<(), Refusal> {
     Err(Refusal::new(Reason::MalformedRequest, detail))
 }
 
-fn format_of(request: &SignedMessage<'_>) -> Result<&'static dyn WalletFormat, Refusal> {
+pub(super) fn format_of(request: &SignedMessage<'_>) -> Result<&'static dyn WalletFormat, Refusal> {
     let signature = request.signature.unwrap_or_default();
     let format = match request.format {
         Some(name) => registry::by_name(name).ok_or_else(registry::unknown),
@@ -166,7 +185,7 @@ fn access_for<'a>(
         (Some(signed), _) => Some(Cow::Borrowed(signed)),
         (None, asked) => asked.map(Cow::Borrowed),
     };
-    let target = context.rules.resources.find(uri.as_deref())?;
+    let target = context.target(uri.as_deref())?;
     target.rules.check_format(format.name())?;
     let granted = match signed {
         Some(grant) => {

@@ -191,6 +191,11 @@ async fn a_group_is_cut_off(store: Arc<dyn Store>) {
     let of_key = opened(&store, "did:key:b", true).await;
     let of_proven = opened(&store, "did:key:c", true).await;
     let bystander = opened(&store, "did:key:d", true).await;
+    for (key, session) in [(of_key.bound_to, &of_key), (of_proven.proven, &of_proven)] {
+        let found = store.sessions_by_key(key.unwrap(), NOW).await;
+        assert_eq!(found, Ok(vec![session.clone()]));
+        assert_eq!(store.sessions_by_key(key.unwrap(), session.ends_at).await, Ok(vec![]));
+    }
     for revocation in [
         Revocation::Subject(of_subject.subject.clone()),
         Revocation::Key(of_key.bound_to.unwrap()),
@@ -205,6 +210,8 @@ async fn a_group_is_cut_off(store: Arc<dyn Store>) {
         assert_eq!(rotated.err(), Some(SessionError::Ended));
         assert_eq!(store.is_revoked(&names(session), NOW).await, Ok(true));
         assert_eq!(store.sessions_of(&session.subject, NOW).await, Ok(Vec::new()));
+        let by_key = store.sessions_by_key(session.bound_to.unwrap(), NOW).await;
+        assert_eq!(by_key, Ok(Vec::new()));
     }
     let of_afterwards = TokenNames { issued_at: NOW.plus(1), ..names(&of_subject) };
     assert_eq!(store.is_revoked(&of_afterwards, NOW).await, Ok(false), "a token of afterwards");

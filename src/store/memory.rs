@@ -9,6 +9,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use async_trait::async_trait;
 use countersign_sdk::chain::lnurl::Answer;
 use countersign_sdk::entropy::{Entropy, EntropyError};
+use countersign_sdk::key::Thumbprint;
 use countersign_sdk::proof::replay::{ClaimError, Claimed, ReplayKey, ReplayStore};
 use countersign_sdk::time::Timestamp;
 use tokio::sync::watch;
@@ -296,6 +297,17 @@ impl Store for MemoryStore {
     ) -> Result<Vec<Session>, SessionError> {
         let subject = Target::Subject(subject.to_owned());
         let mut sessions: Vec<_> = self.lock().of(&subject, now).into_iter().cloned().collect();
+        sessions.sort_by_key(|session| session.id);
+        Ok(sessions)
+    }
+
+    async fn sessions_by_key(
+        &self,
+        key: Thumbprint,
+        now: Timestamp,
+    ) -> Result<Vec<Session>, SessionError> {
+        let key = Target::Key(key);
+        let mut sessions: Vec<_> = self.lock().of(&key, now).into_iter().cloned().collect();
         sessions.sort_by_key(|session| session.id);
         Ok(sessions)
     }

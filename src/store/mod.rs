@@ -250,6 +250,17 @@ pub trait Store: ReplayStore + fmt::Debug {
         now: Timestamp,
     ) -> Result<Vec<Session>, SessionError>;
 
+    /// The sessions of a key, as the one that signs requests or the one that was proven, that are not
+    /// over, the oldest first.
+    ///
+    /// # Errors
+    /// [`SessionError::Unavailable`].
+    async fn sessions_by_key(
+        &self,
+        key: Thumbprint,
+        now: Timestamp,
+    ) -> Result<Vec<Session>, SessionError>;
+
     /// Revokes, and ends the sessions that are touched, atomically. Kept before this returns, and
     /// [`Store::latest`] has moved.
     ///

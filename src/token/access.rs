@@ -36,7 +36,7 @@ use crate::wallet::format::VerifiedSigner;
 use crate::wallet::policy::BoundMessage;
 
 /// The `proven_key.method` of keys that were proven by a JWT assertion.
-const ASSERTION_METHOD: &str = "jwt-bearer";
+pub(crate) const ASSERTION_METHOD: &str = "jwt-bearer";
 
 /// Who signed in, and how it was proven.
 #[derive(Debug)]
@@ -210,7 +210,7 @@ struct Claims<'a> {
     iat: Timestamp,
     nbf: Timestamp,
     exp: Timestamp,
-    jti: String,
+    jti: &'a str,
     scope: String,
     auth_time: Timestamp,
     account: &'a str,
@@ -234,6 +234,17 @@ struct ProvenKey<'a> {
     method: &'a str,
 }
 
+/// A signed access token, and what it is called.
+#[derive(Debug)]
+pub struct Issued {
+    /// The token.
+    pub token: String,
+    /// Its `jti`.
+    pub jti: String,
+    /// Its `exp`.
+    pub expires_at: Timestamp,
+}
+
 /// Signs an access token (RFC 9068 §2) with `key`.
 ///
 /// # Errors
@@ -244,11 +255,12 @@ pub fn issue(
     possession: &Possession,
     grant: &Grant<'_>,
     entropy: &dyn Entropy,
-) -> Result<String, Refusal> {
+) -> Result<Issued, Refusal> {
     let mut jti = [0; 16];
     entropy
         .fill(&mut jti)
         .map_err(|_| Refusal::new(Reason::ServerError, "no random bytes to be had"))?;
+    let (jti, expires_at) = (URL_SAFE_NO_PAD.encode(jti), grant.now.plus(grant.lifetime));
     let claims = Claims {
         iss: grant.issuer,
         sub: &who.subject,
@@ -256,8 +268,8 @@ pub fn issue(
         client_id: &who.client_id,
         iat: grant.now,
         nbf: grant.now,
-        exp: grant.now.plus(grant.lifetime),
-        jti: URL_SAFE_NO_PAD.encode(jti),
+        exp: expires_at,
+        jti: &jti,
         scope: grant.scope.to_string(),
         auth_time: who.at.unwrap_or(grant.now),
         account: &who.account,
@@ -267,5 +279,6 @@ pub fn issue(
         // RFC 8176: proof of possession of a key.
         amr: ["pop"],
     };
-    jws::sign(key, "at+jwt", &claims)
+    let token = jws::sign(key, "at+jwt", &claims)?;
+    Ok(Issued { token, jti, expires_at })
 }

@@ -11,10 +11,16 @@ use serde::Serialize;
 use crate::keyring::SigningKey;
 use crate::model::reason::{Reason, Refusal};
 
+/// The refusal for a key that does not sign now.
+pub(crate) fn away() -> Refusal {
+    Refusal::new(Reason::SigningUnavailable, "the signing key is out of reach; try again shortly")
+}
+
 /// Signs `payload` as a document of the kind `typ`.
 ///
 /// # Errors
-/// [`Reason::ServerError`] when the encoder or the signature fails; never for what a client sent.
+/// [`Reason::SigningUnavailable`] when the key does not sign, [`Reason::ServerError`] when the encoder
+/// fails; never for what a client sent.
 pub(crate) fn sign(
     key: &SigningKey,
     typ: &'static str,
@@ -36,7 +42,10 @@ pub(crate) fn sign(
     let mut text = URL_SAFE_NO_PAD.encode(header.map_err(|_| failed())?);
     text.push('.');
     URL_SAFE_NO_PAD.encode_string(payload.map_err(|_| failed())?, &mut text);
-    let signature = key.sign(text.as_bytes()).ok_or_else(failed)?;
+    let signature = key.sign(text.as_bytes()).map_err(|error| {
+        tracing::error!(%error, kid = key.kid(), "a document was not signed");
+        away()
+    })?;
     text.push('.');
     URL_SAFE_NO_PAD.encode_string(signature, &mut text);
     Ok(text)

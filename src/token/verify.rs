@@ -4,8 +4,10 @@
 //! That it is not revoked is part of what an [`OwnAccessToken`] is: there is no other way to one.
 //! RFC 9068 §4, RFC 8725 §3; the audience is for the caller to look at.
 
+use std::sync::Arc;
+
 use countersign_sdk::key::{Algorithm, Thumbprint};
-use countersign_sdk::resource::{IssuerKeys, IssuerKeysError, verify_jws};
+use countersign_sdk::resource::verify_jws;
 use countersign_sdk::time::Timestamp;
 use serde::Deserialize;
 
@@ -31,23 +33,15 @@ pub enum NotLive {
     Unknown(SessionError),
 }
 
-/// Why no access token can be verified.
-#[derive(Debug, thiserror::Error)]
-pub enum KeysError {
-    /// The key set could not be written.
-    #[error("the key set could not be written: {0}")]
-    Encoding(#[from] serde_json::Error),
-    /// Its own reader does not take it.
-    #[error("the issuer's own key set: {0}")]
-    Set(#[from] IssuerKeysError),
-}
+/// What tokens are or were signed with: whichever of them the configuration names now, tokens of a key of
+/// before are still about.
+const ALGORITHMS: [Algorithm; 2] = [Algorithm::EdDsa, Algorithm::Es256];
 
 /// Verifies the access tokens of one issuer by the keys that it publishes.
 #[derive(Debug)]
 pub struct AccessTokens {
     issuer: String,
-    keys: IssuerKeys,
-    algorithm: Algorithm,
+    keyring: Arc<Keyring>,
 }
 
 /// An access token that this issuer signed, that has not expired and was not revoked a moment ago.
@@ -91,15 +85,8 @@ struct ProvenKey {
 
 impl AccessTokens {
     /// Those of `issuer`, signed by a key of `keyring`.
-    ///
-    /// # Errors
-    /// [`KeysError`].
-    pub fn new(issuer: &str, keyring: &Keyring) -> Result<Self, KeysError> {
-        Ok(Self {
-            issuer: issuer.to_owned(),
-            keys: IssuerKeys::from_json(keyring.to_jwks()?.as_bytes())?,
-            algorithm: keyring.active().algorithm(),
-        })
+    pub fn new(issuer: &str, keyring: &Arc<Keyring>) -> Self {
+        Self { issuer: issuer.to_owned(), keyring: Arc::clone(keyring) }
     }
 
     /// Reads a token and asks the store whether it is revoked.
@@ -114,7 +101,7 @@ impl AccessTokens {
         store: &dyn Store,
         now: Timestamp,
     ) -> Result<OwnAccessToken, NotLive> {
-        let claims = self.genuine(token).ok_or(NotLive::NotOurs)?;
+        let claims = self.genuine(token, now).ok_or(NotLive::NotOurs)?;
         if now >= claims.exp {
             return Err(NotLive::Expired);
         }
@@ -126,10 +113,16 @@ impl AccessTokens {
         }
     }
 
-    /// What a token says that this issuer signed, at some time.
-    fn genuine(&self, token: &str) -> Option<Claims> {
+    /// Whose token it is, or was, if this issuer signed it: for the record of a refusal, and for
+    /// nothing else.
+    pub(crate) fn subject_of(&self, token: &str, now: Timestamp) -> Option<String> {
+        self.genuine(token, now).map(|claims| claims.sub)
+    }
+
+    /// What a token says that a key of this issuer signed that is published at `now`.
+    fn genuine(&self, token: &str, now: Timestamp) -> Option<Claims> {
         // The signature first, whose check also bounds the size and refuses what no header may say.
-        let payload = verify_jws(token, &self.keys, &[self.algorithm]).ok()?;
+        let payload = verify_jws(token, self.keyring.view(now).published(), &ALGORITHMS).ok()?;
         let header = token.split('.').next().and_then(decoded)?;
         let header: Header = serde_json::from_slice(&header).ok()?;
         let claims: Claims = serde_json::from_slice(&payload).ok()?;

@@ -4,7 +4,7 @@ use countersign_sdk::entropy::OsEntropy;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::keyring::SigningKey;
+use crate::keyring::Policy;
 use crate::model::revocation::Revocation;
 use crate::store::SessionBounds;
 use crate::store::memory::MemoryStore;
@@ -14,17 +14,18 @@ const NOW: Timestamp = Timestamp::from_unix(1_000_000);
 const ISSUER: &str = "https://auth.example";
 
 struct Issuer {
-    keyring: Keyring,
+    keyring: Arc<Keyring>,
     tokens: AccessTokens,
     store: MemoryStore,
 }
 
 impl Issuer {
     fn new(algorithm: Algorithm) -> Self {
-        let keyring = Keyring::of(SigningKey::generate(algorithm, &OsEntropy).unwrap());
+        let policy = Policy { algorithm, rotate_every: 86_400, publish_before: 900 };
+        let keyring = Keyring::in_memory(policy, NOW, &OsEntropy).unwrap();
         let bounds = SessionBounds { total: 10, per_subject: 10, revocations: 10 };
         Self {
-            tokens: AccessTokens::new(ISSUER, &keyring).unwrap(),
+            tokens: AccessTokens::new(ISSUER, &keyring),
             keyring,
             store: MemoryStore::new(10, 10, bounds, &OsEntropy).unwrap(),
         }
@@ -45,7 +46,7 @@ impl Issuer {
 
     /// A token of those claims, signed by this issuer's key.
     fn signed(&self, typ: &'static str, changes: &Value) -> String {
-        jws::sign(self.keyring.active(), typ, &self.claims(changes)).unwrap()
+        jws::sign(&self.keyring.active(NOW), typ, &self.claims(changes)).unwrap()
     }
 
     async fn verify(&self, token: &str, now: Timestamp) -> Result<OwnAccessToken, NotLive> {
@@ -90,7 +91,7 @@ async fn each_check_stands_alone() {
     let twice = format!("{{\"jti\":\"one\",{}", &claims[1..]);
     for (text, ends) in [(claims, true), (twice, false)] {
         let raw: Box<serde_json::value::RawValue> = serde_json::from_str(&text).unwrap();
-        let token = jws::sign(issuer.keyring.active(), "at+jwt", &raw).unwrap();
+        let token = jws::sign(&issuer.keyring.active(NOW), "at+jwt", &raw).unwrap();
         assert_eq!(issuer.verify(&token, NOW).await.is_ok(), ends, "{text}");
     }
 }

@@ -11,7 +11,7 @@ use countersign::model::reason::Reason;
 const SERVER_FLOORS: &[&[&str]] = &[
     &["model", "telemetry"],
     &["wallet", "keyring"],
-    &["limit", "store"],
+    &["limit", "store", "audit"],
     &["token"],
     &["service"],
     &["http", "vectors", "config", "control"],
@@ -216,4 +216,20 @@ fn every_reason_stands_in_the_api_page() {
     let page = fs::read_to_string(root().join("docs/API.md")).unwrap();
     let table = reasons_table();
     assert!(page.contains(&table), "docs/API.md lacks this table of reasons:\n\n{table}");
+}
+
+#[test]
+fn every_event_and_recorded_reason_stands_in_the_audit_page() {
+    use countersign::audit::event::EVENTS;
+    use countersign::audit::refusals::is_decision;
+    let page = fs::read_to_string(root().join("docs/AUDIT.md")).unwrap();
+    let mut table = String::from("| event | |\n|---|---|\n");
+    for (name, meaning) in EVENTS {
+        table += &format!("| `{name}` | {} |\n", meaning.trim());
+    }
+    assert!(page.contains(&table), "docs/AUDIT.md lacks this table of events:\n\n{table}");
+    let recorded = Reason::ALL.iter().filter(|reason| is_decision(**reason));
+    let codes: Vec<_> = recorded.map(|reason| format!("`{}`", reason.code())).collect();
+    let list = format!("\n{}.\n", codes.join(", "));
+    assert!(page.contains(&list), "docs/AUDIT.md lacks these reasons:\n{list}");
 }

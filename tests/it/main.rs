@@ -13,10 +13,14 @@
 //! | `races` | of many at once exactly one |
 //! | `lost_answers` | that lost, late and doubled answers log nobody out, and that reuse is found; `lossy` loses them |
 //! | `crash` | that whatever was answered outlives `kill -9`, and nothing used is taken again; `process` and `wire_client` help |
+//! | `audit` | that what is decided is recorded, outlives `kill -9`, and can be proven to others |
+//! | `hygiene` | that no credential reaches a log, a record or what the system tells of the process |
 //! | `disk` | what a full disk does, and `countersign store` beside a running server |
 //! | `edges` | garbage, limits, CORS, health, draining |
+//! | `operators`, `operator_refusals` | what operators do from afar, and each way in which they are refused and recorded |
 //! | `revoked_calls` | that an API refuses what was revoked, also when the server is gone |
 //! | `command_line` | that `login`, `call` and `inspect` withstand hostile servers and lost readers |
+//! | `command_admin` | what operators do from the command line, as processes |
 //! | `command_sessions` | that kept sessions renew, are shared by processes, listed and ended |
 //! | `client` | the SDK's client against this server and an API behind the SDK's extractors |
 //! | `introspected_calls` | that an API that asks at every call knows at once, and one that starts late knows too |
@@ -32,8 +36,10 @@
 )]
 
 mod architecture;
+mod audit;
 mod client;
 mod client_sessions;
+mod command_admin;
 mod command_line;
 mod command_sessions;
 mod conformance;
@@ -42,11 +48,14 @@ mod disk;
 mod edges;
 mod feed;
 mod flows;
+mod hygiene;
 mod introspect;
 mod introspected_calls;
 mod lightning;
 mod lossy;
 mod lost_answers;
+mod operator_refusals;
+mod operators;
 mod process;
 mod races;
 mod refresh;

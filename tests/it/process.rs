@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
-use tokio::io::{AsyncBufReadExt as _, BufReader};
+use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, BufReader};
 use tokio::process::{Child, ChildStdout, Command};
 use tokio::time::{Instant, timeout};
 
@@ -30,14 +30,44 @@ pub(crate) fn free_port() -> u16 {
 impl Process {
     /// A development server on `port` with its store in `folder`; `before` is typed before it in a shell.
     pub(crate) async fn start(port: u16, folder: &Path, before: &str) -> Self {
-        let began = Instant::now();
         let script = format!(
             "{before}\nexec \"$0\" serve --listen 127.0.0.1:{port} --operations-listen 127.0.0.1:0 \
              --log-level warn --data-dir \"$1\""
         );
+        Self::by(&script, port, folder).await
+    }
+
+    /// A server on `port` with a configuration file, whose issuer is `http://` and its address.
+    pub(crate) async fn configured(port: u16, file: &Path) -> Self {
+        let script = format!(
+            "exec \"$0\" serve --listen 127.0.0.1:{port} --operations-listen 127.0.0.1:0 \
+             --log-level warn --config \"$1\""
+        );
+        Self::by(&script, port, file).await
+    }
+
+    /// The same, which logs all that it can log to the file `log`.
+    pub(crate) async fn traced(port: u16, file: &Path, log: &Path) -> Self {
+        let script = format!(
+            "exec \"$0\" serve --listen 127.0.0.1:{port} --operations-listen 127.0.0.1:0 \
+             --log-level trace --config \"$1\" 2>'{}'",
+            log.display()
+        );
+        Self::by(&script, port, file).await
+    }
+
+    /// What it said on standard output after it listened, once it has ended.
+    pub(crate) async fn rest_of_stdout(mut self) -> String {
+        let mut rest = String::new();
+        timeout(PATIENCE, self._stdout.read_to_string(&mut rest)).await.unwrap().unwrap();
+        rest
+    }
+
+    async fn by(script: &str, port: u16, argument: &Path) -> Self {
+        let began = Instant::now();
         let mut child = Command::new("/bin/sh")
-            .args(["-c", &script, env!("CARGO_BIN_EXE_countersign")])
-            .arg(folder)
+            .args(["-c", script, env!("CARGO_BIN_EXE_countersign")])
+            .arg(argument)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .kill_on_drop(true)

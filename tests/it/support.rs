@@ -22,6 +22,9 @@ pub(crate) const JWT_BEARER: &str = "urn:ietf:params:oauth:grant-type:jwt-bearer
 pub(crate) const START: u64 = 1_800_000_000;
 pub(crate) const RESOURCE: &str = "http://127.0.0.1:8800";
 
+/// What a configuration says that keeps everything in memory.
+pub(crate) const MEMORY: &str = "[store]\nengine = \"memory\"\n";
+
 /// A running server; it drains when dropped.
 pub(crate) struct Server {
     pub(crate) issuer: String,
@@ -96,7 +99,10 @@ impl Server {
             data_dir: Some(data.path().join("store").display().to_string()),
             ..Flags::default()
         };
-        config::load(&flags, &[]).unwrap_or_else(|faults| panic!("{faults}"))
+        // Unless the configuration says otherwise, keys end with the server, as most flows expect.
+        let custody = ("COUNTERSIGN_KEYS__CUSTODY".to_owned(), "memory".to_owned());
+        let variables: &[_] = if toml.contains("[keys]") { &[] } else { &[custody] };
+        config::load(&flags, variables).unwrap_or_else(|faults| panic!("{faults}"))
     }
 
     async fn start(settings: Settings, data: Option<tempfile::TempDir>) -> Self {
@@ -173,6 +179,13 @@ impl Server {
     pub(crate) async fn shut_down(mut self) {
         self.stop.send_replace(true);
         self.running.take().unwrap().await.unwrap();
+    }
+
+    /// The same; gives the folder that it kept its store and its audit log in, below `store`.
+    pub(crate) async fn shut_down_and_keep(mut self) -> tempfile::TempDir {
+        let data = self._data.take().unwrap();
+        self.shut_down().await;
+        data
     }
 
     pub(crate) fn tell_to_stop(&self) {

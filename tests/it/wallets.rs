@@ -87,6 +87,7 @@ fn wallets(format: &str, byte: u8) -> Vec<InMemoryWallet> {
 #[tokio::test]
 async fn every_format_opens_and_opens_once() {
     let server = Server::development().await;
+    let mut signed_in = Vec::new();
     for format in InMemoryWallet::formats() {
         for wallet in wallets(format, 9) {
             let signed = Signed::new(&server, &wallet, &wallet).await;
@@ -97,9 +98,19 @@ async fn every_format_opens_and_opens_once() {
             assert_eq!(claims["proven_key"]["method"], json!(format));
             assert!(answer.text("sub").starts_with("did:"), "{format}");
             assert_eq!(claims["cnf"]["jkt"], json!(jkt(&signed.session)));
+            signed_in.push((format, claims));
             let again = signed.redeem(&[("format", format)]).await;
             again.refused(400, "invalid_grant", "nonce_used");
         }
+    }
+    // Each of them can be proven to somebody who was not there.
+    let data = server.shut_down_and_keep().await;
+    for (format, claims) in signed_in {
+        let verdict = crate::audit::verdict(&data.path().join("store"), &claims["jti"]);
+        assert_eq!(json!(verdict.sub), claims["sub"], "{format}");
+        assert_eq!(json!(verdict.account), claims["account"], "{format}");
+        assert_eq!(json!(verdict.bound_to), claims["cnf"]["jkt"], "{format}");
+        assert_eq!((verdict.method, verdict.scope_was_signed), (format.to_owned(), true));
     }
 }
 

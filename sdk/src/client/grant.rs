@@ -45,6 +45,8 @@ pub(super) struct Plan {
     pub(super) domain: Option<String>,
     /// What the device is called in the list of sessions.
     pub(super) label: Option<String>,
+    /// Seconds that a wallet's signature is to open at most, where it opens a session.
+    pub(super) session_expires_in: Option<u64>,
     pub(super) http: Http,
     pub(super) metadata: Mutex<Option<(Timestamp, Metadata)>>,
 }
@@ -60,6 +62,8 @@ struct ChallengeRequest<'a> {
     scope: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     dpop_jkt: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    session_expires_in: Option<u64>,
 }
 
 #[derive(Deserialize)]
@@ -120,6 +124,8 @@ impl Plan {
             resource: self.resource.as_deref(),
             scope: self.scope.as_deref(),
             dpop_jkt: session_key.map(|jkt| jkt.to_string()),
+            // Without a session key nothing outlives the challenge.
+            session_expires_in: self.session_expires_in.filter(|_| named),
         };
         let endpoint = metadata.challenge_endpoint.as_ref();
         let endpoint = endpoint.ok_or_else(|| self.protocol("it offers no challenges"))?;

@@ -121,6 +121,7 @@ impl Resuming {
             scope: Some(token.scope.clone()).filter(|scope| !scope.is_empty()),
             domain: kept.domain.clone(),
             label: kept.label.clone(),
+            session_expires_in: None,
             http: self.http.clone().map_or_else(Http::new, Ok)?,
             metadata: Mutex::default(),
         })

@@ -30,6 +30,7 @@ pub struct SignIn {
     scope: Option<String>,
     domain: Option<String>,
     label: Option<String>,
+    session_expires_in: Option<u64>,
     keep: Option<(Arc<dyn SessionStore>, String)>,
     key_reference: String,
     request_key: RequestKey,
@@ -56,6 +57,7 @@ impl SignIn {
             scope: None,
             domain: None,
             label: None,
+            session_expires_in: None,
             keep: None,
             key_reference: String::new(),
             request_key: RequestKey::Made,
@@ -89,6 +91,14 @@ impl SignIn {
     #[must_use]
     pub fn label(mut self, label: impl Into<String>) -> Self {
         self.label = Some(label.into());
+        self
+    }
+
+    /// Has a wallet's signature open no more than so many seconds; an issuer that gives longer tokens
+    /// than that opens no session. Without this the issuer's own session lifetime counts.
+    #[must_use]
+    pub const fn session_expires_in(mut self, seconds: u64) -> Self {
+        self.session_expires_in = Some(seconds);
         self
     }
 
@@ -207,6 +217,7 @@ impl SignIn {
             scope: self.scope.filter(|scope| !scope.is_empty()),
             domain: self.domain,
             label: self.label,
+            session_expires_in: self.session_expires_in,
             http,
             metadata: Mutex::default(),
         })

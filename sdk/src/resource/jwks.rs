@@ -136,6 +136,18 @@ impl IssuerKeys {
         if key.curve() == algorithm.curve() { Ok(key) } else { Err(TokenError::KeyUnfit) }
     }
 
+    /// The names of its keys that are none of `names`.
+    pub(super) fn names_beside(&self, names: &[String]) -> Vec<String> {
+        let ids = self.0.iter().filter_map(|one| one.id.as_ref());
+        ids.filter(|id| !names.contains(id)).cloned().collect()
+    }
+
+    /// The set without the keys of these names.
+    pub(super) fn without(&self, names: &[String]) -> Self {
+        let is_kept = |one: &&IssuerKey| one.id.as_ref().is_none_or(|id| !names.contains(id));
+        Self(self.0.iter().filter(is_kept).cloned().collect())
+    }
+
     /// Whether the issuer still publishes this key. A verdict by a key that is gone is gone too.
     pub(super) fn holds(&self, key: &PublicKey) -> bool {
         self.0.iter().any(|one| *one.key == *key)

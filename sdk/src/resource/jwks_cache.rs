@@ -12,6 +12,10 @@
 //! out a key that the issuer has just begun to use. Nobody waits for longer than two seconds, and
 //! nobody holds a lock while a fetch runs: it is a task of its own, and a request that is dropped
 //! does not stop it.
+//!
+//! The revocation feed names the keys that are published. One that it does not name is dropped at once,
+//! however fresh the set is, and comes back by no fetch until the feed names it again: an answer that was
+//! on its way, or in a cache, may be of before.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
@@ -31,6 +35,9 @@ const FRESH_BY_DEFAULT: u64 = 300;
 const COOL_DOWN_WITHOUT_KEYS: u64 = 1;
 /// How long requests wait for a fetch, counted from its start. It goes on without them.
 const PATIENCE: Duration = Duration::from_secs(2);
+
+/// The most withdrawn keys that are remembered, more than an issuer publishes at a time.
+const MOST_WITHDRAWN: usize = 256;
 
 /// How patient the cache is.
 #[derive(Clone, Copy, Debug)]
@@ -67,6 +74,8 @@ struct Shared {
     policy: KeyCachePolicy,
     /// The last set that was good. Replaced whole; a bad answer leaves it alone.
     set: RwLock<Option<Arc<KeySet>>>,
+    /// What the feed said of keys.
+    told: Mutex<Told>,
     /// Whether a fetch is under way, and when the last one began. Held for an instant only.
     flight: Mutex<Flight>,
     /// Counts the fetches that ended, well or not; who waits for one waits for a change.
@@ -79,6 +88,14 @@ struct KeySet {
     asked_at: Timestamp,
     refresh_from: Timestamp,
     fresh_until: Timestamp,
+}
+
+/// What the feed said last of which keys there are.
+#[derive(Debug, Default)]
+struct Told {
+    at: Timestamp,
+    /// Keys that were here and that it did not name.
+    withdrawn: Vec<String>,
 }
 
 #[derive(Debug, Default)]
@@ -106,6 +123,7 @@ impl JwksCache {
             clock,
             policy,
             set: RwLock::default(),
+            told: Mutex::default(),
             flight: Mutex::default(),
             landed: watch::Sender::new(0),
         }))
@@ -154,6 +172,33 @@ impl JwksCache {
         }
     }
 
+    /// The feed says, in an answer of `told_at`, that the issuer publishes the keys of these names and no
+    /// others. An older answer than the last says nothing.
+    pub(super) fn hear_of(&self, names: &[String], told_at: Timestamp, now: Timestamp) {
+        {
+            let mut told = self.0.told();
+            if told_at < told.at {
+                return;
+            }
+            told.at = told_at;
+            told.withdrawn.retain(|name| !names.contains(name));
+            let Some(set) = self.0.current() else { return };
+            let gone = set.keys.names_beside(names);
+            if gone.is_empty() {
+                return;
+            }
+            tracing::warn!(keys = ?gone, "the issuer has withdrawn keys");
+            let known = told.withdrawn.len();
+            let excess = (known + gone.len()).saturating_sub(MOST_WITHDRAWN).min(known);
+            told.withdrawn.drain(..excess);
+            told.withdrawn.extend(gone);
+            // Under the lock of what was told, as a landing is: none of the two is lost to the other.
+            let keys = Arc::new(set.keys.without(&told.withdrawn));
+            self.0.put(KeySet { keys, ..*set });
+        }
+        let _ = self.start_fetch(now);
+    }
+
     fn serves(&self, set: &KeySet, now: Timestamp) -> bool {
         now < set.fresh_until.plus(self.0.policy.stale_if_error)
     }
@@ -197,6 +242,14 @@ impl Shared {
     fn current(&self) -> Option<Arc<KeySet>> {
         let set = self.set.read().unwrap_or_else(PoisonError::into_inner);
         set.clone()
+    }
+
+    fn put(&self, set: KeySet) {
+        *self.set.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(set));
+    }
+
+    fn told(&self) -> MutexGuard<'_, Told> {
+        self.told.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn flight(&self) -> MutexGuard<'_, Flight> {
@@ -248,7 +301,7 @@ async fn fly(mut landing: Landing, asked_at: Timestamp) {
         }
     };
     let keys = match IssuerKeys::from_json(&fetched.document) {
-        Ok(keys) => Arc::new(keys),
+        Ok(keys) => keys,
         Err(error) => {
             tracing::warn!(%error, "the issuer's key set cannot be used");
             return;
@@ -256,13 +309,16 @@ async fn fly(mut landing: Landing, asked_at: Timestamp) {
     };
     let max_age = fetched.max_age.unwrap_or(FRESH_BY_DEFAULT);
     let lifetime = max_age.clamp(FRESH_AT_LEAST, FRESH_AT_MOST);
+    let told = shared.told();
+    let keys = Arc::new(keys.without(&told.withdrawn));
     let set = KeySet {
         keys,
         asked_at,
         refresh_from: asked_at.plus(lifetime / 5 * 4),
         fresh_until: asked_at.plus(lifetime),
     };
-    *shared.set.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(set));
+    shared.put(set);
+    drop(told);
     landing.failed = false;
 }
 

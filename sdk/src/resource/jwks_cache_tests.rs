@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use super::*;
 use crate::entropy::OsEntropy;
 use crate::key::{Curve, InMemorySigner, Signer as _};
+use crate::resource::fixture::{key_set, signer};
 use crate::resource::jwks_source::FixedKeys;
 use crate::time::ManualClock;
 
@@ -208,4 +209,53 @@ async fn a_silent_issuer_holds_up_nobody_for_long() {
     clock.advance(3600);
     let end = tokio::time::timeout(at_once, cache.keys()).await.unwrap();
     assert_eq!(end.err(), Some(KeysUnavailable));
+}
+
+/// Publishes what it is told to.
+#[derive(Debug)]
+struct Published(Mutex<Vec<u8>>);
+
+#[async_trait::async_trait]
+impl KeySource for Published {
+    async fn fetch(&self) -> Result<FetchedKeys, FetchError> {
+        Ok(FetchedKeys { document: self.0.lock().unwrap().clone(), max_age: Some(300) })
+    }
+}
+
+#[tokio::test]
+async fn what_the_feed_does_not_name_is_gone_and_comes_back_by_no_fetch() {
+    let (old, new) = (signer(Curve::Ed25519), signer(Curve::Ed25519));
+    let set = |keys: &[(&InMemorySigner, &str)]| {
+        let sets = keys.iter().map(|(key, kid)| {
+            let set: serde_json::Value = serde_json::from_slice(&key_set(key, kid)).unwrap();
+            set["keys"][0].clone()
+        });
+        serde_json::json!({ "keys": sets.collect::<Vec<_>>() }).to_string().into_bytes()
+    };
+    let both = set(&[(&old, "old"), (&new, "new")]);
+    let source = Arc::new(Published(Mutex::new(both)));
+    let clock = Arc::new(ManualClock::new(NOW));
+    let policy = KeyCachePolicy::default();
+    let cache = JwksCache::new(source, Arc::<ManualClock>::clone(&clock), policy);
+    let holds = async || {
+        let keys = cache.keys().await.unwrap();
+        [&old, &new].map(|key| keys.holds(key.public_key()))
+    };
+    let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
+    assert_eq!(holds().await, [true, true]);
+    cache.hear_of(&names(&["new", "next"]), NOW.plus(1), clock.now());
+    assert_eq!(holds().await, [false, true], "at once, however fresh the set is");
+    // The key set that a cache still has, or that was on its way, names it.
+    clock.advance(400);
+    settle().await;
+    assert_eq!(holds().await, [false, true]);
+    settle().await;
+    // An older answer of the feed says nothing, a newer one may.
+    cache.hear_of(&names(&["old", "new"]), NOW, clock.now());
+    clock.advance(400);
+    assert_eq!(holds().await, [false, true]);
+    settle().await;
+    cache.hear_of(&names(&["old", "new"]), NOW.plus(2), clock.now());
+    clock.advance(400);
+    assert_eq!(holds().await, [true, true]);
 }

@@ -19,6 +19,8 @@ use serde_json::json;
 
 use super::failure::Failure;
 use super::output::Output;
+use crate::audit::event::StoreRestored;
+use crate::audit::{self, Audit, Event, OnFailure};
 use crate::control::{self, Answer, Named, Request};
 use crate::model::session::SessionId;
 use crate::store::SessionBounds;
@@ -122,7 +124,7 @@ impl What {
 pub(super) async fn run(args: Args, output: &Output) -> Result<(), Failure> {
     match args.command {
         Command::Check(at) => {
-            let answer = done_by(&at.data_dir, Request::Check).await?;
+            let answer = done_by(&at.data_dir, Request::Check, output).await?;
             let Answer::Checked(report) = answer else { return finished(&answer) };
             tell(&report, output)?;
             match report.faults {
@@ -132,17 +134,24 @@ pub(super) async fn run(args: Args, output: &Output) -> Result<(), Failure> {
         }
         Command::Backup { at, out } => {
             let out = std::path::absolute(&out).map_err(|error| unreadable(&out, &error))?;
-            finished(&done_by(&at.data_dir, Request::Backup { out: out.clone() }).await?)?;
+            finished(&done_by(&at.data_dir, Request::Backup { out: out.clone() }, output).await?)?;
             output.result(&[("backup", json!(out))])
         }
         Command::Restore { at, from, replace, keep_sessions } => {
             let terms = Terms { replace, keep_sessions };
             let folder = Folder::take(&at.data_dir).map_err(failed)?;
-            let restored = embedded::restore(&folder, &from, terms, SystemClock.now(), &OsEntropy);
-            told(&restored.map_err(failed)?, keep_sessions, output)
+            let now = SystemClock.now();
+            let restored = embedded::restore(&folder, &from, terms, now, &OsEntropy);
+            let restored = restored.map_err(failed)?;
+            if let Some(audit) = recorded_in(&at.data_dir, output) {
+                let event = Event::StoreRestored(StoreRestored { keep_sessions });
+                let recorded = audit.keep(event, now).await;
+                recorded.map_err(|error| Failure::refused(format!("restored, but: {error}")))?;
+            }
+            told(&restored, keep_sessions, output)
         }
         Command::Revoke { at, what } => {
-            finished(&done_by(&at.data_dir, Request::Revoke(what.named()?)).await?)?;
+            finished(&done_by(&at.data_dir, Request::Revoke(what.named()?), output).await?)?;
             output.note("revoked");
             Ok(())
         }
@@ -150,7 +159,7 @@ pub(super) async fn run(args: Args, output: &Output) -> Result<(), Failure> {
 }
 
 /// Has the server do it that serves from the folder, or does it here when none does.
-async fn done_by(folder: &Path, request: Request) -> Result<Answer, Failure> {
+async fn done_by(folder: &Path, request: Request, output: &Output) -> Result<Answer, Failure> {
     match control::ask(folder, &request) {
         Ok(answer) => return Ok(answer),
         Err(error) if nobody_answers(&error) => {}
@@ -159,6 +168,7 @@ async fn done_by(folder: &Path, request: Request) -> Result<Answer, Failure> {
             return Err(Failure::refused(format!("the server of {place} gave no answer: {error}")));
         }
     }
+    let place = folder;
     let folder = Folder::take_existing(folder).map_err(failed)?;
     if !folder.has_store().map_err(failed)? {
         return Err(failed(OpenError::Missing(folder.file())));
@@ -168,7 +178,22 @@ async fn done_by(folder: &Path, request: Request) -> Result<Answer, Failure> {
         SessionBounds { total: usize::MAX, per_subject: usize::MAX, revocations: usize::MAX };
     let bounds = Bounds { nonces: 1, proofs: 1, sessions };
     let store = EmbeddedStore::open(folder, bounds, &OsEntropy).map_err(failed)?;
-    Ok(control::answer(&Arc::new(store), request, SystemClock.now()).await)
+    let audit = match request {
+        Request::Revoke(_) => recorded_in(place, output),
+        Request::Check | Request::Backup { .. } | Request::Keys(_) => None,
+    };
+    Ok(control::answer(&Arc::new(store), audit.as_ref(), request, SystemClock.now()).await)
+}
+
+/// The audit log of a folder that no server has. What is revoked here is revoked without it too.
+fn recorded_in(folder: &Path, output: &Output) -> Option<Audit> {
+    match Audit::open(folder, &audit::Options::default(), OnFailure::Refuse) {
+        Ok(audit) => Some(audit),
+        Err(error) => {
+            output.warning(&format!("this is not recorded: {error}"));
+            None
+        }
+    }
 }
 
 /// Whether there is no server; a path too long for a socket has none either.
@@ -181,6 +206,7 @@ fn finished(answer: &Answer) -> Result<(), Failure> {
     match answer {
         Answer::Done | Answer::Checked(_) => Ok(()),
         Answer::Failed(why) => Err(Failure::refused(why.clone())),
+        Answer::Keys(_) => Err(Failure::refused("the server answered something else")),
     }
 }
 

@@ -4,12 +4,18 @@
 //! server does. Bounds follow protocol.md: tokens live 15 minutes at most (§5), challenges 5 by default (§3), a DPoP
 //! proof is fresh for a minute.
 
+mod audit;
+mod custody;
 mod limits;
+mod operators;
 mod resource;
 mod server;
 mod store;
 
+pub(crate) use audit::*;
+pub(crate) use custody::*;
 pub(crate) use limits::*;
+pub(crate) use operators::*;
 pub(crate) use resource::*;
 pub(crate) use server::*;
 pub(crate) use store::*;
@@ -18,6 +24,8 @@ use super::shape::Shape;
 
 /// The name of the list of resource tables.
 pub(crate) const RESOURCES: &str = "resources";
+/// The name of the list of operator tables.
+pub(crate) const OPERATORS: &str = "operators";
 
 /// What holds when a key is left out.
 pub(crate) enum Absent {
@@ -91,17 +99,36 @@ pub(crate) const KEYS: &[&dyn AnyKey] = &[
     &ISSUER,
     &LISTEN,
     &OPERATIONS_LISTEN,
+    &OPERATIONS_URL,
     &DOMAINS,
     &CHAINS,
     &CHALLENGE_LIFETIME,
     &SESSION_LIFETIME,
     &SIGNING_ALGORITHM,
     &STELLAR_SIGNING_KEY_FILE,
+    &KEYS_CUSTODY,
+    &KEYS_PASSPHRASE_FILE,
+    &KEYS_KEY_FILE,
+    &KEYS_CREDENTIAL,
+    &KEYS_PKCS11_MODULE,
+    &KEYS_PKCS11_TOKEN,
+    &KEYS_PKCS11_PIN_FILE,
+    &KEYS_ROTATE_EVERY,
+    &KEYS_PUBLISH_BEFORE,
     &DPOP_REQUIRE_NONCE,
     &DPOP_MAX_AGE,
     &DPOP_MAX_FUTURE_SKEW,
+    &ADMIN_APPROVALS,
+    &ADMIN_APPROVAL_WINDOW,
+    &ADMIN_STEP_UP,
     &STORE_ENGINE,
     &STORE_DIRECTORY,
+    &AUDIT_ON_FAILURE,
+    &AUDIT_RETENTION_DAYS,
+    &AUDIT_MAX_BYTES,
+    &AUDIT_STREAM,
+    &AUDIT_CHECKPOINT_RECORDS,
+    &AUDIT_CHECKPOINT_SECONDS,
     &LIMITS_MAX_BODY_BYTES,
     &LIMITS_REQUESTS_PER_MINUTE,
     &LIMITS_BURST,
@@ -135,6 +162,9 @@ pub(crate) const RESOURCE_KEYS: &[&dyn AnyKey] = &[
     &RESOURCE_INTROSPECTION_KEYS,
     &RESOURCE_INTROSPECTION_SECRET,
 ];
+
+/// Every key of an operator.
+pub(crate) const OPERATOR_KEYS: &[&dyn AnyKey] = &[&OPERATOR_ACCOUNT, &OPERATOR_SCOPES];
 
 /// The keys that development mode takes, all others needing a file.
 pub(crate) const DEVELOPMENT_KEYS: &[&dyn AnyKey] =

@@ -26,7 +26,7 @@ pub(crate) static OPERATIONS_LISTEN: Key<AddressOrOff> = Key {
     name: "operations_listen",
     shape: AddressOrOff,
     absent: Absent::Default("127.0.0.1:8701"),
-    meaning: "The listener for health checks. Keep it out of the public's reach.",
+    meaning: "The listener for health checks, and for operators where there are any. Keep it out of the public's reach.",
 };
 
 pub(crate) static DOMAINS: Key<ListOf<Domain>> = Key {

@@ -1,4 +1,4 @@
-//! A folder is a path, taken from where the server is started unless it begins at the root.
+//! A folder or a file is a path, taken from where the server is started unless it begins at the root.
 //!
 //! Whether it is there, and whose it is, is judged when it is opened.
 
@@ -21,6 +21,21 @@ impl TextShape for Folder {
             return Err("must not contain a NUL".to_owned());
         }
         Ok(PathBuf::from(text))
+    }
+}
+
+/// A path that names a file.
+pub(crate) struct FilePath;
+
+impl TextShape for FilePath {
+    type Value = PathBuf;
+
+    fn accepted(&self) -> String {
+        "a path such as /etc/countersign/sealing.key".to_owned()
+    }
+
+    fn parse(&self, text: &str) -> Result<PathBuf, String> {
+        Folder.parse(text)
     }
 }
 

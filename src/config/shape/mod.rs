@@ -5,6 +5,7 @@
 
 mod account;
 mod folder;
+mod lines;
 mod list;
 mod name;
 mod net;
@@ -12,12 +13,15 @@ mod number;
 mod url;
 
 pub(crate) use account::{AccountName, ChainName, RawKeyName};
-pub(crate) use folder::Folder;
+pub(crate) use folder::{FilePath, Folder};
+pub(crate) use lines::LinesTarget;
 pub(crate) use list::{Item, ListOf};
-pub(crate) use name::{FormatName, LogFilter, ScopeName, SecretHashText};
+pub(crate) use name::{
+    CredentialName, FormatName, LogFilter, ScopeName, SecretHashText, TokenLabel,
+};
 pub(crate) use net::{Address, AddressOrOff, Domain, Network};
 pub(crate) use number::{Whole, WholeOrOff};
-pub(crate) use url::{IssuerUrl, ResourceUri};
+pub(crate) use url::{IssuerUrl, OperationsUrl, ResourceUri};
 
 use super::fault::Fault;
 use super::written::{Value, Written};

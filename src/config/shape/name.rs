@@ -33,6 +33,44 @@ impl TextShape for ScopeName {
     }
 }
 
+/// The name of a credential: a file's name without a folder.
+pub(crate) struct CredentialName;
+
+impl TextShape for CredentialName {
+    type Value = String;
+
+    fn accepted(&self) -> String {
+        "a name such as sealing-key, of letters, digits and . _ -".to_owned()
+    }
+
+    fn parse(&self, text: &str) -> Result<String, String> {
+        let named = |b: u8| b.is_ascii_alphanumeric() || b"._-".contains(&b);
+        if text.len() <= 255 && !text.starts_with('.') && text.bytes().all(named) {
+            Ok(text.to_owned())
+        } else {
+            Err("is not the name of a credential".to_owned())
+        }
+    }
+}
+
+/// The label of a PKCS#11 token: 32 bytes at most.
+pub(crate) struct TokenLabel;
+
+impl TextShape for TokenLabel {
+    type Value = String;
+
+    fn accepted(&self) -> String {
+        "a label such as countersign, of at most 32 bytes".to_owned()
+    }
+
+    fn parse(&self, text: &str) -> Result<String, String> {
+        match text.len() <= 32 && !text.contains(char::is_control) {
+            true => Ok(text.to_owned()),
+            false => Err("is not the label of a token".to_owned()),
+        }
+    }
+}
+
 /// The name of a registered message format.
 pub(crate) struct FormatName;
 

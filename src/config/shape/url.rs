@@ -41,6 +41,27 @@ impl TextShape for IssuerUrl {
     }
 }
 
+/// Where operators call: an origin, below which the paths are ours.
+pub(crate) struct OperationsUrl;
+
+impl TextShape for OperationsUrl {
+    type Value = String;
+
+    fn accepted(&self) -> String {
+        "an https URL (http for loopback) without path and closing slash, such as \
+         https://operations.example"
+            .to_owned()
+    }
+
+    fn parse(&self, text: &str) -> Result<String, String> {
+        let issuer = IssuerUrl.parse(text)?;
+        if !issuer.path().is_empty() {
+            return Err("must not have a path".to_owned());
+        }
+        Ok(text.to_owned())
+    }
+}
+
 /// The identifier of an API.
 pub(crate) struct ResourceUri;
 
@@ -150,6 +171,16 @@ mod tests {
             ),
         ] {
             assert_eq!(IssuerUrl.parse(written).unwrap_err(), problem, "{written}");
+        }
+    }
+
+    #[test]
+    fn operators_call_an_origin() {
+        for written in ["https://ops.example:8443", "http://127.0.0.1:8701"] {
+            assert_eq!(OperationsUrl.parse(written).as_deref(), Ok(written));
+        }
+        for written in ["https://ops.example/", "https://ops.example/a", "http://10.0.0.1:8701"] {
+            assert!(OperationsUrl.parse(written).is_err(), "{written}");
         }
     }
 

@@ -6,8 +6,11 @@ use std::path::PathBuf;
 use tempfile::NamedTempFile;
 
 use super::*;
+use crate::keyring::custody::secret::SecretSource;
+use crate::model::operator::Care;
 
 mod faults;
+mod operators;
 
 /// The least that a configured server needs.
 const LEAST: &str = "\
@@ -33,7 +36,11 @@ fn loaded(text: &str, variables: &[(&str, &str)], flags: Flags) -> Result<Settin
     let path = file.path().display().to_string();
     let data_dir = flags.data_dir.or_else(|| Some("data".to_owned()));
     let flags = Flags { config: Some(file.path().to_owned()), data_dir, ..flags };
-    load(&flags, &pairs(variables)).map_err(|faults| {
+    let mut environment = pairs(variables);
+    if !text.contains("keys.") && !variables.iter().any(|(name, _)| name.contains("_KEYS__")) {
+        environment.push(("COUNTERSIGN_KEYS__KEY_FILE".to_owned(), "/k".to_owned()));
+    }
+    load(&flags, &environment).map_err(|faults| {
         faults.0.iter().map(|fault| fault.to_string().replace(&path, "FILE")).collect()
     })
 }
@@ -67,6 +74,9 @@ fn the_least_configuration_takes_the_defaults_of_the_page() {
         issuer: Issuer { url: "https://auth.example".to_owned(), host: "auth.example".to_owned() },
         listen: "127.0.0.1:8700".parse().unwrap(),
         operations_listen: Some("127.0.0.1:8701".parse().unwrap()),
+        operations_url: None,
+        operators: Vec::new(),
+        care: Care { approvals: 1, approval_window: 600, step_up: 300 },
         domains: DomainPolicy::Listed(vec!["auth.example".to_owned()]),
         resources: ResourcePolicy::Listed(vec![Resource {
             uri: "https://escrow.example".to_owned(),
@@ -77,7 +87,19 @@ fn the_least_configuration_takes_the_defaults_of_the_page() {
         session_lifetime: 2_592_000,
         stellar_signing_key_file: None,
         signing_algorithm: SigningAlgorithm::EdDsa,
+        keys: KeySettings {
+            custody: CustodySettings::Sealed(SecretSource::KeyFile(PathBuf::from("/k"))),
+            rotate_every: 2_592_000,
+            publish_before: 900,
+        },
         dpop: DpopSettings { require_nonce: false, max_age: 60, max_future_skew: 5 },
+        audit: AuditSettings {
+            on_failure: crate::audit::OnFailure::Refuse,
+            retention: crate::audit::retention::Retention::default(),
+            stream: None,
+            checkpoint_records: 1000,
+            checkpoint_seconds: 60,
+        },
         store: StoreSettings::Embedded { directory: PathBuf::from("data") },
         limits: Limits {
             max_body_bytes: 49_152,
@@ -104,7 +126,8 @@ fn the_least_configuration_takes_the_defaults_of_the_page() {
 #[test]
 fn a_store_that_forgets_is_chosen_in_so_many_words() {
     let load_with = |line: &str, flags: Flags| {
-        let file = file(&format!("{line}\n{LEAST}"));
+        let custody = if line.contains("memory") { "" } else { "keys.custody = \"memory\"" };
+        let file = file(&format!("{line}\n{custody}\n{LEAST}"));
         let path = file.path().display().to_string();
         let flags = Flags { config: Some(file.path().to_owned()), ..flags };
         load(&flags, &[])
@@ -128,6 +151,73 @@ fn a_store_that_forgets_is_chosen_in_so_many_words() {
     assert!(both.contains("is of no use to the engine"), "{both}");
     let empty = load_with("store.directory = \"\"", Flags::default()).unwrap_err();
     assert!(empty.contains("must not be empty") && !empty.contains("is required"), "{empty}");
+}
+
+#[test]
+fn keys_that_end_with_the_process_are_chosen_in_so_many_words() {
+    let custody = |lines: &str, variables: &[(&str, &str)]| {
+        loaded(&format!("{lines}\nkeys.rotate_every = 30\n{LEAST}"), variables, Flags::default())
+            .map(|settings| settings.keys.custody)
+            .map_err(|faults| faults.join("\n"))
+    };
+    let refused = |lines: &str, part: &str| {
+        let faults = custody(lines, &[]).unwrap_err();
+        assert!(faults.contains(part), "{lines}: {faults}");
+    };
+    let none = custody("", &[]).unwrap_err();
+    for part in [
+        "keys.key_file: is required",
+        "generate-secret",
+        "passphrase_file",
+        "credential",
+        "custody = \"memory\"",
+    ] {
+        assert!(none.contains(part), "{none}");
+    }
+    assert_eq!(custody("keys.custody = \"memory\"", &[]), Ok(CustodySettings::Memory));
+    let passphrase = SecretSource::PassphraseFile("/p".into());
+    let sealed = Ok(CustodySettings::Sealed(passphrase));
+    assert_eq!(custody("keys.passphrase_file = \"/p\"", &[]), sealed);
+    refused("keys.passphrase_file = \"/p\"\nkeys.key_file = \"/k\"", "is one of several secrets");
+    refused(
+        "keys.custody = \"memory\"\nkeys.key_file = \"/k\"",
+        "is of no use to the custody \"memory\"",
+    );
+    refused(
+        "keys.key_file = \"/k\"\nkeys.pkcs11_token = \"t\"",
+        "is of no use to the custody \"sealed\"",
+    );
+    refused(
+        "keys.custody = \"pkcs11\"\nkeys.pkcs11_token = \"t\"",
+        "keys.pkcs11_module: is required",
+    );
+    refused("keys.publish_before = 600", "must be at least 660 seconds");
+    refused("keys.credential = \"sealing\"", "$CREDENTIALS_DIRECTORY is not set");
+    refused("keys.credential = \"../x\"", "is not the name of a credential");
+    let folder = [("CREDENTIALS_DIRECTORY", "/run/credentials/x")];
+    let credential = SecretSource::Credential("/run/credentials/x/sealing".into());
+    let found = custody("keys.credential = \"sealing\"", &folder);
+    assert_eq!(found, Ok(CustodySettings::Sealed(credential)));
+    let module = "keys.custody = \"pkcs11\"\nkeys.pkcs11_module = \"/m.so\"\nkeys.pkcs11_token = \"t\"\n\
+                  keys.pkcs11_pin_file = \"/pin\"";
+    assert_eq!(
+        custody(module, &[]),
+        Ok(CustodySettings::Pkcs11 {
+            module: "/m.so".into(),
+            token: "t".to_owned(),
+            pin_file: "/pin".into()
+        })
+    );
+}
+
+#[test]
+fn a_store_that_forgets_needs_no_word_about_keys() {
+    let file = file(&format!("store.engine = \"memory\"\n{LEAST}"));
+    let flags = Flags { config: Some(file.path().to_owned()), ..Flags::default() };
+    assert_eq!(load(&flags, &[]).unwrap().keys.custody, CustodySettings::Memory);
+    let variables = pairs(&[("COUNTERSIGN_KEYS__CUSTODY", "sealed")]);
+    let faults = load(&flags, &variables).unwrap_err().to_string();
+    assert!(faults.contains("needs the store"), "{faults}");
 }
 
 #[test]

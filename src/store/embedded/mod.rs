@@ -14,6 +14,7 @@ use std::{fmt, io};
 use async_trait::async_trait;
 use countersign_sdk::chain::lnurl::Answer;
 use countersign_sdk::entropy::Entropy;
+use countersign_sdk::key::Thumbprint;
 use countersign_sdk::proof::replay::{ClaimError, Claimed, ReplayKey, ReplayStore};
 use countersign_sdk::time::Timestamp;
 use tokio::sync::{Mutex, oneshot, watch};
@@ -278,6 +279,16 @@ impl Store for EmbeddedStore {
     ) -> Result<Vec<Session>, SessionError> {
         let (reader, subject) = (self.reader(), subject.to_owned());
         let read = off_the_workers(move || reader.sessions_of(&subject, now)).await;
+        self.noticed(read, now)
+    }
+
+    async fn sessions_by_key(
+        &self,
+        key: Thumbprint,
+        now: Timestamp,
+    ) -> Result<Vec<Session>, SessionError> {
+        let reader = self.reader();
+        let read = off_the_workers(move || reader.sessions_by_key(key, now)).await;
         self.noticed(read, now)
     }
 

@@ -3,6 +3,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
+use countersign_sdk::key::Thumbprint;
 use countersign_sdk::time::Timestamp;
 use redb::{Database, ReadTransaction, ReadableDatabase as _};
 
@@ -41,7 +42,16 @@ impl Reader {
         let owner = Target::Subject(subject.to_owned());
         // Before the snapshot is taken: whoever comes into the index later was opened later.
         let names = verbs::read(&self.shared.owners).names_of(&owner);
-        self.read(|tables| tables.live_among(subject, names, now))
+        self.read(|tables| tables.live_among(|session| session.subject == subject, names, now))
+    }
+
+    pub(super) fn sessions_by_key(
+        &self,
+        key: Thumbprint,
+        now: Timestamp,
+    ) -> Result<Vec<Session>, SessionError> {
+        let names = verbs::read(&self.shared.owners).names_of(&Target::Key(key));
+        self.read(|tables| tables.live_among(|session| session.is_of_key(key), names, now))
     }
 
     pub(super) fn touches(

@@ -125,18 +125,18 @@ where
         Ok(Some((place, record::entry(record)?)))
     }
 
-    /// Those of `names` that are sessions of `subject` and not over.
+    /// Those of `names` that are sessions of the owner meant and not over.
     pub(super) fn live_among(
         &self,
-        subject: &str,
+        is_owned: impl Fn(&Session) -> bool,
         names: Vec<SessionId>,
         now: Timestamp,
     ) -> Result<Vec<Session>, Failed> {
         let mut live = Vec::with_capacity(names.len());
         for id in names {
             if let Some(session) = self.kept(id)?
-                // The index knows a subject by its hash, and names more than there are.
-                && session.subject == subject
+                // The index knows an owner by its hash, and names more than there are.
+                && is_owned(&session)
                 && !session.is_over(now)
             {
                 live.push(session);

@@ -73,7 +73,7 @@ impl Writing<'_> {
         if names.len() < self.bounds.per_subject {
             return Ok(None);
         }
-        let others = self.tables.live_among(subject, names, now)?;
+        let others = self.tables.live_among(|session| session.subject == subject, names, now)?;
         let longest_unused = others.iter().min_by_key(|other| (other.last_used_at, other.id));
         let full = others.len() >= self.bounds.per_subject;
         Ok(longest_unused.filter(|_| full).cloned())

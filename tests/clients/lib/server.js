@@ -25,7 +25,10 @@ export async function startConfigured(write, { path = '' } = {}) {
     `listen = "127.0.0.1:${port}"`,
     `operations_listen = "127.0.0.1:${operationsPort}"`,
   ]
-  const { file, folder, remove } = await configurationFile(`${top.join('\n')}\n${write(origin)}\n`)
+  const written = write(origin)
+  // Unless the test says where they lie, signing keys end with the server.
+  if (!/^\[?keys/m.test(written)) top.push('keys.custody = "memory"')
+  const { file, folder, remove } = await configurationFile(`${top.join('\n')}\n${written}\n`)
   try {
     const data = join(folder, 'data')
     const server = await start(countersignBinary(), ['serve', '--config', file, '--data-dir', data])

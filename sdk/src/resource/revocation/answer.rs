@@ -116,6 +116,7 @@ pub struct FeedAnswer {
     after: Option<String>,
     cursor: String,
     more: bool,
+    kids: Option<Vec<String>>,
 }
 
 #[derive(Deserialize)]
@@ -127,6 +128,8 @@ struct Received {
     after: Option<String>,
     cursor: String,
     more: bool,
+    #[serde(default, deserialize_with = "typed")]
+    kids: Option<Vec<String>>,
 }
 
 #[derive(Deserialize)]
@@ -199,6 +202,7 @@ impl FeedAnswer {
             after: received.after.map(name).transpose()?,
             cursor: name(received.cursor)?,
             more: received.more,
+            kids: received.kids.map(|kids| kids.into_iter().map(name).collect()).transpose()?,
         })
     }
 
@@ -225,6 +229,11 @@ impl FeedAnswer {
     /// Where to go on from.
     pub fn cursor(&self) -> &str {
         &self.cursor
+    }
+
+    /// The names of all keys that the issuer publishes, if it tells: a key of another name is withdrawn.
+    pub fn kids(&self) -> Option<&[String]> {
+        self.kids.as_deref()
     }
 
     /// Whether there are more entries, to be asked for at once.
@@ -300,6 +309,9 @@ mod tests {
         for payload in [
             r#"{"iss":"i","iat":5,"entries":[],"cursor":"c"}"#,
             r#"{"iss":"i","iat":5,"entries":[],"cursor":"","more":false}"#,
+            r#"{"iss":"i","iat":5,"entries":[],"cursor":"c","more":false,"kids":"a"}"#,
+            r#"{"iss":"i","iat":5,"entries":[],"cursor":"c","more":false,"kids":null}"#,
+            r#"{"iss":"i","iat":5,"entries":[],"cursor":"c","more":false,"kids":[""]}"#,
             r#"{"iss":"i","iat":"5","entries":[],"cursor":"c","more":false}"#,
             r#"{"iss":"i","iat":5,"iat":6,"entries":[],"cursor":"c","more":false}"#,
             r#"{"iss":"i","iat":5,"entries":{},"cursor":"c","more":false}"#,

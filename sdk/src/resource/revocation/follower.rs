@@ -226,7 +226,13 @@ impl Shared {
         if answer.has_more() && after == Some(answer.cursor()) {
             return Err(FeedError::Stuck);
         }
-        self.view.hear(&answer, self.clock.now())?;
+        let heard = self.view.hear(&answer, self.clock.now());
+        // Also where the view has no room for all of it: keys take none. A date ahead of ours is believed
+        // in nothing.
+        if let Some(kids) = answer.kids().filter(|_| !matches!(heard, Err(FeedError::Ahead(_)))) {
+            self.keys.hear_of(kids, answer.issued_at(), self.clock.now());
+        }
+        heard?;
         Ok(answer)
     }
 

@@ -1,0 +1,116 @@
+//! Which custody a server's keys are opened with, as the settings say.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use countersign_sdk::entropy::Entropy;
+use countersign_sdk::key::Algorithm;
+use countersign_sdk::time::Timestamp;
+
+use super::{StartError, Surroundings};
+use crate::config::{CustodySettings, Settings, SigningAlgorithm, StoreSettings};
+use crate::keyring::custody::memory::Memory;
+#[cfg(feature = "pkcs11")]
+use crate::keyring::custody::pkcs11::{Pkcs11, TokenLogin};
+use crate::keyring::custody::sealed::Sealed;
+use crate::keyring::custody::{Custody, CustodyError, Sealing};
+use crate::keyring::{Keyring, KeyringError, Policy, RingFile, Shelf};
+use crate::service::context::Context;
+use crate::service::keys::tend;
+
+/// How often it is looked whether anything is due. The change from one key to the next needs no looking.
+const TEND_EVERY: Duration = Duration::from_secs(1);
+/// The pause after something that is due could not be done.
+const PAUSE_AFTER_FAILURE: Duration = Duration::from_secs(5);
+
+/// Opens the ring of these settings, or makes a new one. Blocks for as long as the custody does.
+///
+/// # Errors
+/// [`KeyringError`].
+pub(crate) fn open(
+    settings: &Settings,
+    now: Timestamp,
+    entropy: &dyn Entropy,
+) -> Result<Arc<Keyring>, KeyringError> {
+    let algorithm = match settings.signing_algorithm {
+        SigningAlgorithm::EdDsa => Algorithm::EdDsa,
+        SigningAlgorithm::Es256 => Algorithm::Es256,
+    };
+    let policy = Policy {
+        algorithm,
+        rotate_every: settings.keys.rotate_every,
+        publish_before: settings.keys.publish_before,
+    };
+    let shelf = match (&settings.keys.custody, &settings.store) {
+        (CustodySettings::Memory, _) | (_, StoreSettings::Memory) => None,
+        (
+            CustodySettings::Sealed(_) | CustodySettings::Pkcs11 { .. },
+            StoreSettings::Embedded { directory },
+        ) => Some(Box::new(RingFile::of(directory)) as Box<dyn Shelf>),
+    };
+    let make = |sealing| custody(&settings.keys.custody, sealing, entropy);
+    Keyring::open(Box::new(make), shelf, policy, now, entropy)
+}
+
+/// Opens it where nobody else waits: a passphrase takes a moment, and so may a security module.
+pub(super) async fn open_off_the_workers(
+    settings: &Settings,
+    surroundings: &Surroundings,
+) -> Result<Arc<Keyring>, StartError> {
+    let (settings, entropy) = (settings.clone(), Arc::clone(&surroundings.entropy));
+    let now = surroundings.clock.now();
+    let opened = tokio::task::spawn_blocking(move || open(&settings, now, &*entropy)).await;
+    Ok(opened.map_err(|error| StartError::BrokenOff(error.to_string()))??)
+}
+
+/// The custody of these settings.
+///
+/// # Errors
+/// [`CustodyError`].
+fn custody(
+    settings: &CustodySettings,
+    sealing: Option<Sealing>,
+    entropy: &dyn Entropy,
+) -> Result<Arc<dyn Custody>, CustodyError> {
+    match settings {
+        CustodySettings::Memory => Ok(Arc::new(Memory)),
+        CustodySettings::Sealed(source) => {
+            Ok(Arc::new(Sealed::new(&source.read()?, sealing, entropy)?))
+        }
+        #[cfg(feature = "pkcs11")]
+        CustodySettings::Pkcs11 { module, token, pin_file } => {
+            let login = TokenLogin { token: token.clone(), pin_file: pin_file.clone() };
+            Ok(Arc::new(Pkcs11::load(module, login)?))
+        }
+        #[cfg(not(feature = "pkcs11"))]
+        CustodySettings::Pkcs11 { .. } => {
+            Err(CustodyError::Unsupported("this program was built without the feature pkcs11"))
+        }
+    }
+}
+
+/// Does what time makes due for the keys, for as long as the server runs.
+pub(super) async fn keep_tended(context: Arc<Context>) {
+    let mut ticks = tokio::time::interval(TEND_EVERY);
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        try_again(&context).await;
+        if let Err(refusal) = tend(&context, context.now()).await {
+            tracing::error!(%refusal, "what is due for the signing keys was not done; it is tried again");
+            tokio::time::sleep(PAUSE_AFTER_FAILURE).await;
+        }
+    }
+}
+
+/// Tries a key that was out of reach, since no request does while it is.
+async fn try_again(context: &Context) {
+    let key = context.keyring.active(context.now());
+    if key.is_ready() {
+        return;
+    }
+    let tried = Arc::clone(&key);
+    if tokio::task::spawn_blocking(move || tried.warm_up()).await.is_ok() && key.is_ready() {
+        tracing::warn!(kid = key.kid(), "the signing key is back");
+    }
+}

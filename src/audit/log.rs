@@ -1,0 +1,185 @@
+//! The log on disk: how it is opened and repaired at a start, and how it is read while it is written.
+//!
+//! A start reads the last segment and where it joins the one before. A line that a crash left unfinished
+//! is removed, and a record says so; anything else that is wrong refuses the start. `verify` reads it all.
+
+use std::fs::{File, OpenOptions};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
+use std::thread::{Builder, JoinHandle};
+
+use countersign_sdk::time::Timestamp;
+use tokio::sync::oneshot;
+
+use super::AuditError;
+use super::chain::{Fault, Walk, Wrong};
+use super::event::{Event, Repaired};
+use super::folder::{self, OpenError, Segment, reach};
+use super::record::{Hash, Record};
+use super::retention::Retention;
+use super::stream::{Stream, Target};
+use super::writer::{Active, Head, Job, Shared, Wanted, Writer, advance, own_job};
+
+/// How many events may wait for the writer; one more is refused.
+const QUEUE: usize = 4096;
+
+/// How a log is kept.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// How long.
+    pub retention: Retention,
+    /// Where its lines go besides.
+    pub stream: Option<Target>,
+}
+
+/// The open log; the last owner writes out what is queued.
+#[derive(Debug)]
+pub(super) struct Log {
+    shared: Arc<Shared>,
+    jobs: Option<SyncSender<Job>>,
+    writer: Option<JoinHandle<()>>,
+    /// Let go last.
+    _lock: File,
+}
+
+impl Log {
+    /// Opens the log in the data directory `directory`, and begins one if there is none. Blocks.
+    pub(super) fn open(directory: &Path, options: &Options) -> Result<Self, OpenError> {
+        let folder = directory.join(folder::FOLDER);
+        let lock = folder::take(&folder)?;
+        let Found { active, head, repaired } = find(&folder)?;
+        let stream = options.stream.as_ref().map(Stream::to).transpose()?;
+        let shared = Arc::new(Shared::new(folder, head));
+        let (jobs, queue) = sync_channel(QUEUE);
+        let writer = Writer {
+            jobs: queue,
+            shared: Arc::clone(&shared),
+            active,
+            retention: options.retention,
+            stream,
+            flush_by: None,
+            now: head.time,
+        };
+        if let Some(repaired) = repaired
+            && let Some(job) = own_job(&Event::Repaired(repaired), head.time)
+        {
+            tracing::warn!("the audit log ended in the middle of a line, which is removed");
+            let _ = jobs.try_send(job);
+        }
+        let thread = Builder::new().name("audit".to_owned()).spawn(move || writer.run());
+        let writer = Some(thread.map_err(OpenError::Thread)?);
+        Ok(Self { shared, jobs: Some(jobs), writer, _lock: lock })
+    }
+
+    pub(super) fn head(&self) -> Head {
+        self.shared.head()
+    }
+
+    pub(super) fn folder(&self) -> PathBuf {
+        self.shared.folder.clone()
+    }
+
+    pub(super) fn check(&self) -> Result<(), AuditError> {
+        if self.shared.has_failed() { Err(AuditError::Unavailable) } else { Ok(()) }
+    }
+
+    /// Queues an event; whoever waits is answered by the receiver.
+    pub(super) fn queue(
+        &self,
+        event: &Event,
+        time: Timestamp,
+        wanted: Wanted,
+    ) -> Result<oneshot::Receiver<Result<(), AuditError>>, AuditError> {
+        self.check()?;
+        let jobs = self.jobs.as_ref().ok_or(AuditError::Unavailable)?;
+        let body = serde_json::value::to_raw_value(event).map_err(|_| AuditError::Unavailable)?;
+        let checkpoint = match event {
+            Event::Checkpoint(checkpoint) => Some(checkpoint.upto),
+            _ => None,
+        };
+        let (answer, answered) = oneshot::channel();
+        let job = Job { body, time, wanted, checkpoint, answer: Some(answer) };
+        match jobs.try_send(job) {
+            Ok(()) => Ok(answered),
+            Err(TrySendError::Full(_)) => Err(AuditError::Full),
+            Err(TrySendError::Disconnected(_)) => Err(AuditError::Unavailable),
+        }
+    }
+}
+
+impl Drop for Log {
+    fn drop(&mut self) {
+        self.jobs = None;
+        // What is queued is written before anyone else may have the folder.
+        if let Some(writer) = self.writer.take()
+            && writer.join().is_err()
+        {
+            tracing::error!("the audit log's thread ended badly");
+        }
+    }
+}
+
+struct Found {
+    active: Active,
+    head: Head,
+    repaired: Option<Repaired>,
+}
+
+/// Finds the end of the log, and makes it one that can be added to.
+fn find(folder: &Path) -> Result<Found, OpenError> {
+    let segments = folder::segments(folder)?;
+    let Some((last, before)) = segments.split_last() else {
+        let active = Active::make(folder, 1)?;
+        return Ok(Found { active, head: Head::default(), repaired: None });
+    };
+    let wrong = |fault| OpenError::Wrong { fault };
+    let (mut walk, mut head) = (Walk::default(), Head::default());
+    if let Some(before) = before.last() {
+        head = end_of(before).map_err(wrong)?;
+        walk.last = Some((head.seq, head.hash));
+    }
+    let mut began = None;
+    walk.over(last, true, &mut |record| {
+        began.get_or_insert(record.time);
+        advance(&mut head, record, covered_by(record));
+        Ok(())
+    })
+    .map_err(wrong)?;
+    if before.is_empty() && walk.last.is_none() && last.first != 1 {
+        let fault = Fault {
+            seq: last.first,
+            segment: last.path.display().to_string(),
+            line: 1,
+            wrong: Wrong::Beginning,
+        };
+        return Err(wrong(fault));
+    }
+    let file = OpenOptions::new().write(true).open(&last.path).map_err(reach(&last.path))?;
+    let repaired = walk
+        .unfinished
+        .map(|bytes| Repaired { bytes: bytes.len() as u64, digest: Hash::of(&[&bytes]).to_hex() });
+    if repaired.is_some() {
+        file.set_len(walk.end).and_then(|()| file.sync_all()).map_err(reach(&last.path))?;
+    }
+    let began = began.unwrap_or_default();
+    let active = Active { file, began, length: walk.end, unflushed: Vec::new() };
+    Ok(Found { active, head, repaired })
+}
+
+/// The end of a segment that is closed.
+fn end_of(segment: &Segment) -> Result<Head, Fault> {
+    let mut head = Head::default();
+    Walk::default().over(segment, false, &mut |record| {
+        advance(&mut head, record, covered_by(record));
+        Ok(())
+    })?;
+    Ok(head)
+}
+
+fn covered_by(record: &Record) -> Option<u64> {
+    match record.event() {
+        Some(Event::Checkpoint(checkpoint)) => Some(checkpoint.upto),
+        Some(_) | None => None,
+    }
+}

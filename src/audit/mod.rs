@@ -1,0 +1,282 @@
+//! The record of every decision about trust: typed events, each chained to the one before, append-only.
+//!
+//! | file | decides |
+//! |---|---|
+//! | [`event`], [`evidence`] | what is recorded |
+//! | [`refusals`] | which refusals are, and how many |
+//! | [`record`] | how a record is written, hashed and chained |
+//! | [`folder`], `log`, `writer` | where the log lies, how it is opened, and who writes it |
+//! | [`retention`] | when old records go |
+//! | `stream` | the lines for a collector |
+//! | `chain`, [`verify`] | whether the log is what was written |
+//! | [`search`] | which records somebody asks for |
+//! | [`proof`] | what shows a single sign-in to somebody else |
+//!
+//! The log knows nothing of keys and tokens; what signs its checkpoints stands in `service`.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use countersign_sdk::time::Timestamp;
+
+mod chain;
+pub mod event;
+pub mod evidence;
+pub mod folder;
+mod log;
+pub mod proof;
+pub mod record;
+pub mod refusals;
+pub mod retention;
+pub mod search;
+mod stream;
+pub mod verify;
+mod writer;
+
+pub use chain::{Fault, Wrong};
+pub use event::Event;
+use event::RefusalsOmitted;
+pub use folder::OpenError;
+use log::Log;
+pub use log::Options;
+use record::Record;
+use refusals::Refusals;
+pub use search::{Page, Query};
+pub use stream::Target;
+pub use writer::Head;
+use writer::Wanted;
+
+/// How many records the memory form remembers.
+const REMEMBERED: usize = 10_000;
+
+/// Why an event is not recorded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum AuditError {
+    /// More events wait to be written than may.
+    #[error("more audit events wait to be written than may")]
+    Full,
+    /// The log cannot be written.
+    #[error("the audit log cannot be written")]
+    Unavailable,
+}
+
+/// What becomes of decisions that cannot be recorded.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnFailure {
+    /// They are refused.
+    #[default]
+    Refuse,
+    /// They go on, and the server's log says so each time.
+    Continue,
+}
+
+/// An event that was recorded, for tests and development.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Recorded {
+    /// Its place, from 1.
+    pub seq: u64,
+    /// When.
+    pub time: Timestamp,
+    /// What.
+    pub event: Event,
+}
+
+/// Where events go. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Audit {
+    form: Form,
+    refusals: Arc<Refusals>,
+    on_failure: OnFailure,
+}
+
+#[derive(Clone, Debug)]
+enum Form {
+    Memory(Arc<Mutex<Memory>>),
+    Disk(Arc<Log>),
+}
+
+#[derive(Debug, Default)]
+struct Memory {
+    records: Vec<Record>,
+    head: Head,
+}
+
+impl Audit {
+    /// A log in memory, which ends with the process and remembers its newest records.
+    pub fn in_memory() -> Self {
+        let on_failure = OnFailure::default();
+        Self { form: Form::Memory(Arc::default()), refusals: Arc::default(), on_failure }
+    }
+
+    /// Opens the log in the data directory `directory`, and begins one if there is none. Blocks, and reads
+    /// the newest part of it.
+    ///
+    /// # Errors
+    /// [`OpenError`].
+    pub fn open(
+        directory: &Path,
+        options: &Options,
+        on_failure: OnFailure,
+    ) -> Result<Self, OpenError> {
+        let log = Arc::new(Log::open(directory, options)?);
+        Ok(Self { form: Form::Disk(log), refusals: Arc::default(), on_failure })
+    }
+
+    /// Hands an event over to be written soon.
+    ///
+    /// # Errors
+    /// [`AuditError`] when it cannot be taken.
+    pub fn record(&self, event: Event, now: Timestamp) -> Result<(), AuditError> {
+        let taken = match &self.form {
+            Form::Memory(memory) => remember(memory, &event, now),
+            Form::Disk(log) => log.queue(&event, now, Wanted::Written).map(|_nobody_waits| ()),
+        };
+        self.settled(taken, &event)
+    }
+
+    /// Records a refusal, if it is a decision about trust and not one of too many.
+    pub fn record_refusal(
+        &self,
+        event: Event,
+        reason: crate::model::reason::Reason,
+        now: Timestamp,
+    ) {
+        if !refusals::is_decision(reason) {
+            return;
+        }
+        self.tell_omitted(now, false);
+        if self.refusals.admits(now)
+            && let Err(error) = self.record(event, now)
+        {
+            tracing::warn!(%error, reason = reason.code(), "a refusal was not recorded");
+        }
+    }
+
+    /// Records how many refusals were not; `at_once` when no more will come.
+    pub fn tell_omitted(&self, now: Timestamp, at_once: bool) {
+        let count = self.refusals.omitted(now, at_once);
+        let event = Event::RefusalsOmitted(RefusalsOmitted { count });
+        if count > 0 && self.record(event, now).is_err() {
+            self.refusals.give_back(count);
+        }
+    }
+
+    /// Returns when the event is in the log's file; a crash of the machine, not of the process, can lose
+    /// it for a second more.
+    ///
+    /// # Errors
+    /// [`AuditError`]: then whatever the event tells of must not be answered.
+    pub async fn write(&self, event: Event, now: Timestamp) -> Result<(), AuditError> {
+        self.until(Wanted::Written, event, now).await
+    }
+
+    /// Returns when the event is flushed to the disk.
+    ///
+    /// # Errors
+    /// [`AuditError`]: then whatever the event tells of must not happen.
+    pub async fn keep(&self, event: Event, now: Timestamp) -> Result<(), AuditError> {
+        self.until(Wanted::Flushed, event, now).await
+    }
+
+    async fn until(&self, wanted: Wanted, event: Event, now: Timestamp) -> Result<(), AuditError> {
+        let taken = match &self.form {
+            Form::Memory(memory) => remember(memory, &event, now),
+            Form::Disk(log) => match log.queue(&event, now, wanted) {
+                Ok(answered) => answered.await.unwrap_or(Err(AuditError::Unavailable)),
+                Err(error) => Err(error),
+            },
+        };
+        self.settled(taken, &event)
+    }
+
+    fn settled(&self, taken: Result<(), AuditError>, event: &Event) -> Result<(), AuditError> {
+        match (taken, self.on_failure) {
+            (Err(error), OnFailure::Continue) => {
+                tracing::error!(%error, event = event.name(), "NOT RECORDED, and goes on");
+                Ok(())
+            }
+            (taken, _) => taken,
+        }
+    }
+
+    /// Whether events can be written, as far as is known. Asked before something is used up.
+    ///
+    /// # Errors
+    /// [`AuditError`].
+    pub fn check(&self) -> Result<(), AuditError> {
+        match (&self.form, self.on_failure) {
+            (Form::Memory(_), _) | (Form::Disk(_), OnFailure::Continue) => Ok(()),
+            (Form::Disk(log), OnFailure::Refuse) => log.check(),
+        }
+    }
+
+    /// The end of the log.
+    pub fn head(&self) -> Head {
+        match &self.form {
+            Form::Memory(memory) => lock(memory).head,
+            Form::Disk(log) => log.head(),
+        }
+    }
+
+    /// The folder of a log on disk.
+    pub fn folder(&self) -> Option<PathBuf> {
+        match &self.form {
+            Form::Memory(_) => None,
+            Form::Disk(log) => Some(log.folder()),
+        }
+    }
+
+    /// What the memory form remembers, the oldest first; nothing of a log on disk.
+    pub fn recorded(&self) -> Vec<Recorded> {
+        let Form::Memory(memory) = &self.form else { return Vec::new() };
+        let recorded = |record: &Record| {
+            Some(Recorded { seq: record.seq, time: record.time, event: record.event()? })
+        };
+        lock(memory).records.iter().filter_map(recorded).collect()
+    }
+
+    /// The records that `query` asks for.
+    ///
+    /// # Errors
+    /// [`AuditError::Unavailable`] when the log cannot be read.
+    pub async fn search(&self, query: Query) -> Result<Page, AuditError> {
+        match &self.form {
+            Form::Memory(memory) => Ok(search::among(&lock(memory).records, &query)),
+            Form::Disk(log) => {
+                let folder = log.folder();
+                let read = move || search::in_folder(&folder, &query);
+                let found = tokio::task::spawn_blocking(read).await;
+                let found = found.map_err(|_| AuditError::Unavailable)?;
+                found.map_err(|error| {
+                    tracing::error!(%error, "the audit log could not be searched");
+                    AuditError::Unavailable
+                })
+            }
+        }
+    }
+}
+
+fn remember(memory: &Mutex<Memory>, event: &Event, now: Timestamp) -> Result<(), AuditError> {
+    let mut memory = lock(memory);
+    let head = memory.head;
+    let record = Record::of(head.seq.saturating_add(1), now, head.hash, event)
+        .map_err(|_| AuditError::Unavailable)?;
+    let covers = match event {
+        Event::Checkpoint(checkpoint) => Some(checkpoint.upto),
+        _ => None,
+    };
+    writer::advance(&mut memory.head, &record, covers);
+    if memory.records.len() >= REMEMBERED {
+        memory.records.drain(..REMEMBERED / 2);
+    }
+    memory.records.push(record);
+    Ok(())
+}
+
+fn lock(memory: &Mutex<Memory>) -> MutexGuard<'_, Memory> {
+    memory.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+#[path = "log_tests.rs"]
+mod tests;

@@ -1,0 +1,260 @@
+//! `countersign admin`: signs in as an operator for one command, and asks at the operations listener.
+//!
+//! | file | decides |
+//! |---|---|
+//! | `request` | which command is which request, and which scope it takes |
+//! | `shown` | what of an answer a person is shown |
+//!
+//! Each command is a sign-in of its own, with the scope that it takes and no other, so none is ever
+//! too old. A wallet's signature opens no session for it.
+
+use std::path::PathBuf;
+
+use clap::Subcommand;
+use clap::builder::PossibleValuesParser;
+use countersign_sdk::client::error::printable;
+use countersign_sdk::client::{Client, InMemoryWallet};
+use countersign_sdk::key::Thumbprint;
+use serde_json::Value;
+
+use super::failure::Failure;
+use super::output::Output;
+use super::signing::SignInArgs;
+use crate::model::session::SessionId;
+
+mod request;
+mod shown;
+
+use request::Request;
+
+/// Seconds that a wallet's signature opens: an operator's token, and no session.
+const ONE_TOKEN: u64 = 300;
+
+const EXAMPLE: &str = "\
+Examples:
+  countersign admin --issuer https://auth.example --operations-url http://127.0.0.1:8701 \\
+      --operator-key operator.pem keys list
+  countersign admin ... keys rotate
+  countersign admin ... approve 7cLmXh2lQ0mCwqJ3cFvJ8A
+  countersign admin ... revoke --subject did:pkh:eip155:1:0xAbc...
+
+The issuer and the URL may stand in COUNTERSIGN_ISSUER and COUNTERSIGN_OPERATIONS_URL, the key's path in
+COUNTERSIGN_OPERATOR_KEY. Where a key operation takes several operators, the command prints the id
+under which another one approves it.";
+
+/// Arguments of `countersign admin`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLE)]
+pub struct Args {
+    #[command(flatten)]
+    who: Who,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// Who asks, and where.
+#[derive(Debug, clap::Args)]
+struct Who {
+    /// The issuer, such as `https://auth.example`.
+    #[arg(long, value_name = "URL", env = "COUNTERSIGN_ISSUER", global = true)]
+    issuer: Option<String>,
+    /// Where operators call; operations_url of the server's configuration.
+    #[arg(long, value_name = "URL", env = "COUNTERSIGN_OPERATIONS_URL", global = true)]
+    operations_url: Option<String>,
+    /// The operator's key file: PKCS#8 PEM, or a private JWK.
+    #[arg(long, value_name = "FILE", env = "COUNTERSIGN_OPERATOR_KEY", global = true)]
+    operator_key: Option<PathBuf>,
+    /// Answer a challenge in this format in place of an assertion, as `login` does.
+    #[arg(
+        long,
+        value_name = "NAME",
+        value_parser = PossibleValuesParser::new(InMemoryWallet::formats()),
+        global = true
+    )]
+    format: Option<String>,
+    /// The account that the key is expected to control.
+    #[arg(long, value_name = "CAIP-10", global = true)]
+    account: Option<String>,
+}
+
+/// What is asked for.
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// The signing keys of the server.
+    #[command(subcommand)]
+    Keys(Keys),
+    /// List sessions of a subject or a key, or end one.
+    Sessions(Sessions),
+    /// List what is revoked.
+    Revocations {
+        /// Only what came after this cursor of an earlier answer.
+        #[arg(long, value_name = "CURSOR")]
+        after: Option<String>,
+    },
+    /// Revoke tokens and sessions.
+    Revoke(Revoke),
+    /// List what waits for approval.
+    Approvals,
+    /// Approve what another operator asked for.
+    Approve {
+        /// The id of what waits.
+        id: String,
+    },
+    /// Take back what you or another operator asked for.
+    Withdraw {
+        /// The id of what waits.
+        id: String,
+    },
+    /// Search the audit log.
+    Audit(Audit),
+}
+
+/// What is done to signing keys.
+#[derive(Debug, Subcommand)]
+enum Keys {
+    /// List them.
+    List,
+    /// Let the next one sign.
+    Rotate,
+    /// Let one sign no more; it stays published while its tokens live.
+    Retire {
+        /// The key's id.
+        kid: Thumbprint,
+    },
+    /// Withdraw one at once, and end everything that it signed.
+    Revoke {
+        /// The key's id.
+        kid: Thumbprint,
+    },
+}
+
+#[derive(Debug, clap::Args)]
+#[group(required = true, multiple = false)]
+struct Sessions {
+    /// Those of a subject, a did:pkh or did:key.
+    #[arg(long, value_name = "DID")]
+    subject: Option<String>,
+    /// Those of a key, by its RFC 7638 thumbprint: the one that signs requests, or that was proven.
+    #[arg(long, value_name = "JKT")]
+    of_key: Option<Thumbprint>,
+    /// End this one.
+    #[arg(long, value_name = "ID")]
+    end: Option<SessionId>,
+}
+
+#[derive(Debug, clap::Args)]
+#[group(required = true, multiple = false)]
+struct Revoke {
+    /// An access token, by its jti.
+    #[arg(long, value_name = "JTI")]
+    token: Option<String>,
+    /// A session, by its id.
+    #[arg(long, value_name = "ID")]
+    session: Option<SessionId>,
+    /// Every session and token of a key, by its RFC 7638 thumbprint.
+    #[arg(long, value_name = "JKT")]
+    of_key: Option<Thumbprint>,
+    /// Every session and token of a subject, a did:pkh or did:key.
+    #[arg(long, value_name = "DID")]
+    subject: Option<String>,
+    /// Every session and token there is.
+    #[arg(long)]
+    everything: bool,
+}
+
+#[derive(Debug, clap::Args)]
+struct Audit {
+    /// Events of this name, such as `operator_action`.
+    #[arg(long, value_name = "NAME")]
+    event: Option<String>,
+    /// Events in which this stands: a subject, an account, a jti, a session, a kid, a reason.
+    #[arg(long, value_name = "TEXT")]
+    about: Option<String>,
+    /// From this second since 1970 on.
+    #[arg(long, value_name = "SECONDS")]
+    since: Option<u64>,
+    /// Up to and including this second since 1970.
+    #[arg(long, value_name = "SECONDS")]
+    until: Option<u64>,
+    /// Records after this one alone.
+    #[arg(long, value_name = "SEQ")]
+    after: Option<u64>,
+    /// At most so many.
+    #[arg(long, value_name = "COUNT")]
+    limit: Option<u64>,
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// [`Failure`]; `refused` with the server's reason.
+pub async fn run(args: Args, output: &Output) -> Result<(), Failure> {
+    let Args { who, command } = args;
+    let request = Request::of(&command)?;
+    let base = who.operations_url.as_deref();
+    let base = base.ok_or_else(|| Failure::usage("--operations-url is needed"))?;
+    let base = base.trim_end_matches('/').to_owned();
+    let client = who.sign_in(request.scope, &base, output).await?;
+    if let Command::Approve { id } = &command {
+        say_what_is_approved(&client, &base, id, output).await?;
+    }
+    let answer = ask(&client, &base, &request).await?;
+    if output.is_json() {
+        return output.document(&answer);
+    }
+    shown::print(&command, &answer, output)
+}
+
+impl Who {
+    async fn sign_in(self, scope: &str, base: &str, output: &Output) -> Result<Client, Failure> {
+        let issuer = self.issuer;
+        let sign_in = SignInArgs {
+            // The issuer itself is what operators sign in for.
+            resource: issuer.clone(),
+            issuer,
+            key: self.operator_key,
+            scope: Some(scope.to_owned()),
+            format: self.format,
+            account: self.account,
+            ..SignInArgs::default()
+        };
+        let session = sign_in.sign_in(output, |sign_in| sign_in.session_expires_in(ONE_TOKEN));
+        Ok(Client::new(session.await?).also_at(base)?)
+    }
+}
+
+/// Who approves sees first what it is that will run.
+async fn say_what_is_approved(
+    client: &Client,
+    base: &str,
+    id: &str,
+    output: &Output,
+) -> Result<(), Failure> {
+    let list = ask(client, base, &Request::of(&Command::Approvals)?).await?;
+    let mut waiting = list["approvals"].as_array().into_iter().flatten();
+    if let Some(found) = waiting.find(|waiting| waiting["id"] == id) {
+        output.note(&format!("approving {}", shown::operation(found)));
+    }
+    Ok(())
+}
+
+/// Sends a request, and reads what is answered.
+async fn ask(client: &Client, base: &str, request: &Request) -> Result<Value, Failure> {
+    let mut sent = client.request(request.method, &format!("{base}{}", request.path));
+    if let Some(body) = &request.body {
+        sent = sent.json(body.to_string());
+    }
+    let answer = sent.send().await?;
+    let status = answer.status();
+    let text = answer.text().await?;
+    let body: Value = serde_json::from_str(&text).unwrap_or(Value::Null);
+    if status.is_success() {
+        return Ok(body);
+    }
+    let reason = body["reason"].as_str();
+    let description = body["error_description"].as_str().unwrap_or("nothing more is said");
+    Err(Failure::refused_for(
+        format!("the server answered {status}: {}", printable(description)),
+        reason,
+    ))
+}

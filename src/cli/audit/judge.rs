@@ -1,0 +1,208 @@
+//! Whether a log, or the proof of one sign-in, is what the issuer wrote.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::Path;
+
+use countersign_sdk::resource::{IssuerKeys, MAX_JWKS_BYTES};
+use serde_json::{Value, json};
+
+use super::unreadable;
+use crate::audit::Event;
+use crate::audit::event::Checkpoint;
+use crate::audit::folder::{self, FOLDER};
+use crate::audit::proof::{self, MAX_FILE, Proof};
+use crate::audit::record::{MAX_LINE, Record};
+use crate::audit::verify::{self, Covered};
+use crate::cli::failure::Failure;
+use crate::cli::output::Output;
+use crate::keyring::{RingFile, Shelf as _, key_set};
+use crate::service::arbiter::{self, keys_of};
+use crate::service::checkpoint;
+
+/// Reads the whole log.
+///
+/// # Errors
+/// [`Failure`], `refused` with the first thing that is wrong.
+pub(super) fn verify(
+    data: &Path,
+    keys: Option<&Path>,
+    known: Option<&Path>,
+    output: &Output,
+) -> Result<(), Failure> {
+    let keys = match keys {
+        Some(path) => Some(key_file(path)?),
+        None => ring(data)?,
+    };
+    let mut signed_by = std::collections::BTreeSet::new();
+    let signers = std::cell::RefCell::new(&mut signed_by);
+    let read = |said: &Checkpoint| {
+        let signed = signed(said, keys.as_ref())?;
+        signers.borrow_mut().insert(signed.kid);
+        Ok(signed.covers)
+    };
+    let known = known.map(|path| known_checkpoints(path, keys.as_ref())).transpose()?;
+    let log = data.join(FOLDER);
+    let report = verify::verify(&log, &read, known.as_deref().unwrap_or_default())
+        .map_err(|error| Failure::refused(error.to_string()))?;
+    output.result(&[
+        ("first", json!(report.first)),
+        ("last", json!(report.last)),
+        ("hash", json!(report.hash)),
+        ("checkpoints", json!(report.checkpoints)),
+        ("covered", json!(report.covered)),
+        ("segments", json!(report.segments)),
+        ("signed_by", json!(signed_by)),
+        ("keys_are_known", json!(keys.is_some())),
+    ])?;
+    if keys.is_none() && report.checkpoints > 0 {
+        output.warning(
+            "no keys are known here: compare signed_by with the issuer's own, or give --keys",
+        );
+    }
+    if report.unfinished > 0 && !folder::is_written(&log) {
+        return Err(Failure::refused(format!(
+            "the log ends in the middle of a line ({} bytes), and no server writes it: a crash left it \
+             so, or somebody cut it; the next start removes that line and records it",
+            report.unfinished
+        )));
+    }
+    Ok(())
+}
+
+/// Writes the proof of a sign-in.
+///
+/// # Errors
+/// [`Failure`].
+pub(super) fn prove(
+    log: &Path,
+    jti: &str,
+    out: Option<&Path>,
+    output: &Output,
+) -> Result<(), Failure> {
+    let refused = |error: proof::ProofError| Failure::refused(error.to_string());
+    let proof = Proof::of(proof::find(log, jti).map_err(refused)?);
+    // What others would not believe is not handed out.
+    arbiter::check(&proof, None).map_err(|error| Failure::refused(error.to_string()))?;
+    let mut text = serde_json::to_string(&proof)
+        .map_err(|error| Failure::refused(format!("the proof could not be written: {error}")))?;
+    text.push('\n');
+    let Some(path) = out else { return output.bytes(text.as_bytes()) };
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true).mode(0o600);
+    let written = options.open(path).and_then(|mut file| file.write_all(text.as_bytes()));
+    written.map_err(|error| unreadable(path, &error))?;
+    output.note(&format!("written to {}", path.display()));
+    Ok(())
+}
+
+/// Checks a proof.
+///
+/// # Errors
+/// [`Failure`], `refused` when it does not hold.
+pub(super) fn check(file: &Path, keys: Option<&Path>, output: &Output) -> Result<(), Failure> {
+    let bytes = if file == Path::new("-") {
+        read(io::stdin().lock(), MAX_FILE)
+    } else {
+        File::open(file).and_then(|file| read(file, MAX_FILE))
+    };
+    let bytes = bytes.map_err(|error| unreadable(file, &error))?;
+    let keys = keys.map(key_file).transpose()?;
+    let verdict = Proof::read(&bytes)
+        .map_err(arbiter::NotProven::from)
+        .and_then(|proof| arbiter::check(&proof, keys.as_ref()))
+        .map_err(|error| Failure::refused(error.to_string()))?;
+    let told = serde_json::to_value(&verdict).unwrap_or_default();
+    let pairs: Vec<(&str, Value)> = NAMES
+        .iter()
+        .filter_map(|name| told.get(name).map(|value| (*name, value.clone())))
+        .collect();
+    output.result(&pairs)?;
+    if !verdict.key_is_known {
+        output.warning(&format!(
+            "the key {} in the proof is believed; compare it with the issuer's own, or give --keys",
+            verdict.kid
+        ));
+    }
+    Ok(())
+}
+
+/// What of a verdict is printed, in this order.
+const NAMES: [&str; 15] = [
+    "sub",
+    "account",
+    "method",
+    "at",
+    "issuer",
+    "domain",
+    "resource",
+    "scope",
+    "scope_was_signed",
+    "jti",
+    "bound_to",
+    "seq",
+    "checkpoint_at",
+    "kid",
+    "key_is_known",
+];
+
+/// A checkpoint whose signature holds: by one of `keys`, or, where none are known, by the one that it names.
+fn signed(said: &Checkpoint, keys: Option<&IssuerKeys>) -> Result<checkpoint::Signed, String> {
+    match keys {
+        Some(keys) => checkpoint::read(&said.jws, keys),
+        None => checkpoint::read(&said.jws, &keys_of(&said.key)?),
+    }
+}
+
+/// The public keys of the ring in a data directory; none where there is no ring.
+fn ring(data: &Path) -> Result<Option<IssuerKeys>, Failure> {
+    let wrong = |error: &dyn std::error::Error| Failure::configuration(error.to_string());
+    let Some(ring) = RingFile::of(data).read().map_err(|error| wrong(&error))? else {
+        return Ok(None);
+    };
+    let set = key_set(ring.keys.iter()).map_err(|error| wrong(&error))?;
+    IssuerKeys::from_json(set.as_bytes()).map(Some).map_err(|error| wrong(&error))
+}
+
+fn key_file(path: &Path) -> Result<IssuerKeys, Failure> {
+    let bytes = File::open(path).and_then(|file| read(file, MAX_JWKS_BYTES));
+    let bytes = bytes.map_err(|error| unreadable(path, &error))?;
+    IssuerKeys::from_json(&bytes)
+        .map_err(|error| Failure::configuration(format!("{}: {error}", path.display())))
+}
+
+/// The checkpoints in lines of the log that were kept elsewhere.
+fn known_checkpoints(path: &Path, keys: Option<&IssuerKeys>) -> Result<Vec<Covered>, Failure> {
+    let mut known = Vec::new();
+    let mut reader = BufReader::new(File::open(path).map_err(|error| unreadable(path, &error))?);
+    loop {
+        let mut line = Vec::new();
+        let longest = MAX_LINE as u64 + 1;
+        let read = reader.by_ref().take(longest).read_until(b'\n', &mut line);
+        if read.map_err(|error| unreadable(path, &error))? == 0 {
+            return Ok(known);
+        }
+        // Other lines may stand between; a collector keeps more than this.
+        let record = std::str::from_utf8(line.trim_ascii_end()).ok().map(Record::read);
+        if let Some(Ok(record)) = record {
+            if let Some(Event::Checkpoint(said)) = record.event() {
+                let signed = signed(&said, keys).map_err(|why| {
+                    let place = path.display();
+                    Failure::refused(format!("{place}: the checkpoint of {}: {why}", record.seq))
+                })?;
+                known.push(signed.covers);
+            }
+            known.push(Covered { seq: record.seq, hash: record.hash });
+        }
+    }
+}
+
+fn read(from: impl io::Read, most: usize) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    from.take(most as u64 + 1).read_to_end(&mut bytes)?;
+    match bytes.len() > most {
+        true => Err(io::Error::new(io::ErrorKind::FileTooLarge, "it is too large")),
+        false => Ok(bytes),
+    }
+}

@@ -1,0 +1,97 @@
+//! Where private halves lie: one small trait, and what every custody has to keep to.
+//!
+//! | custody | a handle is | the private half |
+//! |---|---|---|
+//! | [`memory`] | nothing | lives in this process and ends with it |
+//! | [`sealed`] | the private half under AEAD | is in this process's memory while it may sign |
+//! | `pkcs11` | the name of an object | never leaves the module |
+//!
+//! Another one, such as a key service of a cloud, is one file beside these: it makes a key and says by
+//! which handle it is found again, opens a handle to sign with, and destroys it. `contract` is the
+//! suite that it passes.
+
+use std::fmt;
+
+use countersign_sdk::entropy::{Entropy, EntropyError};
+use countersign_sdk::key::{Algorithm, InMemorySigner, SecretKeyError};
+
+use super::key::SigningKey;
+use super::ring::Entry;
+
+#[cfg(test)]
+mod contract;
+pub mod memory;
+#[cfg(feature = "pkcs11")]
+pub mod pkcs11;
+pub mod sealed;
+pub mod secret;
+
+pub use sealed::Sealing;
+
+/// Why a custody did not do what it was asked to. Names no secret, and says what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum CustodyError {
+    /// No randomness.
+    #[error(transparent)]
+    Entropy(#[from] EntropyError),
+    /// No key could be made of what was given.
+    #[error(transparent)]
+    Key(#[from] SecretKeyError),
+    /// What opens the keys is not what they were sealed with.
+    #[error("{0}")]
+    Secret(String),
+    /// The handle is none of this custody, or of another key.
+    #[error("the key {0} cannot be opened: what is kept of it is not what was written")]
+    Handle(String),
+    /// A service or device is away or has failed.
+    #[error("{0}")]
+    Unavailable(String),
+    /// The custody takes no key from outside.
+    #[error("{0}")]
+    Unsupported(&'static str),
+}
+
+/// A new key.
+#[derive(Debug)]
+pub struct Made {
+    /// By what it is found again; opaque, and kept in the ring.
+    pub handle: String,
+    /// The key, ready to sign.
+    pub key: SigningKey,
+}
+
+/// Keeps private halves.
+pub trait Custody: Send + Sync + fmt::Debug {
+    /// Its name in the ring and in the configuration.
+    fn kind(&self) -> &'static str;
+
+    /// By what the keys are sealed, if they are; kept in the ring.
+    fn sealing(&self) -> Option<Sealing> {
+        None
+    }
+
+    /// Makes a key. May block.
+    ///
+    /// # Errors
+    /// [`CustodyError`]; nothing is left behind.
+    fn generate(&self, algorithm: Algorithm, entropy: &dyn Entropy) -> Result<Made, CustodyError>;
+
+    /// Takes a key in that was made elsewhere. May block.
+    ///
+    /// # Errors
+    /// [`CustodyError`]; nothing is left behind.
+    fn import(&self, key: &InMemorySigner, entropy: &dyn Entropy) -> Result<Made, CustodyError>;
+
+    /// Opens the key of an entry to sign with. May block.
+    ///
+    /// # Errors
+    /// [`CustodyError`]; also when the handle is of another key than the entry's.
+    fn open(&self, entry: &Entry, handle: &str) -> Result<SigningKey, CustodyError>;
+
+    /// Makes sure that the handle opens nothing any more, as far as it is in this custody's hands.
+    /// What is gone already is no error.
+    ///
+    /// # Errors
+    /// [`CustodyError`]; the key may still be there.
+    fn destroy(&self, handle: &str) -> Result<(), CustodyError>;
+}

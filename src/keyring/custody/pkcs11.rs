@@ -1,0 +1,375 @@
+//! Keys in a security module, by PKCS#11: made in it, used in it, and never out of it.
+//!
+//! The module is a library of its maker that is loaded into this process, and the device behind it can be
+//! slow, busy or away. So calls of it are bounded in number and keep no worker from other requests; a
+//! session that fails is opened again once, and after that the key counts as out of reach until a try in
+//! the background succeeds. A PIN that was refused is not tried again: a token locks after a few.
+//! PKCS #11 v2.40 and v3.0.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use aws_lc_rs::digest::{SHA256, digest};
+use countersign_sdk::client::private_file;
+use countersign_sdk::entropy::Entropy;
+use countersign_sdk::key::{Algorithm, Curve, InMemorySigner, KeyError, PublicKey};
+use cryptoki::context::{CInitializeArgs, CInitializeFlags, Pkcs11 as Module};
+use cryptoki::error::{Error, RvError};
+use cryptoki::mechanism::Mechanism;
+use cryptoki::mechanism::eddsa::{EddsaParams, EddsaSignatureScheme};
+use cryptoki::object::{Attribute, AttributeType, ObjectClass, ObjectHandle};
+use cryptoki::session::{Session, UserType};
+use cryptoki::types::AuthPin;
+use tokio::runtime::{Handle, RuntimeFlavor};
+
+use super::{Custody, CustodyError, Made};
+use crate::keyring::key::{PrivateHalf, SignError, SigningKey};
+use crate::keyring::ring::Entry;
+
+/// What objects of ours are labelled, beside their random ids.
+const LABEL: &[u8] = b"countersign";
+/// Calls of the module at the same time; one more is refused.
+const MOST_CALLS: usize = 32;
+/// The longest PIN file, in bytes.
+const MAX_PIN_BYTES: usize = 1024;
+/// The object identifiers of the curves, in DER (RFC 5480 §2.1.1.1, RFC 8410 §3).
+const P256: &[u8] = &[0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07];
+const ED25519: &[u8] = &[0x06, 0x03, 0x2b, 0x65, 0x70];
+
+/// Which token, and how to log in to it.
+#[derive(Clone, Debug)]
+pub struct TokenLogin {
+    /// The token's label.
+    pub token: String,
+    /// Where its user's PIN is.
+    pub pin_file: PathBuf,
+}
+
+/// Keys of one token.
+#[derive(Debug)]
+pub struct Pkcs11(Arc<Shared>);
+
+struct Shared {
+    module: Module,
+    login: TokenLogin,
+    /// Sessions that nobody uses just now. They keep the login alive.
+    idle: Mutex<Vec<Open>>,
+    calls: AtomicUsize,
+    is_ready: AtomicBool,
+    pin_refused: AtomicBool,
+}
+
+/// A session, and what it has found.
+struct Open {
+    session: Session,
+    found: HashMap<Vec<u8>, ObjectHandle>,
+}
+
+/// Counts a call until it is over.
+struct Call<'a>(&'a AtomicUsize);
+
+impl Drop for Call<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
+/// The other half of a key in the module.
+struct InModule {
+    shared: Arc<Shared>,
+    id: Vec<u8>,
+    curve: Curve,
+}
+
+impl fmt::Debug for Shared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Token").field("label", &self.login.token).finish_non_exhaustive()
+    }
+}
+
+impl Pkcs11 {
+    /// Loads the module, which must be there; whether the token is shows when a key of it is used.
+    ///
+    /// # Errors
+    /// [`CustodyError::Unavailable`].
+    pub fn load(module: &Path, login: TokenLogin) -> Result<Self, CustodyError> {
+        let failed = |error: &Error| {
+            CustodyError::Unavailable(format!("the PKCS#11 module {}: {error}", module.display()))
+        };
+        let loaded = Module::new(module).map_err(|error| failed(&error))?;
+        match loaded.initialize(CInitializeArgs::new(CInitializeFlags::OS_LOCKING_OK)) {
+            Ok(()) | Err(Error::Pkcs11(RvError::CryptokiAlreadyInitialized, _)) => {}
+            Err(error) => return Err(failed(&error)),
+        }
+        Ok(Self(Arc::new(Shared {
+            module: loaded,
+            login,
+            idle: Mutex::default(),
+            calls: AtomicUsize::new(0),
+            is_ready: AtomicBool::new(true),
+            pin_refused: AtomicBool::new(false),
+        })))
+    }
+
+    fn half(&self, id: Vec<u8>, curve: Curve) -> InModule {
+        InModule { shared: Arc::clone(&self.0), id, curve }
+    }
+}
+
+impl Shared {
+    fn idle(&self) -> MutexGuard<'_, Vec<Open>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A session that is logged in.
+    fn open(&self) -> Result<Open, String> {
+        let about = |error: Error| format!("the token {}: {error}", self.login.token);
+        let slots = self.module.get_slots_with_initialized_token().map_err(about)?;
+        let is_ours = |slot: &&cryptoki::slot::Slot| {
+            let info = self.module.get_token_info(**slot);
+            info.is_ok_and(|info| info.label().trim_end() == self.login.token)
+        };
+        let slot = slots.iter().find(is_ours);
+        let slot = slot.ok_or_else(|| format!("there is no token {}", self.login.token))?;
+        let session = self.module.open_rw_session(*slot).map_err(about)?;
+        if self.pin_refused.load(Ordering::Acquire) {
+            return Err(
+                "the PIN was refused and is not tried again; put it right and restart".to_owned()
+            );
+        }
+        let path = &self.login.pin_file;
+        let pin = private_file::read(path, MAX_PIN_BYTES)
+            .map_err(|error| format!("{}: {error}", path.display()))?;
+        let pin = AuthPin::from(pin.trim_end_matches(['\r', '\n']).to_owned());
+        match session.login(UserType::User, Some(&pin)) {
+            Ok(()) | Err(Error::Pkcs11(RvError::UserAlreadyLoggedIn, _)) => {}
+            Err(error) => {
+                if let Error::Pkcs11(
+                    RvError::PinIncorrect
+                    | RvError::PinLocked
+                    | RvError::PinInvalid
+                    | RvError::PinLenRange,
+                    _,
+                ) = &error
+                {
+                    self.pin_refused.store(true, Ordering::Release);
+                }
+                return Err(about(error));
+            }
+        }
+        Ok(Open { session, found: HashMap::new() })
+    }
+
+    /// Does `work` in a session, and once more in a new one if that fails: a device that was away has
+    /// forgotten its sessions.
+    fn with<T>(&self, work: impl Fn(&mut Open) -> Result<T, String>) -> Result<T, String> {
+        if self.calls.fetch_add(1, Ordering::AcqRel) >= MOST_CALLS {
+            self.calls.fetch_sub(1, Ordering::AcqRel);
+            return Err(format!("{MOST_CALLS} calls of the module are under way"));
+        }
+        let _call = Call(&self.calls);
+        // Of its own statement, so that the lock is not held while the module works.
+        let kept = self.idle().pop();
+        if let Some(mut kept) = kept
+            && let Ok(done) = work(&mut kept)
+        {
+            self.is_ready.store(true, Ordering::Release);
+            self.idle().push(kept);
+            return Ok(done);
+        }
+        // Sessions of before are as likely to be gone, and with the last of them so is the login.
+        self.idle().clear();
+        let done = self.open().and_then(|mut open| Ok((work(&mut open)?, open)));
+        self.is_ready.store(done.is_ok(), Ordering::Release);
+        let (done, open) = done?;
+        self.idle().push(open);
+        Ok(done)
+    }
+
+    fn find(open: &mut Open, id: &[u8]) -> Result<ObjectHandle, String> {
+        if let Some(found) = open.found.get(id) {
+            return Ok(*found);
+        }
+        let template = [Attribute::Class(ObjectClass::PRIVATE_KEY), Attribute::Id(id.to_vec())];
+        let objects = open.session.find_objects(&template).map_err(|error| error.to_string())?;
+        match objects.as_slice() {
+            [only] => {
+                open.found.insert(id.to_vec(), *only);
+                Ok(*only)
+            }
+            [] => Err(format!("the token holds no key of the id {}", hex::encode(id))),
+            [_, ..] => Err(format!("the token holds several keys of the id {}", hex::encode(id))),
+        }
+    }
+
+    fn sign(&self, id: &[u8], curve: Curve, input: &[u8]) -> Result<[u8; 64], String> {
+        self.with(|open| {
+            let key = Self::find(open, id)?;
+            let signed = match curve {
+                Curve::Ed25519 => {
+                    let scheme = EddsaParams::new(EddsaSignatureScheme::Ed25519);
+                    open.session.sign(&Mechanism::Eddsa(scheme), key, input)
+                }
+                // Hashed here, since not every module does it.
+                Curve::P256 | Curve::Secp256k1 => {
+                    open.session.sign(&Mechanism::Ecdsa, key, digest(&SHA256, input).as_ref())
+                }
+            };
+            let signed = signed.map_err(|error| error.to_string())?;
+            signed
+                .try_into()
+                .map_err(|_| "the module gave something that is no signature".to_owned())
+        })
+    }
+
+    /// Makes a key pair, and makes sure that its private half stays inside.
+    fn generate(&self, id: &[u8], curve: Curve) -> Result<PublicKey, String> {
+        let (mechanism, parameters) = match curve {
+            Curve::Ed25519 => (Mechanism::EccEdwardsKeyPairGen, ED25519),
+            Curve::P256 => (Mechanism::EccKeyPairGen, P256),
+            Curve::Secp256k1 => return Err("tokens are not signed with ES256K".to_owned()),
+        };
+        let named = || {
+            [Attribute::Token(true), Attribute::Id(id.to_vec()), Attribute::Label(LABEL.to_vec())]
+        };
+        let mut public = named().to_vec();
+        public.extend([
+            Attribute::Private(false),
+            Attribute::Verify(true),
+            Attribute::EcParams(parameters.to_vec()),
+        ]);
+        let mut private = named().to_vec();
+        private.extend([
+            Attribute::Private(true),
+            Attribute::Sensitive(true),
+            Attribute::Extractable(false),
+            Attribute::Sign(true),
+        ]);
+        self.with(|open| {
+            let text = |error: Error| error.to_string();
+            let session = &open.session;
+            let (public, private) =
+                session.generate_key_pair(&mechanism, &public, &private).map_err(text)?;
+            let kept = session
+                .get_attributes(
+                    private,
+                    &[AttributeType::AlwaysSensitive, AttributeType::NeverExtractable],
+                )
+                .map_err(text)?;
+            let stays = [Attribute::AlwaysSensitive(true), Attribute::NeverExtractable(true)];
+            if !stays.iter().all(|attribute| kept.contains(attribute)) {
+                return Err("the module does not keep the private key to itself".to_owned());
+            }
+            let point = session.get_attributes(public, &[AttributeType::EcPoint]).map_err(text)?;
+            let Some(Attribute::EcPoint(point)) = point.first() else {
+                return Err("the module does not tell the public key".to_owned());
+            };
+            read_point(curve, point).map_err(|error| error.to_string())
+        })
+    }
+
+    /// Destroys every object of this id and of our label.
+    fn destroy(&self, id: &[u8]) -> Result<(), String> {
+        self.with(|open| {
+            let template = [Attribute::Id(id.to_vec()), Attribute::Label(LABEL.to_vec())];
+            let objects =
+                open.session.find_objects(&template).map_err(|error| error.to_string())?;
+            for object in objects {
+                open.session.destroy_object(object).map_err(|error| error.to_string())?;
+            }
+            open.found.remove(id);
+            Ok(())
+        })
+    }
+}
+
+/// The public key, which modules give with and without the header of an OCTET STRING.
+fn read_point(curve: Curve, point: &[u8]) -> Result<PublicKey, KeyError> {
+    match (curve, point) {
+        (Curve::Ed25519, [4, 32, key @ ..]) if key.len() == 32 => {
+            PublicKey::from_ed25519_bytes(key)
+        }
+        (Curve::Ed25519, key) => PublicKey::from_ed25519_bytes(key),
+        (Curve::P256 | Curve::Secp256k1, [4, 65, key @ ..]) if key.len() == 65 => {
+            PublicKey::from_sec1(curve, key)
+        }
+        (Curve::P256 | Curve::Secp256k1, key) => PublicKey::from_sec1(curve, key),
+    }
+}
+
+impl PrivateHalf for InModule {
+    fn sign(&self, input: &[u8]) -> Result<[u8; 64], SignError> {
+        let sign = || self.shared.sign(&self.id, self.curve, input).map_err(SignError);
+        // A worker of a runtime that has others lets them go on meanwhile.
+        match Handle::try_current().map(|runtime| runtime.runtime_flavor()) {
+            Ok(RuntimeFlavor::MultiThread) => tokio::task::block_in_place(sign),
+            Ok(_) | Err(_) => sign(),
+        }
+    }
+
+    fn is_ready(&self) -> bool {
+        self.shared.is_ready.load(Ordering::Acquire)
+    }
+}
+
+impl Custody for Pkcs11 {
+    fn kind(&self) -> &'static str {
+        "pkcs11"
+    }
+
+    fn generate(&self, algorithm: Algorithm, entropy: &dyn Entropy) -> Result<Made, CustodyError> {
+        let mut id = [0; 16];
+        entropy.fill(&mut id)?;
+        let curve = algorithm.curve();
+        let made = self.0.generate(&id, curve).and_then(|public| {
+            let key = SigningKey::new(public, Box::new(self.half(id.to_vec(), curve)));
+            signs(&key).map(|()| key)
+        });
+        match made {
+            Ok(key) => Ok(Made { handle: hex::encode(id), key }),
+            Err(error) => {
+                // Why there is no key is told; that half of one is left is not worse.
+                let _ = self.0.destroy(&id);
+                Err(CustodyError::Unavailable(error))
+            }
+        }
+    }
+
+    fn import(&self, _: &InMemorySigner, _: &dyn Entropy) -> Result<Made, CustodyError> {
+        Err(CustodyError::Unsupported(
+            "a key that was outside of the module is not taken into it: countersign keys generate makes one inside",
+        ))
+    }
+
+    /// A module that is away is no fault of the entry: its key is opened all the same, and signs when
+    /// the module is back.
+    fn open(&self, entry: &Entry, handle: &str) -> Result<SigningKey, CustodyError> {
+        let damaged = || CustodyError::Handle(entry.kid.clone());
+        let id = hex::decode(handle).map_err(|_| damaged())?;
+        let half = self.half(id, entry.public.curve());
+        let key = SigningKey::new(entry.public.clone(), Box::new(half));
+        match key.sign(b"") {
+            Ok(signature) => {
+                let verdict = entry.public.verify(entry.algorithm(), b"", &signature);
+                verdict.map_err(|_| damaged())?;
+            }
+            Err(error) => tracing::error!(%error, kid = entry.kid, "the key is out of reach"),
+        }
+        Ok(key)
+    }
+
+    fn destroy(&self, handle: &str) -> Result<(), CustodyError> {
+        let id = hex::decode(handle).map_err(|_| CustodyError::Handle(handle.to_owned()))?;
+        self.0.destroy(&id).map_err(CustodyError::Unavailable)
+    }
+}
+
+/// Whether a new key signs what its public half verifies.
+fn signs(key: &SigningKey) -> Result<(), String> {
+    let signature = key.sign(b"").map_err(|error| error.to_string())?;
+    let verdict = key.public().verify(key.algorithm(), b"", &signature);
+    verdict.map_err(|_| "the module's signature is not by the key that it made".to_owned())
+}

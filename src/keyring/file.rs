@@ -1,0 +1,173 @@
+//! Where the ring lies: one file for its owner alone, replaced whole, by one rename.
+//!
+//! A change of the ring is one change of this file, so there is no moment at which half of it is
+//! done: a crash leaves the ring of before or the ring of after. What cannot be read is refused and
+//! never replaced, for a key that is lost voids every token.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use countersign_sdk::client::private_file::{self, PrivateFileError};
+use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
+
+use super::custody::Sealing;
+use super::ring::Entry;
+
+/// The folder of keys in the server's folder.
+pub const FOLDER: &str = "keys";
+/// The ring in it.
+pub const FILE: &str = "ring.json";
+/// The ring that is about to take its place.
+const UNFINISHED: &str = "ring.json.unfinished";
+/// The largest ring that is read, in bytes; 500 keys take less than half.
+const MAX_BYTES: usize = 1024 * 1024;
+/// The form of the file.
+const LAYOUT: u32 = 1;
+
+/// Why the ring was not read or written. Each says what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum RingFileError {
+    /// It cannot be reached, or is not trusted.
+    #[error("{}: {error}", path.display())]
+    Reach {
+        /// The file or its folder.
+        path: PathBuf,
+        /// Why.
+        error: PrivateFileError,
+    },
+    /// It is no ring.
+    #[error("{} is not a ring of keys ({problem}); it was not touched. Restore a copy of it, or move it \
+             away to begin a new one: every token is void then", path.display())]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What was found.
+        problem: String,
+    },
+    /// A later version of this program wrote it.
+    #[error("{} has layout {found}, and this program knows {LAYOUT}: run the newer version", path.display())]
+    Newer {
+        /// The file.
+        path: PathBuf,
+        /// Its layout.
+        found: u32,
+    },
+}
+
+/// What is written of a ring.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Document {
+    layout: u32,
+    /// Where the private halves lie.
+    pub custody: String,
+    /// By what they are sealed, if they are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sealing: Option<Sealing>,
+    /// The keys.
+    pub keys: Vec<Entry>,
+}
+
+#[derive(Deserialize)]
+struct Layout {
+    layout: u32,
+}
+
+impl Document {
+    /// A ring of `custody`.
+    pub fn new(custody: &str, sealing: Option<Sealing>, keys: Vec<Entry>) -> Self {
+        Self { layout: LAYOUT, custody: custody.to_owned(), sealing, keys }
+    }
+
+    fn read(path: &Path, text: &str) -> Result<Self, RingFileError> {
+        let damaged = |problem: String| RingFileError::Damaged { path: path.to_owned(), problem };
+        let Layout { layout } =
+            serde_json::from_str(text).map_err(|error| damaged(error.to_string()))?;
+        if layout > LAYOUT {
+            return Err(RingFileError::Newer { path: path.to_owned(), found: layout });
+        }
+        let document: Self =
+            serde_json::from_str(text).map_err(|error| damaged(error.to_string()))?;
+        for (place, entry) in document.keys.iter().enumerate() {
+            if entry.public.thumbprint().to_string() != entry.kid {
+                return Err(damaged(format!("key {place} is not the one that its kid names")));
+            }
+            if document.keys.iter().take(place).any(|other| other.kid == entry.kid) {
+                return Err(damaged(format!("key {place} stands twice")));
+            }
+        }
+        Ok(document)
+    }
+}
+
+/// Keeps a ring.
+pub trait Shelf: Send + Sync + fmt::Debug {
+    /// What is kept; `None` when nothing ever was.
+    ///
+    /// # Errors
+    /// [`RingFileError`].
+    fn read(&self) -> Result<Option<Document>, RingFileError>;
+
+    /// Replaces what is kept, whole or not at all. It is on the disk when this returns.
+    ///
+    /// # Errors
+    /// [`RingFileError`]; what was kept still is.
+    fn write(&self, document: &Document) -> Result<(), RingFileError>;
+}
+
+/// The ring's file. Whoever has one has the folder's lock as well.
+#[derive(Debug)]
+pub struct RingFile {
+    folder: PathBuf,
+}
+
+impl RingFile {
+    /// The ring in the folder of a server.
+    pub fn of(directory: &Path) -> Self {
+        Self { folder: directory.join(FOLDER) }
+    }
+
+    /// Where it lies.
+    pub fn path(&self) -> PathBuf {
+        self.folder.join(FILE)
+    }
+
+    fn reach(path: &Path) -> impl FnOnce(PrivateFileError) -> RingFileError + use<> {
+        let path = path.to_owned();
+        move |error| RingFileError::Reach { path, error }
+    }
+}
+
+impl Shelf for RingFile {
+    fn read(&self) -> Result<Option<Document>, RingFileError> {
+        let path = self.path();
+        // Also where there is no ring: what others could put there is no ring of ours.
+        private_file::make_folder(&self.folder).map_err(Self::reach(&self.folder))?;
+        match private_file::read(&path, MAX_BYTES) {
+            Ok(text) => Document::read(&path, &text).map(Some),
+            Err(error) if error.is_absent() => Ok(None),
+            Err(error) => Err(Self::reach(&path)(error)),
+        }
+    }
+
+    fn write(&self, document: &Document) -> Result<(), RingFileError> {
+        let (path, beside) = (self.path(), self.folder.join(UNFINISHED));
+        let text = serde_json::to_string_pretty(document).map(|text| Zeroizing::new(text + "\n"));
+        let text = text.map_err(|error| RingFileError::Damaged {
+            path: path.clone(),
+            problem: error.to_string(),
+        })?;
+        private_file::make_folder(&self.folder).map_err(Self::reach(&self.folder))?;
+        // What a process that was killed has left.
+        private_file::remove(&beside).map_err(Self::reach(&beside))?;
+        let Err(error) = private_file::replace(&path, &beside, &text) else { return Ok(()) };
+        // Renamed, and only not certain to outlive a power cut: readers have the new ring, so has this
+        // process, and the next change flushes the folder again.
+        if private_file::read(&path, MAX_BYTES).is_ok_and(|found| *found == *text) {
+            tracing::error!(%error, "the folder of keys was not flushed: the last change may not outlive a power cut");
+            return Ok(());
+        }
+        Err(Self::reach(&path)(error))
+    }
+}

@@ -1,0 +1,131 @@
+//! Requests that wait: who counts, once, within its time, and no more of them than may.
+
+use std::sync::Arc;
+
+use countersign_sdk::entropy::OsEntropy;
+use countersign_sdk::key::{Curve, InMemorySigner, Signer as _};
+
+use super::*;
+
+const NOW: Timestamp = Timestamp::from_unix(1_000_000);
+const WINDOW: u64 = 600;
+
+fn key() -> Option<Thumbprint> {
+    let signer = InMemorySigner::generate(Curve::Ed25519, &OsEntropy).unwrap();
+    Some(signer.public_key().thumbprint())
+}
+
+fn voice(name: &str) -> Voice {
+    Voice::for_tests(name, [key(), key()], NOW)
+}
+
+fn ask(approvals: &Approvals, by: &Voice, takes: usize, now: Timestamp) -> ApprovalId {
+    let kid = key().unwrap();
+    let asked = approvals.ask(KeyOperation::Revoke(kid), by, (takes, WINDOW), now, &OsEntropy);
+    asked.unwrap().id.parse().unwrap()
+}
+
+fn reason<T: fmt::Debug>(result: Result<T, Refusal>) -> Reason {
+    result.unwrap_err().reason()
+}
+
+#[test]
+fn it_takes_as_many_as_it_takes_and_runs_what_was_asked_for() {
+    let approvals = Approvals::default();
+    let (alice, bob, carol) = (voice("alice"), voice("bob"), voice("carol"));
+    let kid = key().unwrap();
+    let asked = approvals.ask(KeyOperation::Revoke(kid), &alice, (3, WINDOW), NOW, &OsEntropy);
+    let asked = asked.unwrap();
+    assert_eq!((asked.needed, asked.operation.kid.clone()), (2, Some(kid.to_string())));
+    let id: ApprovalId = asked.id.parse().unwrap();
+    let Ok(Approved::StillWaits(waiting)) = approvals.approve(id, &bob, NOW) else { panic!() };
+    assert_eq!((waiting.needed, waiting.approved_by), (1, vec!["bob".to_owned()]));
+    assert_eq!(reason(approvals.approve(id, &bob, NOW)), Reason::ApprovalNotDistinct);
+    let Ok(Approved::Complete(operation)) = approvals.approve(id, &carol, NOW) else { panic!() };
+    assert_eq!(operation, KeyOperation::Revoke(kid));
+    assert_eq!(reason(approvals.approve(id, &voice("dave"), NOW)), Reason::ApprovalUnknown);
+    assert!(approvals.list(NOW).is_empty());
+}
+
+#[test]
+fn one_person_is_one_voice_under_whatever_account_and_key() {
+    let approvals = Approvals::default();
+    let (session, proven) = (key(), key());
+    let alice = Voice::for_tests("alice", [session, proven], NOW);
+    let id = ask(&approvals, &alice, 2, NOW);
+    for (name, keys) in [
+        ("alice", [session, proven]),
+        ("alice", [key(), key()]),
+        ("bob", [key(), proven]),
+        ("bob", [session, key()]),
+        // The key that signed requests for one was proven for the other, and the other way round.
+        ("bob", [proven, None]),
+        ("bob", [key(), session]),
+    ] {
+        let twin = Voice::for_tests(name, keys, NOW);
+        assert_eq!(reason(approvals.look(id, &twin, NOW)), Reason::ApprovalNotDistinct, "{name}");
+        assert_eq!(reason(approvals.approve(id, &twin, NOW)), Reason::ApprovalNotDistinct);
+    }
+    // Accounts without a key of their own have none in common.
+    let contract = Voice::for_tests("contract", [key(), None], NOW);
+    assert!(contract.is_distinct_from(&Voice::for_tests("other", [key(), None], NOW)));
+    assert_eq!(approvals.list(NOW)[0].needed, 1);
+    assert!(matches!(approvals.approve(id, &contract, NOW), Ok(Approved::Complete(_))));
+}
+
+#[test]
+fn its_time_passes() {
+    let approvals = Approvals::default();
+    let id = ask(&approvals, &voice("alice"), 2, NOW);
+    assert!(approvals.look(id, &voice("bob"), NOW.plus(WINDOW - 1)).is_ok());
+    let late = approvals.approve(id, &voice("bob"), NOW.plus(WINDOW));
+    assert_eq!(reason(late), Reason::ApprovalUnknown);
+    let id = ask(&approvals, &voice("alice"), 2, NOW);
+    assert!(approvals.withdraw(id, NOW).is_ok());
+    assert_eq!(reason(approvals.withdraw(id, NOW)), Reason::ApprovalUnknown);
+    assert_eq!(reason(approvals.approve(id, &voice("bob"), NOW)), Reason::ApprovalUnknown);
+}
+
+#[test]
+fn asking_again_is_the_same_request_and_others_are_bounded() {
+    let approvals = Approvals::default();
+    let rotate = |by: &Voice| {
+        approvals.ask(KeyOperation::Rotate, by, (2, WINDOW), NOW, &OsEntropy).map(|asked| asked.id)
+    };
+    let alice = voice("alice");
+    assert_eq!(rotate(&alice).unwrap(), rotate(&alice).unwrap());
+    assert_ne!(rotate(&alice).unwrap(), rotate(&voice("bob")).unwrap());
+    for _ in 1..MOST_OF_ONE {
+        ask(&approvals, &alice, 2, NOW);
+    }
+    let one_more =
+        approvals.ask(KeyOperation::Retire(key().unwrap()), &alice, (2, WINDOW), NOW, &OsEntropy);
+    assert_eq!(reason(one_more), Reason::ApprovalsFull);
+    let others = MOST - approvals.list(NOW).len();
+    for number in 0..others {
+        ask(&approvals, &voice(&format!("operator {number}")), 2, NOW);
+    }
+    assert_eq!(reason(rotate(&voice("last"))), Reason::ApprovalsFull);
+    assert!(rotate(&alice).is_ok(), "what waits is found again");
+    // Time makes room.
+    ask(&approvals, &voice("last"), 2, NOW.plus(WINDOW));
+}
+
+#[test]
+fn of_many_approvals_at_once_one_runs_it() {
+    for _ in 0..20 {
+        let approvals = Arc::new(Approvals::default());
+        let id = ask(&approvals, &voice("alice"), 2, NOW);
+        let threads: Vec<_> = (0..8)
+            .map(|number| {
+                let approvals = Arc::clone(&approvals);
+                std::thread::spawn(move || {
+                    let by = voice(&format!("operator {number}"));
+                    matches!(approvals.approve(id, &by, NOW), Ok(Approved::Complete(_)))
+                })
+            })
+            .collect();
+        let ran = threads.into_iter().map(|thread| thread.join().unwrap());
+        assert_eq!(ran.filter(|ran| *ran).count(), 1);
+    }
+}

@@ -1,0 +1,199 @@
+//! Whether a request comes from an operator who may do what it asks for, by a key that it has just proven.
+//!
+//! An [`Operator`] is a witness: there is no other way to one than through every check here, and
+//! whatever operators do takes one. The configuration is asked at each request and not the token
+//! alone: who is no operator any more is none from the next start on, however long its token lives
+//! (protocol.md §8, RFC 9449 §7, RFC 9470).
+
+use countersign_sdk::key::Thumbprint;
+use countersign_sdk::time::Timestamp;
+
+use super::action::Action;
+use crate::model::operator::{AdminScope, Operators};
+use crate::model::reason::{Reason, Refusal};
+use crate::model::revocation::TokenNames;
+use crate::model::session::SessionId;
+use crate::service::context::Context;
+use crate::service::holder::{Holder, Presented, not_live};
+use crate::token::access::ASSERTION_METHOD;
+use crate::token::verify::OwnAccessToken;
+use crate::wallet::format::WalletFormat as _;
+use crate::wallet::key::RawKey;
+
+/// An operator who may do what it asks for with this very request.
+#[derive(Debug)]
+pub struct Operator(Voice);
+
+/// A refusal, and who it was that was refused, as far as a token of ours says.
+#[derive(Debug)]
+pub struct Denied {
+    /// Why.
+    pub refusal: Refusal,
+    /// The subject of the token.
+    pub subject: Option<String>,
+}
+
+/// Who said something, and by which keys and token: whether it still counts is asked later.
+#[derive(Clone, Debug)]
+pub struct Voice {
+    subject: String,
+    /// The key that signed the request, and the one that was proven at the sign-in.
+    keys: [Option<Thumbprint>; 2],
+    jti: String,
+    session: Option<SessionId>,
+    issued_at: Timestamp,
+}
+
+impl Operator {
+    /// Verifies the token, the proof, and that this operator may do this now.
+    ///
+    /// # Errors
+    /// The refusal of the first check that failed.
+    pub(super) async fn prove(
+        context: &Context,
+        operators: &Operators,
+        presented: &Presented<'_>,
+        action: Action,
+        now: Timestamp,
+    ) -> Result<Self, Denied> {
+        let verified = context.access_tokens.verify(presented.token, &*context.store, now).await;
+        let token = verified.map_err(|error| Denied {
+            refusal: not_live(error),
+            subject: context.access_tokens.subject_of(presented.token, now),
+        })?;
+        let subject = Some(token.subject().to_owned());
+        let denied = |refusal| Denied { refusal, subject };
+        match Self::of(context, operators, token, presented, action, now).await {
+            Ok(operator) => Ok(operator),
+            Err(refusal) => Err(denied(refusal)),
+        }
+    }
+
+    async fn of(
+        context: &Context,
+        operators: &Operators,
+        token: OwnAccessToken,
+        presented: &Presented<'_>,
+        action: Action,
+        now: Timestamp,
+    ) -> Result<Self, Refusal> {
+        let holder = Holder::of(context, token, presented, now).await?;
+        let token = holder.token();
+        if token.audience() != context.issuer.url {
+            let detail = "this access token is for another resource; sign in for the issuer itself";
+            return Err(Refusal::new(Reason::TokenAudience, detail));
+        }
+        check_scope(token, check_standing(operators, token)?, action)?;
+        check_fresh(operators, token, action, now)?;
+        Ok(Self(Voice::of(&holder)))
+    }
+
+    /// The operator's subject.
+    pub fn subject(&self) -> &str {
+        &self.0.subject
+    }
+
+    /// The same operator, with the same request: what it approved runs in its name.
+    pub(super) fn again(&self) -> Self {
+        Self(self.0.clone())
+    }
+
+    /// What this request counts as, where several operators have to agree.
+    pub(super) const fn voice(&self) -> &Voice {
+        &self.0
+    }
+}
+
+/// What the configuration lets the token's subject do, if it signed in as an operator may.
+fn check_standing<'a>(
+    operators: &'a Operators,
+    token: &OwnAccessToken,
+) -> Result<&'a [AdminScope], Refusal> {
+    let unknown = |detail| Refusal::new(Reason::OperatorUnknown, detail);
+    let allowed = operators.allowed(token.subject());
+    let allowed = allowed.ok_or_else(|| unknown("this account is no operator of this issuer"))?;
+    let method = match token.proven_key().1 {
+        // An assertion proves what a message of the raw-key format proves.
+        ASSERTION_METHOD => RawKey.name(),
+        method => method,
+    };
+    let fits = operators.check_format(method);
+    fits.map_err(|_| unknown("operators do not sign in by this message format"))?;
+    Ok(allowed)
+}
+
+/// The token has the scope, and so has the operator today.
+fn check_scope(
+    token: &OwnAccessToken,
+    allowed: &[AdminScope],
+    action: Action,
+) -> Result<(), Refusal> {
+    let signed: Vec<&str> = token.scope().split(' ').collect();
+    let has = |scope: &AdminScope| signed.contains(&scope.name()) && allowed.contains(scope);
+    if action.takes().iter().any(has) {
+        return Ok(());
+    }
+    let names: Vec<&str> = action.takes().iter().map(|scope| scope.name()).collect();
+    let detail = format!("this takes a token, and an operator, with {}", names.join(" or "));
+    Err(Refusal::new(Reason::ScopeInsufficient, detail))
+}
+
+/// What hurts everybody takes a sign-in of a moment ago; a refresh is none.
+fn check_fresh(
+    operators: &Operators,
+    token: &OwnAccessToken,
+    action: Action,
+    now: Timestamp,
+) -> Result<(), Refusal> {
+    let (limit, at) = (operators.care.step_up, token.authenticated_at());
+    // One that lies ahead was dated by a clock that was wrong.
+    if !action.is_grave() || (at <= now && now.since(at) <= limit) {
+        return Ok(());
+    }
+    let detail = format!("this takes a sign-in of the last {limit} seconds: sign in again");
+    Err(Refusal::new(Reason::StepUpRequired, detail))
+}
+
+impl Voice {
+    fn of(holder: &Holder) -> Self {
+        let token = holder.token();
+        Self {
+            subject: token.subject().to_owned(),
+            keys: [Some(holder.key()), token.proven_key().0],
+            jti: token.id().to_owned(),
+            session: token.session(),
+            issued_at: token.issued_at(),
+        }
+    }
+
+    /// Who it was.
+    pub fn subject(&self) -> &str {
+        &self.subject
+    }
+
+    /// Whether somebody else spoke: another account, and no key in common.
+    pub fn is_distinct_from(&self, other: &Self) -> bool {
+        let shared = self.keys.iter().flatten().any(|key| other.keys.contains(&Some(*key)));
+        self.subject != other.subject && !shared
+    }
+
+    /// The names by which what it stands on can be revoked.
+    pub(super) fn names(&self) -> TokenNames<'_> {
+        TokenNames {
+            jti: Some(&self.jti),
+            session: self.session,
+            subject: &self.subject,
+            keys: self.keys,
+            issued_at: self.issued_at,
+        }
+    }
+}
+
+#[cfg(test)]
+impl Voice {
+    /// Somebody with these keys, who signed in at `at`.
+    pub(super) fn for_tests(subject: &str, keys: [Option<Thumbprint>; 2], at: Timestamp) -> Self {
+        let (subject, jti) = (subject.to_owned(), format!("jti of {subject}"));
+        Self { subject, keys, jti, session: None, issued_at: at }
+    }
+}

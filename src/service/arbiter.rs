@@ -1,0 +1,283 @@
+//! Whether a proof file shows that somebody signed in for something: checked with public keys and nothing else.
+//!
+//! Three things must hold: the record leads to the checkpoint, the checkpoint is signed by a key of the
+//! issuer, and what the record says follows from what was signed. The last is judged by the same code as
+//! at the sign-in, at the time of the record. No server, no log, no secret.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use countersign_sdk::key::{PublicKey, Thumbprint};
+use countersign_sdk::proof::jwt_assertion;
+use countersign_sdk::proof::replay::ReplayKey;
+use countersign_sdk::resource::IssuerKeys;
+use countersign_sdk::time::Timestamp;
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use super::checkpoint;
+use super::context::Chains;
+use crate::audit::evidence::{NonceKind, Proof as Signed, SignIn, SignedText};
+use crate::audit::proof::{self, Proof};
+use crate::model::domain::Domains;
+use crate::model::reason::Refusal;
+use crate::model::revocation::LONGEST_TOKEN;
+use crate::model::scope::ScopeSet;
+use crate::wallet::caip122::UnverifiedMessage;
+use crate::wallet::format::Evidence;
+use crate::wallet::policy::{
+    self, BoundMessage, Expected, NonceAuthority, NonceOrigin, OpenedNonce,
+};
+use crate::wallet::registry;
+
+/// What a proof shows that holds.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Verdict {
+    /// Who signed in.
+    pub sub: String,
+    /// With which account.
+    pub account: String,
+    /// By which format, or by an assertion.
+    pub method: String,
+    /// When, RFC 3339.
+    pub at: String,
+    /// At which issuer.
+    pub issuer: String,
+    /// On which domain.
+    pub domain: String,
+    /// For what.
+    pub resource: String,
+    /// With which scopes.
+    pub scope: String,
+    /// Whether the signed text or assertion states the scopes; otherwise they are what the issuer gives by default.
+    pub scope_was_signed: bool,
+    /// The token.
+    pub jti: String,
+    /// The key that the token is bound to.
+    pub bound_to: Option<Thumbprint>,
+    /// The record's place in the log.
+    pub seq: u64,
+    /// When the checkpoint was signed, RFC 3339.
+    pub checkpoint_at: String,
+    /// The key that signed it.
+    pub kid: String,
+    /// Whether that is one of the keys that were given as the issuer's. If none were, whoever reads this has to
+    /// know that it is.
+    pub key_is_known: bool,
+}
+
+/// Why a proof does not hold.
+#[derive(Debug, thiserror::Error)]
+pub enum NotProven {
+    /// The file, or its chain.
+    #[error(transparent)]
+    Proof(#[from] proof::ProofError),
+    /// The checkpoint.
+    #[error("the checkpoint does not hold: {0}")]
+    Checkpoint(String),
+    /// What was signed is refused now as it would have been then.
+    #[error("what was signed does not hold: {0}")]
+    Refused(Refusal),
+    /// The record says something else than what was signed.
+    #[error("the record does not follow from what was signed: {0}")]
+    Evidence(&'static str),
+}
+
+impl From<Refusal> for NotProven {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(refusal)
+    }
+}
+
+/// A key set of one public key.
+///
+/// # Errors
+/// A sentence that says why it is none.
+pub fn keys_of(jwk: &Value) -> Result<IssuerKeys, String> {
+    let key = PublicKey::from_jwk_json(jwk.to_string().as_bytes()).map_err(|e| e.to_string())?;
+    let mut jwk = serde_json::to_value(key.to_jwk()).map_err(|error| error.to_string())?;
+    if let Some(members) = jwk.as_object_mut() {
+        members.insert("kid".to_owned(), json!(key.thumbprint()));
+    }
+    let set = json!({ "keys": [jwk] }).to_string();
+    IssuerKeys::from_json(set.as_bytes()).map_err(|error| error.to_string())
+}
+
+/// Checks a proof. `keys` are the issuer's, if they are known; the key in the file is believed otherwise.
+///
+/// # Errors
+/// [`NotProven`], naming the first check that failed.
+pub fn check(proof: &Proof, keys: Option<&IssuerKeys>) -> Result<Verdict, NotProven> {
+    let (seq, hash) = proof.leads_to()?;
+    let stated = keys_of(&proof.key).map_err(NotProven::Checkpoint)?;
+    let signed = checkpoint::read(&proof.checkpoint, keys.unwrap_or(&stated))
+        .map_err(NotProven::Checkpoint)?;
+    if signed.covers.seq != seq || signed.covers.hash != hash {
+        return Err(proof::ProofError::Chain.into());
+    }
+    let sign_in = proof::sign_in_of(&proof.record);
+    let sign_in = sign_in.ok_or(NotProven::Evidence("the record is not one of a sign-in"))?;
+    if sign_in.policy.issuer != signed.issuer {
+        return Err(NotProven::Evidence("the log is of another issuer"));
+    }
+    let (method, scope_was_signed) = evidence(&sign_in, proof.record.time)?;
+    Ok(Verdict {
+        sub: sign_in.sub,
+        account: sign_in.account,
+        method,
+        at: proof.record.time.to_string(),
+        issuer: signed.issuer,
+        domain: sign_in.policy.domain,
+        resource: sign_in.policy.resource,
+        scope: sign_in.token.scope,
+        scope_was_signed,
+        jti: sign_in.token.jti,
+        bound_to: sign_in.token.jkt,
+        seq: proof.record.seq,
+        checkpoint_at: signed.at.to_string(),
+        kid: signed.kid,
+        key_is_known: keys.is_some(),
+    })
+}
+
+/// Whether the record of a sign-in follows from what was signed; gives the method, and whether the scopes stand
+/// in what was signed.
+///
+/// # Errors
+/// [`NotProven`].
+pub fn evidence(sign_in: &SignIn, at: Timestamp) -> Result<(String, bool), NotProven> {
+    if sign_in.token.exp <= at || sign_in.token.exp > at.plus(LONGEST_TOKEN) {
+        return Err(NotProven::Evidence("the token lives for another time than tokens do"));
+    }
+    match &sign_in.proof {
+        Signed::Message(text) => by_message(sign_in, text, at),
+        Signed::Assertion(assertion) => by_assertion(sign_in, assertion, at),
+    }
+}
+
+fn by_message(
+    sign_in: &SignIn,
+    signed: &SignedText,
+    at: Timestamp,
+) -> Result<(String, bool), NotProven> {
+    let message = URL_SAFE_NO_PAD.decode(&signed.message).ok();
+    let message = message.and_then(|bytes| String::from_utf8(bytes).ok());
+    let message = message.ok_or(NotProven::Evidence("the message is not base64url of a text"))?;
+    let format = registry::by_name(&signed.format).ok_or_else(registry::unknown)?;
+    let policy = &sign_in.policy;
+    let (lifetime, skew) = (policy.challenge_lifetime, policy.clock_skew);
+    let expected = Expected {
+        issuer: &policy.issuer,
+        domains: &Domains::Listed(vec![policy.domain.clone()]),
+        chains: &Chains::Any,
+        nonces: &RecordedNonce { kind: signed.nonce, until: signed.nonce_at.plus(lifetime) },
+        now: at,
+        max_age: lifetime.saturating_add(skew),
+        clock_skew: skew,
+        max_session: policy.session_lifetime,
+    };
+    let bound = policy::bind(format.read(&message)?, format, &expected)?;
+    let public_key = signed.public_key.as_deref();
+    let signer = bound.verify(&Evidence { signature: &signed.signature, public_key })?;
+    if signer.subject() != sign_in.sub || signer.account().to_string() != sign_in.account {
+        return Err(NotProven::Evidence("somebody else signed"));
+    }
+    check_key(sign_in, signer.key())?;
+    if bound.domain() != policy.domain {
+        return Err(NotProven::Evidence("the message names another domain"));
+    }
+    let scope_was_signed = check_grant(sign_in, &bound)?;
+    let bound_to = bound.session_key().copied().unwrap_or(signer.thumbprint());
+    check_binding(sign_in, bound_to, bound.session_key().is_some())?;
+    if bound.session_end().is_some_and(|end| sign_in.token.exp > end) {
+        return Err(NotProven::Evidence("the token outlives what was signed"));
+    }
+    Ok((signed.format.clone(), scope_was_signed))
+}
+
+fn by_assertion(sign_in: &SignIn, text: &str, at: Timestamp) -> Result<(String, bool), NotProven> {
+    let policy = &sign_in.policy;
+    let expected =
+        jwt_assertion::Expected { issuer: &policy.issuer, skew: policy.clock_skew, now: at };
+    let assertion = jwt_assertion::check(text, &expected)
+        .map_err(|_| NotProven::Evidence("the assertion does not hold"))?;
+    let account = assertion.account();
+    if account.to_did() != sign_in.sub || account.to_string() != sign_in.account {
+        return Err(NotProven::Evidence("somebody else signed"));
+    }
+    check_key(sign_in, assertion.key())?;
+    if assertion.resource().is_some_and(|resource| resource != policy.resource) {
+        return Err(NotProven::Evidence("the assertion is for another resource"));
+    }
+    if policy.domain != sign_in.sub {
+        return Err(NotProven::Evidence("the client is another one than the key"));
+    }
+    if let Some(signed) = assertion.scope() {
+        within(&sign_in.token.scope, &signed.parse()?)?;
+    }
+    check_binding(sign_in, assertion.key().thumbprint(), false)?;
+    Ok(("jwt-bearer".to_owned(), assertion.scope().is_some()))
+}
+
+fn check_key(sign_in: &SignIn, key: &PublicKey) -> Result<(), NotProven> {
+    if key.thumbprint() != sign_in.proven_jkt || key.to_did_key() != sign_in.proven_key {
+        return Err(NotProven::Evidence("another key signed"));
+    }
+    Ok(())
+}
+
+/// The resource and the scopes of a message that states them.
+fn check_grant(sign_in: &SignIn, bound: &BoundMessage<'_>) -> Result<bool, NotProven> {
+    let Some(grant) = bound.grant() else { return Ok(false) };
+    if grant.resource() != sign_in.policy.resource {
+        return Err(NotProven::Evidence("the message is for another resource"));
+    }
+    within(&sign_in.token.scope, grant.scopes())?;
+    Ok(true)
+}
+
+fn within(given: &str, signed: &ScopeSet) -> Result<(), NotProven> {
+    let given: ScopeSet = given.parse()?;
+    match given.first_outside(signed) {
+        None => Ok(()),
+        Some(_) => Err(NotProven::Evidence("the token has a scope that was not signed for")),
+    }
+}
+
+/// The token is bound to the key that was signed for; to none only where none was named.
+fn check_binding(sign_in: &SignIn, to: Thumbprint, is_named: bool) -> Result<(), NotProven> {
+    match sign_in.token.jkt {
+        Some(jkt) if jkt == to => Ok(()),
+        None if !is_named => Ok(()),
+        Some(_) | None => Err(NotProven::Evidence("the token is bound to another key")),
+    }
+}
+
+/// The nonce as the record tells of it: its MAC was checked at the sign-in, with a key that is gone.
+struct RecordedNonce {
+    kind: NonceKind,
+    until: Timestamp,
+}
+
+impl NonceAuthority for RecordedNonce {
+    fn open(
+        &self,
+        _format: &str,
+        message: &UnverifiedMessage<'_>,
+        now: Timestamp,
+    ) -> Result<OpenedNonce, Refusal> {
+        use crate::model::reason::Reason;
+        if now > self.until {
+            let detail = "the nonce's time was over before the sign-in";
+            return Err(Refusal::new(Reason::ChallengeExpired, detail));
+        }
+        let nonce = message.fields().nonce.unwrap_or_default();
+        Ok(OpenedNonce {
+            origin: match self.kind {
+                NonceKind::Challenge => NonceOrigin::Challenge,
+                NonceKind::Bare => NonceOrigin::Bare,
+            },
+            spend_key: ReplayKey::of_bytes("recorded nonce", nonce.as_bytes()),
+            until: self.until,
+        })
+    }
+}
