@@ -1,5 +1,6 @@
-// Wallets of Ethereum, Solana, Tron and Bitcoin in a second language, and of Sui, Aptos, NEAR, Stellar, TON, Lightning and SSH, by libraries of their own ecosystems: in Python where the npm
-// library is the one that made the published cases, near-kit for NEAR, and the ssh-keygen that is installed.
+// Wallets of Sui, Aptos, NEAR, Stellar, TON, Lightning and SSH by libraries of their own ecosystems: in Python where the npm
+// library is the one that made the published cases, near-kit for NEAR, and the ssh-keygen that is installed; and a second
+// library, in Python, for the wallets of Ethereum, Solana, Tron and Bitcoin.
 
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
