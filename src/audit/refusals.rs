@@ -60,6 +60,7 @@ pub const fn is_decision(reason: Reason) -> bool {
         | Reason::ApprovalNotDistinct
         | Reason::ApprovalVoid => true,
         Reason::MalformedRequest
+        | Reason::AuthorizationPending
         | Reason::BodyTooLarge
         | Reason::BodyTimeout
         | Reason::ContentType
