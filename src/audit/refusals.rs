@@ -79,7 +79,6 @@ pub const fn is_decision(reason: Reason) -> bool {
         | Reason::SignatureMalformed
         | Reason::PublicKeyInvalid
         | Reason::ProofNonceRequired
-        | Reason::AuthorizationPending
         | Reason::ChainUnavailable
         | Reason::RefreshLate
         | Reason::SessionUnknown
