@@ -304,7 +304,7 @@ impl Writer {
             .and_then(|_| retention::remove(&trimmed).map_err(|error| error.to_string()));
         match removed {
             Ok(()) => {
-                tracing::info!(begins = trimmed.event.begins, "old audit records were removed")
+                tracing::info!(begins = trimmed.event.begins, "old audit records were removed");
             }
             Err(error) => tracing::error!(%error, "old audit records were not removed"),
         }
