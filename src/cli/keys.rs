@@ -145,7 +145,7 @@ pub(super) async fn run(args: Args, output: &Output) -> Result<(), Failure> {
         Command::GenerateSecret { file } => {
             let mut bytes = Zeroizing::new([0; 32]);
             OsEntropy.fill(&mut *bytes).map_err(|error| failed(&error))?;
-            let text = Zeroizing::new(hex::encode(&*bytes) + "\n");
+            let text = Zeroizing::new(hex::encode(bytes.as_slice()) + "\n");
             super::key_file::write_new(&file, &text)?;
             output.result(&[("key_file", json!(file))])
         }

@@ -119,6 +119,7 @@ pub(crate) fn retry_soon(headers: &mut HeaderMap) {
 }
 
 /// What a client sees of a reason: the status and the registered OAuth error.
+#[expect(clippy::too_many_lines, reason = "the one map, without a wildcard")]
 pub const fn wire(reason: Reason, refused: Refused) -> (StatusCode, &'static str) {
     const BAD: StatusCode = StatusCode::BAD_REQUEST;
     match reason {

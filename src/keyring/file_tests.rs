@@ -213,9 +213,9 @@ fn a_stolen_ring_opens_nothing_and_shows_no_key() {
     let text = String::from_utf8(bytes).unwrap();
     assert!(text.contains(&signer.public_key().thumbprint().to_string()));
     for written in [
-        hex::encode(&*secret),
-        STANDARD.encode(&*secret)[..42].to_owned(),
-        URL_SAFE_NO_PAD.encode(&*secret),
+        hex::encode(secret.as_slice()),
+        STANDARD.encode(secret.as_slice())[..42].to_owned(),
+        URL_SAFE_NO_PAD.encode(secret.as_slice()),
     ] {
         assert!(!text.contains(&written));
     }

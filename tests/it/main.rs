@@ -17,7 +17,7 @@
 //! | `hygiene` | that no credential reaches a log, a record or what the system tells of the process |
 //! | `disk` | what a full disk does, and `countersign store` beside a running server |
 //! | `edges` | garbage, limits, CORS, health, draining |
-//! | `operators`, `operator_refusals` | what operators do from afar, and each way in which they are refused and recorded |
+//! | `operators`, `operator_refusals` | what operators do from afar, and each way in which they are refused and recorded; `schema` reads the document |
 //! | `revoked_calls` | that an API refuses what was revoked, also when the server is gone |
 //! | `command_line` | that `login`, `call` and `inspect` withstand hostile servers and lost readers |
 //! | `command_admin` | what operators do from the command line, as processes |
@@ -66,6 +66,7 @@ mod refresh;
 mod refusals;
 mod revoke;
 mod revoked_calls;
+mod schema;
 mod sessions;
 mod signed_in;
 mod support;

@@ -38,9 +38,8 @@ Examples:
   countersign admin ... approve 7cLmXh2lQ0mCwqJ3cFvJ8A
   countersign admin ... revoke --subject did:pkh:eip155:1:0xAbc...
 
-The issuer and the URL may stand in COUNTERSIGN_ISSUER and COUNTERSIGN_OPERATIONS_URL, the key's path in
-COUNTERSIGN_OPERATOR_KEY. Where a key operation takes several operators, the command prints the id
-under which another one approves it.";
+The issuer and the URL may stand in COUNTERSIGN_ISSUER and COUNTERSIGN_OPERATIONS_URL. Where a key
+operation takes several operators, the command prints the id under which another one approves it.";
 
 /// Arguments of `countersign admin`.
 #[derive(Debug, clap::Args)]
@@ -62,7 +61,7 @@ struct Who {
     #[arg(long, value_name = "URL", env = "COUNTERSIGN_OPERATIONS_URL", global = true)]
     operations_url: Option<String>,
     /// The operator's key file: PKCS#8 PEM, or a private JWK.
-    #[arg(long, value_name = "FILE", env = "COUNTERSIGN_OPERATOR_KEY", global = true)]
+    #[arg(long, value_name = "FILE", global = true)]
     operator_key: Option<PathBuf>,
     /// Answer a challenge in this format in place of an assertion, as `login` does.
     #[arg(
@@ -88,7 +87,7 @@ enum Command {
     /// List what is revoked.
     Revocations {
         /// Only what came after this cursor of an earlier answer.
-        #[arg(long, value_name = "CURSOR")]
+        #[arg(long, value_name = "CURSOR", allow_hyphen_values = true)]
         after: Option<String>,
     },
     /// Revoke tokens and sessions.
@@ -98,11 +97,13 @@ enum Command {
     /// Approve what another operator asked for.
     Approve {
         /// The id of what waits.
+        #[arg(allow_hyphen_values = true)]
         id: String,
     },
     /// Take back what you or another operator asked for.
     Withdraw {
         /// The id of what waits.
+        #[arg(allow_hyphen_values = true)]
         id: String,
     },
     /// Search the audit log.
@@ -119,11 +120,13 @@ enum Keys {
     /// Let one sign no more; it stays published while its tokens live.
     Retire {
         /// The key's id.
+        #[arg(allow_hyphen_values = true)]
         kid: Thumbprint,
     },
     /// Withdraw one at once, and end everything that it signed.
     Revoke {
         /// The key's id.
+        #[arg(allow_hyphen_values = true)]
         kid: Thumbprint,
     },
 }
@@ -135,10 +138,10 @@ struct Sessions {
     #[arg(long, value_name = "DID")]
     subject: Option<String>,
     /// Those of a key, by its RFC 7638 thumbprint: the one that signs requests, or that was proven.
-    #[arg(long, value_name = "JKT")]
+    #[arg(long, value_name = "JKT", allow_hyphen_values = true)]
     of_key: Option<Thumbprint>,
     /// End this one.
-    #[arg(long, value_name = "ID")]
+    #[arg(long, value_name = "ID", allow_hyphen_values = true)]
     end: Option<SessionId>,
 }
 
@@ -146,13 +149,13 @@ struct Sessions {
 #[group(required = true, multiple = false)]
 struct Revoke {
     /// An access token, by its jti.
-    #[arg(long, value_name = "JTI")]
+    #[arg(long, value_name = "JTI", allow_hyphen_values = true)]
     token: Option<String>,
     /// A session, by its id.
-    #[arg(long, value_name = "ID")]
+    #[arg(long, value_name = "ID", allow_hyphen_values = true)]
     session: Option<SessionId>,
     /// Every session and token of a key, by its RFC 7638 thumbprint.
-    #[arg(long, value_name = "JKT")]
+    #[arg(long, value_name = "JKT", allow_hyphen_values = true)]
     of_key: Option<Thumbprint>,
     /// Every session and token of a subject, a did:pkh or did:key.
     #[arg(long, value_name = "DID")]
@@ -168,7 +171,7 @@ struct Audit {
     #[arg(long, value_name = "NAME")]
     event: Option<String>,
     /// Events in which this stands: a subject, an account, a jti, a session, a kid, a reason.
-    #[arg(long, value_name = "TEXT")]
+    #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
     about: Option<String>,
     /// From this second since 1970 on.
     #[arg(long, value_name = "SECONDS")]
@@ -231,8 +234,9 @@ async fn say_what_is_approved(
     output: &Output,
 ) -> Result<(), Failure> {
     let list = ask(client, base, &Request::of(&Command::Approvals)?).await?;
-    let mut waiting = list["approvals"].as_array().into_iter().flatten();
-    if let Some(found) = waiting.find(|waiting| waiting["id"] == id) {
+    let waiting = list.get("approvals").and_then(Value::as_array);
+    let is_meant = |waiting: &&Value| waiting.get("id").is_some_and(|found| found == id);
+    if let Some(found) = waiting.into_iter().flatten().find(is_meant) {
         output.note(&format!("approving {}", shown::operation(found)));
     }
     Ok(())
@@ -251,10 +255,39 @@ async fn ask(client: &Client, base: &str, request: &Request) -> Result<Value, Fa
     if status.is_success() {
         return Ok(body);
     }
-    let reason = body["reason"].as_str();
-    let description = body["error_description"].as_str().unwrap_or("nothing more is said");
+    let member = |name| body.get(name).and_then(Value::as_str);
+    let description = member("error_description").unwrap_or("nothing more is said");
     Err(Failure::refused_for(
         format!("the server answered {status}: {}", printable(description)),
-        reason,
+        member("reason"),
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser as _;
+
+    use crate::cli::Cli;
+
+    /// One name in 64 begins with a hyphen.
+    #[test]
+    fn names_may_begin_with_a_hyphen() {
+        let (long, short) = (format!("-{}", "A".repeat(42)), format!("-{}", "A".repeat(21)));
+        for command in [
+            &["keys", "revoke", &long][..],
+            &["keys", "retire", &long],
+            &["approve", &short],
+            &["withdraw", &short],
+            &["sessions", "--of-key", &long],
+            &["sessions", "--end", &short],
+            &["revoke", "--token", &short],
+            &["revoke", "--session", &short],
+            &["revoke", "--of-key", &long],
+            &["revocations", "--after", &short],
+            &["audit", "--about", &short],
+        ] {
+            let read = Cli::try_parse_from([&["countersign", "admin"], command].concat());
+            assert!(read.is_ok(), "{command:?}: {read:?}");
+        }
+    }
 }

@@ -52,7 +52,7 @@ impl Style for StellarTransaction {
             return Err(refused("it is not signed by the issuer alone".to_owned()));
         };
         let server = PublicKey::from_ed25519_bytes(&expected.server).ok();
-        if !server.is_some_and(|server| server.verify_wallet(&hash, &by_server.signature).is_ok()) {
+        if server.is_none_or(|server| server.verify_wallet(&hash, &by_server.signature).is_err()) {
             return Err(refused("the issuer's signature is not right".to_owned()));
         }
         let key = signer.public_key().as_bytes().try_into().map_err(|_| differs())?;
