@@ -31,20 +31,20 @@ pub fn sui(data: &[u8]) {
     });
 }
 
-/// Aptos: both curves, `signIn` or the full message of `signMessage` without some of its lines.
+/// Aptos: both curves, `signIn` or the full message of `signMessage`, also without lines that may lack.
 pub fn aptos(data: &[u8]) {
     judge(&Aptos, data, |choice| {
         let curve = usize::from(choice) % 2;
         let pair = of_wallet("aptos", curve, aptos_bytes);
-        let signature = match (choice >> 1) % 9 {
+        let signature = match (choice >> 1) % 5 {
             0 => pair.signature,
             without => {
                 let address = pair.text.lines().nth(1).expect("a second line");
                 let without = without - 1;
                 let full = FullMessage {
                     address: (without & 1 == 0).then_some(address),
-                    application: (without & 2 == 0).then_some("https://app.example"),
-                    chain: (without & 4 == 0).then_some("1"),
+                    application: Some("https://app.example"),
+                    chain: (without & 2 == 0).then_some("1"),
                     message: &pair.text,
                     nonce: "0123456789abcdef",
                 };

@@ -4,8 +4,8 @@
 //! must hash to the address: it is the key that the account began with. Whether it has another one
 //! by now stands on the chain alone and is not asked: after a rotation the first key still signs in
 //! here and the present one does not. The full message is
-//! built here around the text that was received, with or without each of its optional lines, and
-//! is never taken apart; a wallet that returns its own is only believed which of them it chose.
+//! built here around the text that was received, with the page's origin and with or without each of the
+//! other lines, and is never taken apart; a wallet that returns its own is only believed which it chose.
 //!
 //! Specs: sign-in-with-aptos (AIP-116), AIP-62 `signMessage`, AIP-55 (SingleKey), FIPS 202.
 
@@ -193,18 +193,18 @@ fn refused(error: NotSigner) -> Refusal {
     refused_signer(error, || malformed_signature("public_key is not a right key"))
 }
 
-/// Every full message that a wallet can make of a text with the text's own nonce: the likeliest
-/// first, then those with a line less. Eight, so that a wrong signature costs a bounded number of
-/// verifications.
+/// Every full message that a wallet can make of a text with the text's own nonce and the origin of its
+/// domain: the likeliest first, then those with a line less. Four, so that a wrong signature costs a
+/// bounded number of verifications. One without the origin, which the wallet itself saw, is none.
 fn wrappings(message: &UnverifiedMessage<'_>, address: &str, chain: &str) -> Vec<String> {
     let fields = message.fields();
     let scheme = if is_loopback_authority(fields.domain) { "http" } else { "https" };
     let application = format!("{scheme}://{}", fields.domain);
-    let wrapped = (0..8_u8).map(|without| {
+    let wrapped = (0..4_u8).map(|without| {
         let full = FullMessage {
             address: (without & 1 == 0).then_some(address),
-            application: (without & 2 == 0).then_some(&application),
-            chain: (without & 4 == 0).then_some(chain),
+            application: Some(&application),
+            chain: (without & 2 == 0).then_some(chain),
             message: message.text(),
             nonce: fields.nonce.unwrap_or_default(),
         };

@@ -75,7 +75,7 @@ fn each_kind_of_account_signs_in() {
 }
 
 #[test]
-fn the_full_message_is_taken_with_and_without_each_of_its_lines() {
+fn the_full_message_is_taken_with_the_origin_and_with_or_without_the_rest() {
     for wallet in wallets() {
         let text = wallet.text();
         let all = wrapped(&text, &wallet.address);
@@ -87,7 +87,14 @@ fn the_full_message_is_taken_with_and_without_each_of_its_lines() {
                 wallet.address
             )
         );
-        assert_eq!(all[7], format!("APTOS\nmessage: {text}\nnonce: 0123456789abcdef"));
+        let origin = "application: https://app.example\n";
+        let least = format!("APTOS\n{origin}message: {text}\nnonce: 0123456789abcdef");
+        assert_eq!((all.len(), &all[3]), (4, &least));
+        let without = all.iter().map(|full| full.replace(origin, ""));
+        for none in without.chain([all[0].replace(origin, "application: \n")]) {
+            let signature = wallet.sign(none.as_bytes());
+            assert_eq!(wallet.judge(&text, &signature), Err(Reason::SignatureMismatch), "{none}");
+        }
         for full in &all {
             let signature = wallet.sign(full.as_bytes());
             assert!(wallet.judge(&text, &signature).is_ok(), "{full}");

@@ -9,7 +9,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
 use countersign_sdk::account::{Account, ChainAccount, ChainId};
-use countersign_sdk::key::{Curve, NotSigner, PublicKey, SignatureError};
+use countersign_sdk::key::{Curve, NotSigner, PublicKey, SignatureError, base58_bytes};
 
 use super::accounts::{Accounts, Spelling, other_namespace};
 use super::caip122::{self, Profile, UnverifiedMessage};
@@ -171,22 +171,14 @@ fn decode_signature(text: &str) -> [Option<[u8; 64]>; 2] {
     if text.len() > MAX_SIGNATURE.min(128) {
         return [None; 2];
     }
-    let mut base58 = [0; 64];
-    let base58 =
-        bs58::decode(text).onto(&mut base58).ok().filter(|&length| length == 64).map(|_| base58);
     let base64 =
         if text.ends_with('=') { STANDARD.decode(text) } else { STANDARD_NO_PAD.decode(text) };
-    [base58, base64.ok().and_then(|bytes| bytes.try_into().ok())]
+    [base58_bytes(text), base64.ok().and_then(|bytes| bytes.try_into().ok())]
 }
 
 /// The 32 bytes of a base58 address.
 pub fn address_bytes(address: &str) -> Option<[u8; 32]> {
-    if address.len() > 44 {
-        return None;
-    }
-    let mut bytes = [0; 32];
-    let length = bs58::decode(address).onto(&mut bytes).ok()?;
-    (length == 32).then_some(bytes)
+    base58_bytes(address)
 }
 
 /// The cluster of any spelling in use: `mainnet`, `solana:mainnet`, CAIP-2, or the whole genesis

@@ -3,9 +3,7 @@
 //! Specs: the Base58Check of Bitcoin, which Tron shares.
 
 use super::hash::double_sha256;
-
-/// The longest text that is read, in characters; 25 bytes have at most 35.
-const MAX_TEXT: usize = 36;
+use crate::key::base58_bytes;
 
 /// Writes a version and 20 bytes.
 pub fn encode(version: u8, hash: &[u8; 20]) -> String {
@@ -16,13 +14,7 @@ pub fn encode(version: u8, hash: &[u8; 20]) -> String {
 
 /// Reads a version and 20 bytes; `None` for another length, alphabet or checksum.
 pub fn decode(text: &str) -> Option<(u8, [u8; 20])> {
-    if text.len() > MAX_TEXT {
-        return None;
-    }
-    let mut bytes = [0; 25];
-    if bs58::decode(text).onto(&mut bytes).ok()? != bytes.len() {
-        return None;
-    }
+    let bytes = base58_bytes::<25>(text)?;
     let (content, sum) = bytes.split_at(21);
     let (version, hash) = content.split_first()?;
     (double_sha256(content).split_at(4).0 == sum).then_some(())?;

@@ -42,20 +42,27 @@ pub fn event_id(
 }
 
 fn push_text(json: &mut String, text: &str) -> Option<()> {
+    // Sixteen more for what is escaped: a text has about as many lines.
+    json.reserve(text.len().saturating_add(16));
     json.push('"');
-    for c in text.chars() {
-        match c {
-            '"' => json.push_str("\\\""),
-            '\\' => json.push_str("\\\\"),
-            '\n' => json.push_str("\\n"),
-            '\r' => json.push_str("\\r"),
-            '\t' => json.push_str("\\t"),
-            '\u{8}' => json.push_str("\\b"),
-            '\u{c}' => json.push_str("\\f"),
-            '\0'..='\u{1f}' => return None,
-            _ => json.push(c),
-        }
+    let mut rest = text;
+    while let Some(at) = rest.bytes().position(|b| b < 0x20 || b == b'"' || b == b'\\') {
+        let (plain, after) = rest.split_at_checked(at)?;
+        json.push_str(plain);
+        let mut after = after.chars();
+        json.push_str(match after.next()? {
+            '"' => "\\\"",
+            '\\' => "\\\\",
+            '\n' => "\\n",
+            '\r' => "\\r",
+            '\t' => "\\t",
+            '\u{8}' => "\\b",
+            '\u{c}' => "\\f",
+            _ => return None,
+        });
+        rest = after.as_str();
     }
+    json.push_str(rest);
     json.push('"');
     Some(())
 }

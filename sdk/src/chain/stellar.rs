@@ -41,9 +41,13 @@ fn decode(text: &str, version: u8) -> Option<Zeroizing<[u8; 32]>> {
     let mut bits = 0u32;
     let mut out = bytes.iter_mut();
     for letter in text.bytes() {
-        let value = ALPHABET.iter().position(|&known| known == letter)?;
+        let value = match letter {
+            b'A'..=b'Z' => letter - b'A',
+            b'2'..=b'7' => letter - b'2' + 26,
+            _ => return None,
+        };
         // At most 7 bits wait and 5 come, so 12 of the 16 are in use.
-        window = (window << 5) | u16::try_from(value).ok()?;
+        window = (window << 5) | u16::from(value);
         bits += 5;
         if bits >= 8 {
             bits -= 8;

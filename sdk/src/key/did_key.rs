@@ -1,5 +1,6 @@
 //! `did:key` for the two curves of proven keys (W3C CCG did:key; multicodec and multibase).
 
+use super::base58::base58_bytes;
 use super::public::Repr;
 use super::{Curve, KeyError, PublicKey};
 
@@ -36,9 +37,7 @@ impl PublicKey {
         let text = did
             .strip_prefix("did:key:z")
             .ok_or(KeyError::Encoding("a did:key begins with did:key:z"))?;
-        let bytes = bs58::decode(text)
-            .into_vec()
-            .map_err(|_| KeyError::Encoding("the did:key is not base58btc"))?;
+        let bytes = decode(text).ok_or(KeyError::Encoding("the did:key is not base58btc"))?;
         if let Some(key) = bytes.strip_prefix(&ED25519_PUB) {
             ed25519(key)
         } else if let Some(key) = bytes.strip_prefix(&SECP256K1_PUB) {
@@ -60,6 +59,21 @@ impl PublicKey {
         };
         Some(format!("did:key:z{}", bs58::encode(bytes).into_string()))
     }
+}
+
+/// The bytes of a text; those of the two lengths that keys have, fast.
+fn decode(text: &str) -> Option<Vec<u8>> {
+    if text.starts_with("6Mk")
+        && let Some(bytes) = base58_bytes::<34>(text)
+    {
+        return Some(bytes.to_vec());
+    }
+    if text.starts_with("Q3s")
+        && let Some(bytes) = base58_bytes::<35>(text)
+    {
+        return Some(bytes.to_vec());
+    }
+    bs58::decode(text).into_vec().ok()
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@
 //! hold in WebCrypto. A [`PublicKey`] exists only for a point that is on its curve, canonically
 //! encoded and not of small order, so nothing behind it needs to look again.
 
+mod base58;
 mod der;
 mod did_key;
 mod ed25519;
@@ -16,6 +17,7 @@ pub mod secp256k1;
 mod signer;
 mod thumbprint;
 
+pub use base58::base58_bytes;
 pub use der::{ecdsa_from_der, ecdsa_to_der};
 pub use public::{KeyError, NotSigner, PublicKey, SignatureError};
 pub use secp256k1::recover as recover_secp256k1;

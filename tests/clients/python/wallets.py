@@ -12,6 +12,53 @@ import sys
 import time
 
 
+def ethereum(seed):
+    from eth_account import Account
+    from eth_account.messages import encode_defunct
+
+    account = Account.from_key(seed)
+
+    def sign(message, _payload):
+        return {"signature": "0x" + account.sign_message(encode_defunct(text=message)).signature.hex()}
+
+    return f"eip155:1:{account.address}", sign
+
+
+def solana(seed):
+    from solders.keypair import Keypair
+
+    pair = Keypair.from_seed(seed)
+
+    def sign(message, _payload):
+        return {"signature": str(pair.sign_message(message.encode()))}
+
+    return f"solana:5eykt4UsFv8P8NJdTREpY1vzqKqZKvdp:{pair.pubkey()}", sign
+
+
+def tron(seed):
+    from tronpy.keys import PrivateKey
+
+    key = PrivateKey(seed)
+
+    def sign(message, _payload):
+        return {"signature": "0x" + key.sign_msg(message.encode()).hex()}
+
+    return f"tron:0x2b6653dc:{key.public_key.to_base58check_address()}", sign
+
+
+def bitcoin(kind, seed):
+    import base58
+    from bitcoin_message_tool.bmt import sign_message
+
+    wif = base58.b58encode_check(b"\x80" + seed + b"\x01").decode()
+    address, _, _ = sign_message(wif, kind, "", deterministic=True)
+
+    def sign(message, _payload):
+        return {"signature": sign_message(wif, kind, message, deterministic=True)[2]}
+
+    return f"bip122:000000000019d6689c085ae165831e93:{address}", sign
+
+
 def sui(flag, seed):
     from pysui.sui.sui_crypto import keypair_from_keystring
 
@@ -151,6 +198,12 @@ def ton(version, seed):
 
 
 KINDS = {
+    "ethereum": ethereum,
+    "solana": solana,
+    "tron": tron,
+    "bitcoin-p2pkh": lambda seed: bitcoin("p2pkh", seed),
+    "bitcoin-p2sh-p2wpkh": lambda seed: bitcoin("p2wpkh-p2sh", seed),
+    "bitcoin-p2wpkh": lambda seed: bitcoin("p2wpkh", seed),
     "sui-ed25519": lambda seed: sui(0, seed),
     "sui-secp256k1": lambda seed: sui(1, seed),
     "aptos-ed25519": lambda seed: aptos("aptos-ed25519", seed),

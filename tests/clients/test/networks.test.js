@@ -1,5 +1,6 @@
-// Wallets of Sui, Aptos, NEAR, Stellar, TON, Lightning and SSH, by libraries of their own ecosystems: in Python where the npm
-// library is the one that made the published cases, near-kit for NEAR, and the ssh-keygen that is installed.
+// Wallets of Sui, Aptos, NEAR, Stellar, TON, Lightning and SSH by libraries of their own ecosystems: in Python where the npm
+// library is the one that made the published cases, near-kit for NEAR, and the ssh-keygen that is installed; and a second
+// library, in Python, for the wallets of Ethereum, Solana, Tron and Bitcoin.
 
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
@@ -35,6 +36,12 @@ after(async () => {
 
 /** A wallet in Python: what it is called here, its format, its curve, and whether it signs what the payload says. */
 const KINDS = [
+  ['ethereum', 'siwe', secp256k1Key],
+  ['solana', 'siws', ed25519Key],
+  ['tron', 'tip191', secp256k1Key],
+  ['bitcoin-p2pkh', 'bip137', secp256k1Key],
+  ['bitcoin-p2sh-p2wpkh', 'bip137', secp256k1Key],
+  ['bitcoin-p2wpkh', 'bip137', secp256k1Key],
   ['sui-ed25519', 'sui', ed25519Key],
   ['sui-secp256k1', 'sui', secp256k1Key],
   ['aptos-ed25519', 'aptos', ed25519Key],

@@ -92,3 +92,76 @@ fn said(text: &str, server: [u8; 32]) -> Option<(Challenge, &'static str)> {
     let network = passphrase(chain.strip_prefix("stellar:").unwrap_or(chain))?;
     Some((challenge, network))
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::chain::stellar::encode_account;
+    use crate::key::Curve;
+
+    fn key(byte: u8) -> (InMemorySigner, [u8; 32]) {
+        let signer = InMemorySigner::from_bytes(Curve::Ed25519, &[byte; 32]).unwrap();
+        let public = signer.public_key().as_bytes().try_into().unwrap();
+        (signer, public)
+    }
+
+    fn text() -> String {
+        let account = encode_account(&key(9).1);
+        format!(
+            "app.example wants you to sign in with your Stellar account:\n{account}\n\nSign in.\n\n\
+             URI: https://id.example/tenant\nVersion: 1\nChain ID: testnet\nNonce: 0123456789abcdef\n\
+             Issued At: 2025-06-01T12:00:00Z\nExpiration Time: 2025-06-01T12:05:00Z"
+        )
+    }
+
+    /// A transaction that the key of that byte has signed first.
+    fn issued(challenge: Challenge, by: u8) -> Envelope {
+        let envelope = Envelope::of(challenge).unwrap();
+        let hash = envelope.hash(passphrase("testnet").unwrap());
+        let (server, public) = key(by);
+        let signature = server.sign_now(&hash).unwrap().try_into().unwrap();
+        envelope.signed(Decorated::by(&public, signature))
+    }
+
+    fn sign(transaction: &str) -> Result<String, SignerError> {
+        let (signer, _) = key(9);
+        let account = StellarTransaction.account(signer.public_key(), None).unwrap();
+        let payload = json!({"transaction": transaction});
+        let message = &text();
+        let challenge = ToSign { message, payload: Some(&payload) };
+        StellarTransaction.sign(&signer, &account, &challenge)
+    }
+
+    #[test]
+    fn only_what_the_text_says_is_signed() {
+        let (right, _) = said(&text(), key(1).1).unwrap();
+        assert_eq!((&*right.home_domain, &*right.web_auth_domain), ("app.example", "id.example"));
+        let signed = Envelope::read(&sign(&issued(right.clone(), 1).write()).unwrap()).unwrap();
+        let [_, ours] = signed.signatures() else { panic!("two signatures") };
+        let hash = signed.hash(passphrase("testnet").unwrap());
+        let public = key(9).0.public_key().clone();
+        assert_eq!(public.verify_wallet(&hash, &ours.signature), Ok(()));
+
+        for other in [
+            Challenge { nonce: [1; 48], ..right.clone() },
+            Challenge { client: key(8).1, ..right.clone() },
+            Challenge { home_domain: "evil.example".to_owned(), ..right.clone() },
+            Challenge { web_auth_domain: "evil.example".to_owned(), ..right.clone() },
+            Challenge { max_time: right.max_time + 1, ..right.clone() },
+            Challenge { server: key(2).1, ..right.clone() },
+        ] {
+            assert!(sign(&issued(other.clone(), 1).write()).is_err(), "{other:?}");
+        }
+        // Not signed, signed by another, signed twice, and no transaction at all.
+        assert!(sign(&Envelope::of(right.clone()).unwrap().write()).is_err());
+        assert!(sign(&issued(right.clone(), 2).write()).is_err());
+        let [once] = *issued(right.clone(), 1).signatures() else { panic!("one signature") };
+        assert!(sign(&issued(right, 1).signed(once).write()).is_err());
+        assert!(sign("AAAA").is_err());
+        let (signer, account) = (key(9).0, "stellar:testnet:x".parse().unwrap());
+        let bare = ToSign { message: &text(), payload: None };
+        assert!(StellarTransaction.sign(&signer, &account, &bare).is_err());
+    }
+}
