@@ -187,8 +187,7 @@ fn expected(
     let no_account = || Refusal::new(Reason::AccountInvalid, "the account is none of Stellar");
     let fields = message.fields();
     let issued_at = message.issued_at().map(Moment::floor).unwrap_or_default().as_unix();
-    let expires_at =
-        message.expiration_time().map(Moment::floor).map(countersign_sdk::time::Timestamp::as_unix);
+    let expires_at = message.expiration_time().map(|at| at.floor().as_unix());
     let (_, host) = fields.uri.and_then(origin_of).unwrap_or_default();
     Ok(Challenge {
         server,
