@@ -14,6 +14,7 @@ pub const A_MINUTE: u64 = 120;
 const MINUTE: u64 = 60;
 
 /// Whether a refusal for this reason is a decision about trust, and no fault of form or of ours.
+#[expect(clippy::too_many_lines, reason = "one line for each reason, and no wildcard arm")]
 pub const fn is_decision(reason: Reason) -> bool {
     match reason {
         Reason::PrivateKeyReceived
