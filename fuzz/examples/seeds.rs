@@ -327,6 +327,7 @@ fn audit() {
     seed("audit_record", "omitted", next.line());
     let checkpoint = Checkpoint {
         upto: 2,
+        hash: next.hash,
         jws: "e30.e30.AA".to_owned(),
         key: json!({ "kty": "OKP" }),
     };

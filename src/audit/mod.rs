@@ -5,7 +5,7 @@
 //! | [`event`], [`evidence`] | what is recorded |
 //! | [`refusals`] | which refusals are, and how many |
 //! | [`record`] | how a record is written, hashed and chained |
-//! | [`folder`], `log`, `writer` | where the log lies, how it is opened, and who writes it |
+//! | [`folder`], `log`, `writer`, `anchor` | where the log lies, how it is opened, and who writes it |
 //! | [`retention`] | when old records go |
 //! | `stream` | the lines for a collector |
 //! | `chain`, [`verify`] | whether the log is what was written |
@@ -19,6 +19,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use countersign_sdk::time::Timestamp;
 
+mod anchor;
 mod chain;
 pub mod event;
 pub mod evidence;
@@ -261,11 +262,7 @@ fn remember(memory: &Mutex<Memory>, event: &Event, now: Timestamp) -> Result<(),
     let head = memory.head;
     let record = Record::of(head.seq.saturating_add(1), now, head.hash, event)
         .map_err(|_| AuditError::Unavailable)?;
-    let covers = match event {
-        Event::Checkpoint(checkpoint) => Some(checkpoint.upto),
-        _ => None,
-    };
-    writer::advance(&mut memory.head, &record, covers);
+    writer::advance(&mut memory.head, &record, writer::Signed::by(event));
     if memory.records.len() >= REMEMBERED {
         memory.records.drain(..REMEMBERED / 2);
     }

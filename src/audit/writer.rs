@@ -19,10 +19,11 @@ use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use super::AuditError;
-use super::event::{Event, Resumed};
+use super::anchor::{self, Anchor};
+use super::event::{Event, LogReplaced, Resumed};
 use super::folder::{self, OpenError, Segment};
 use super::record::{Hash, MAX_LINE, Record, leaf};
-use super::retention::{self, Retention};
+use super::retention::{self, Removal, Retention};
 use super::stream::Stream;
 
 /// How many events share a write at most.
@@ -38,6 +39,10 @@ const MOST_UNFLUSHED: usize = 4 * 1024 * 1024;
 /// How long after a fault the log is tried again, and how long at most.
 const FIRST_RETRY: Duration = Duration::from_millis(100);
 const LAST_RETRY: Duration = Duration::from_secs(5);
+/// A clock that is so many seconds away from the newest record's may be wrong.
+const JUMP: u64 = 86_400;
+/// How long nothing is removed then.
+const SETTLED: Duration = Duration::from_secs(86_400);
 
 /// What whoever hands over an event waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,7 +59,7 @@ pub(super) struct Job {
     pub(super) body: Box<RawValue>,
     pub(super) time: Timestamp,
     pub(super) wanted: Wanted,
-    pub(super) checkpoint: Option<u64>,
+    pub(super) checkpoint: Option<Signed>,
     /// `None` where nobody waits.
     pub(super) answer: Option<oneshot::Sender<Result<(), AuditError>>>,
 }
@@ -72,8 +77,31 @@ pub struct Head {
     pub checkpoint: u64,
     /// The last record that it covers.
     pub covered: u64,
+    /// The hash of that record.
+    pub covered_hash: Hash,
     /// When it was made.
     pub checkpoint_at: Timestamp,
+    /// The hash of the log's first record, all zeros in an empty log.
+    pub begins: Hash,
+}
+
+/// What a checkpoint covers.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Signed {
+    seq: u64,
+    hash: Hash,
+}
+
+impl Signed {
+    /// Of an event that is a checkpoint.
+    pub(super) const fn by(event: &Event) -> Option<Self> {
+        match event {
+            Event::Checkpoint(checkpoint) => {
+                Some(Self { seq: checkpoint.upto, hash: checkpoint.hash })
+            }
+            _ => None,
+        }
+    }
 }
 
 /// What the writer and its callers share.
@@ -157,14 +185,22 @@ pub(super) struct Writer {
     pub(super) retention: Retention,
     pub(super) stream: Option<Stream>,
     pub(super) flush_by: Option<Instant>,
-    /// The latest moment of an event.
+    /// The moment of the newest event.
     pub(super) now: Timestamp,
+    /// What this log is in the place of, until that is recorded.
+    pub(super) replaced: Option<LogReplaced>,
+    /// The last record that is known outside of the folder to be signed.
+    pub(super) anchored: u64,
+    /// What is removed as soon as a checkpoint covers the record of it.
+    pub(super) removal: Option<(u64, Removal)>,
+    /// When the clock was last seen to jump.
+    pub(super) jumped: Option<Instant>,
 }
 
 impl Writer {
     /// Writes until nobody is left who could hand over an event.
     pub(super) fn run(mut self) {
-        self.trim();
+        self.tell_replaced();
         loop {
             let first = match self.next() {
                 Ok(first) => first,
@@ -199,12 +235,13 @@ impl Writer {
 
     fn take(&mut self, batch: Vec<Job>) {
         let latest = batch.iter().map(|job| job.time).max();
-        self.now = self.now.max(latest.unwrap_or_default());
+        self.look_at_clock(latest.unwrap_or_default());
         match self.begin_segment().and_then(|()| self.write(&batch)) {
             Ok(refused) => {
                 for (job, refused) in batch.into_iter().zip(refused) {
                     answer(job, if refused { Err(AuditError::Unavailable) } else { Ok(()) });
                 }
+                self.anchor();
             }
             Err(error) => {
                 self.failed(&error);
@@ -272,6 +309,7 @@ impl Writer {
         if length < SEGMENT_BYTES && !old {
             return Ok(());
         }
+        self.check_room()?;
         self.active.flush()?;
         self.flush_by = None;
         let next = self.shared.head().seq.saturating_add(1);
@@ -287,27 +325,90 @@ impl Writer {
         Ok(())
     }
 
-    /// Removes the oldest segments, as the retention says, after a record of it.
+    /// Records, where this log is in the place of another one, that it is.
+    fn tell_replaced(&mut self) {
+        let Some(replaced) = self.replaced.take() else { return };
+        let Some(job) = own_job(&Event::LogReplaced(replaced), self.now) else { return };
+        match self.write(&[job]) {
+            Ok(_) => self.write_anchor(),
+            Err(error) => {
+                self.failed(&error);
+                self.recover();
+            }
+        }
+    }
+
+    /// Keeps outside of the folder what was signed last; then what had to be signed before it goes is removed.
+    fn anchor(&mut self) {
+        if self.shared.head().covered > self.anchored {
+            self.write_anchor();
+        }
+        if self.removal.as_ref().is_some_and(|(told, _)| *told <= self.anchored)
+            && let Some((_, removal)) = self.removal.take()
+        {
+            match retention::remove(&removal) {
+                Ok(()) => {
+                    tracing::info!(begins = removal.event.begins, "old audit records were removed");
+                }
+                Err(error) => tracing::error!(%error, "old audit records were not removed"),
+            }
+        }
+    }
+
+    fn write_anchor(&mut self) {
+        let anchor = Anchor::of(&self.shared.head());
+        match anchor.write(&anchor::beside(&self.shared.folder)) {
+            Ok(()) => self.anchored = anchor.seq,
+            // The one of before still holds; the next checkpoint tries again.
+            Err(error) => {
+                tracing::error!(%error, "what was signed of the audit log is not kept beside it");
+            }
+        }
+    }
+
+    /// Takes the time of an event. A clock that jumps may be wrong, and for a day nothing is removed by it.
+    fn look_at_clock(&mut self, time: Timestamp) {
+        let last = self.shared.head();
+        let apart = time.since(last.time).max(last.time.since(time));
+        if last.seq > 0 && apart > JUMP {
+            tracing::warn!(seconds = apart, "the clock is far from the newest audit record's");
+            self.jumped = Some(now());
+        }
+        self.now = time;
+    }
+
+    /// Records which of the oldest segments go, as the retention says. They go when that is signed.
     fn trim(&mut self) {
+        let settled = self.jumped.is_none_or(|jumped| now().duration_since(jumped) >= SETTLED);
+        if self.removal.is_some() || !settled {
+            return;
+        }
         let trimmed = match retention::due(&self.shared.folder, self.retention, self.now) {
-            Ok(Some(trimmed)) => trimmed,
-            Ok(None) => return,
+            Ok(due) if due.removal.is_some() => due.removal,
+            Ok(_) => return,
             Err(error) => {
                 tracing::error!(%error, "old audit records could not be looked at");
                 return;
             }
         };
+        let Some(trimmed) = trimmed else { return };
         let Some(job) = own_job(&Event::Trimmed(trimmed.event.clone()), self.now) else { return };
-        let removed = self
-            .write(&[job])
-            .map_err(|error| error.to_string())
-            .and_then(|_| retention::remove(&trimmed).map_err(|error| error.to_string()));
-        match removed {
-            Ok(()) => {
-                tracing::info!(begins = trimmed.event.begins, "old audit records were removed");
-            }
+        match self.write(&[job]) {
+            Ok(_) => self.removal = Some((self.shared.head().seq, trimmed)),
             Err(error) => tracing::error!(%error, "old audit records were not removed"),
         }
+    }
+
+    /// Whether the log may grow. What the retention keeps is kept: a log that has become as large as it may is one
+    /// that cannot be written, or whoever signs in often enough would have the records of others removed.
+    fn check_room(&self) -> io::Result<()> {
+        let due = retention::due(&self.shared.folder, self.retention, self.now);
+        if due.map_err(io::Error::other)?.is_over {
+            let full = "the log is as large as audit.max_bytes allows, and nothing in it is older than \
+                        audit.retention_days";
+            return Err(io::Error::new(io::ErrorKind::StorageFull, full));
+        }
+        Ok(())
     }
 
     fn failed(&self, error: &io::Error) {
@@ -321,7 +422,7 @@ impl Writer {
         loop {
             match self.jobs.recv_timeout(retry) {
                 Ok(job) => {
-                    self.now = self.now.max(job.time);
+                    self.now = job.time;
                     answer(job, Err(AuditError::Unavailable));
                     continue;
                 }
@@ -367,10 +468,14 @@ fn following(head: &Head, job: &Job) -> Record {
     Record { seq, time: job.time, prev, body: job.body.clone(), hash }
 }
 
-pub(super) const fn advance(head: &mut Head, record: &Record, covers: Option<u64>) {
+pub(super) const fn advance(head: &mut Head, record: &Record, covers: Option<Signed>) {
     (head.seq, head.hash, head.time) = (record.seq, record.hash, record.time);
+    if record.seq == 1 {
+        head.begins = record.hash;
+    }
     if let Some(covered) = covers {
-        (head.checkpoint, head.covered) = (record.seq, covered);
+        head.checkpoint = record.seq;
+        (head.covered, head.covered_hash) = (covered.seq, covered.hash);
         head.checkpoint_at = record.time;
     }
 }
