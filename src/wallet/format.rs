@@ -154,6 +154,25 @@ pub trait WalletFormat: Send + Sync + Debug {
         self.verify_by(account, message, evidence)
     }
 
+    /// The same for whoever judges afterwards and has nothing of the issuer's: of what the issuer signed
+    /// it shows that somebody did, whom [`made_by`](Self::made_by) names, and not who. Never for a sign-in.
+    ///
+    /// # Errors
+    /// Those of [`verify_by`](Self::verify_by).
+    fn verify_recorded(
+        &self,
+        account: &Account,
+        message: &UnverifiedMessage<'_>,
+        evidence: &Evidence<'_>,
+    ) -> Result<VerifiedSigner, Refusal> {
+        self.verify_by(account, message, evidence)
+    }
+
+    /// Who made what the wallet signed, by its own word, where that was not the wallet.
+    fn made_by(&self, _evidence: &Evidence<'_>) -> Option<String> {
+        None
+    }
+
     /// Verifies a signature over the received bytes by the account that the text names.
     ///
     /// # Errors

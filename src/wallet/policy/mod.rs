@@ -144,6 +144,14 @@ impl<'a> BoundMessage<'a> {
         self.format.verify_issued(&self.account, &self.message, evidence, issuing)
     }
 
+    /// The same for whoever judges a record, and has nothing of the issuer's. Never for a sign-in.
+    ///
+    /// # Errors
+    /// What the format's `verify_recorded` gives.
+    pub fn verify_recorded(&self, evidence: &Evidence<'_>) -> Result<VerifiedSigner, Refusal> {
+        self.format.verify_recorded(&self.account, &self.message, evidence)
+    }
+
     /// The text.
     pub const fn message(&self) -> &UnverifiedMessage<'a> {
         &self.message
