@@ -13,6 +13,7 @@ use super::keys;
 use super::mint::{Access, mint, mint_of_session, narrowed};
 use super::{IssuedToken, call_back, possession, recording, standing};
 use crate::model::reason::{Reason, Refusal};
+use crate::model::resource::ResourceRules;
 use crate::model::session::SessionId;
 use crate::token::access::{Authenticated, Opens, Possession};
 use crate::wallet::format::{Evidence, WalletFormat};
@@ -196,5 +197,6 @@ fn access_for<'a>(
         None => target.rules.default_scopes.clone(),
     };
     let scope = narrowed(granted, request.scope)?;
+    ResourceRules::check_some(&scope)?;
     Ok(Access { target, scope, until: bound.session_end() })
 }

@@ -240,7 +240,7 @@ pub(crate) fn check_content(
     times::check(message, expected)?;
     let opens = Opens {
         session_key: grants::session_key(message)?,
-        grant: grants::grant(message)?,
+        grant: grants::grant(message, origin)?,
         session_end: times::session_end(message, expected),
     };
     Ok((account, opens))
