@@ -14,7 +14,7 @@ use super::context::{Context, store_refusal};
 use super::possession;
 use crate::model::reason::{Reason, Refusal};
 use crate::wallet::lnurl;
-use crate::wallet::policy::BoundMessage;
+use crate::wallet::policy::{BoundMessage, NonceOrigin};
 
 /// What a wallet sends.
 #[derive(Clone, Copy, Debug)]
@@ -56,6 +56,11 @@ pub(super) async fn answer_to(
     proof: Option<&VerifiedProof>,
     now: Timestamp,
 ) -> Result<Answer, Refusal> {
+    if bound.nonce().origin == NonceOrigin::Bare {
+        let detail =
+            "the parameter signature is missing: no link was made for a message of your own";
+        return Err(Refusal::new(Reason::ParameterMissing, detail));
+    }
     let Some(session_key) = bound.session_key() else {
         return Err(Refusal::new(
             Reason::SessionKeyInvalid,

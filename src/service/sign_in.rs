@@ -5,6 +5,7 @@
 
 use std::borrow::Cow;
 
+use countersign_sdk::account::Account;
 use countersign_sdk::time::Timestamp;
 
 use super::context::{Context, session_refusal, store_refusal};
@@ -69,9 +70,14 @@ async fn walk(
     let message = format.read(request.message)?;
     let proof = possession::check(context, request.proof, now)?;
     let bound = policy::bind(message, format, &context.expected(now))?;
+    let access = access_for(context, request, &bound, format)?;
     let answer = match request.signature {
         Some(_) => None,
-        None => Some(call_back::answer_to(context, &bound, proof.as_ref(), now).await?),
+        None => {
+            // Whoever waits for a wallet uses proofs up: nobody does for what no answer would open.
+            check_named(context, &access, &bound)?;
+            Some(call_back::answer_to(context, &bound, proof.as_ref(), now).await?)
+        }
     };
     let called_back = answer.map(|answer| (answer.signature_text(), answer.key_text()));
     let evidence = match &called_back {
@@ -82,7 +88,6 @@ async fn walk(
         },
     };
     let signer = bound.verify_issued(&evidence, &IssuedBy { context, until: now })?;
-    let access = access_for(context, request, &bound, format)?;
     access.target.rules.check_subject(signer.subject())?;
     access.target.rules.check_names(registry::subjects_of_key(signer.key()))?;
     context.check_scopes(&access.target, signer.subject(), &access.scope)?;
@@ -122,6 +127,25 @@ async fn walk(
     let proof = (&bound, &signer, &evidence);
     recording::by_message(context, request, proof, &access.target.uri, &issued, now).await?;
     Ok(issued)
+}
+
+/// Refuses an account that the text names and the resource does not take, before it has signed.
+fn check_named(
+    context: &Context,
+    access: &Access<'_>,
+    bound: &BoundMessage<'_>,
+) -> Result<(), Refusal> {
+    let (format, account) = (bound.format(), bound.account());
+    // Whoever has not signed yet learns of no account whether it is an operator's.
+    if format.is_whoever(account) || context.operators_at(&access.target).is_some() {
+        return Ok(());
+    }
+    let rules = access.target.rules;
+    rules.check_subject(&format.accounts().subject_of(account)?)?;
+    match account {
+        Account::Key(named) => rules.check_names(registry::subjects_of_key(named.key())),
+        Account::Chain(_) => Ok(()),
+    }
 }
 
 /// When the session ends that the message opens; `None` where it opens none: an agent's own key

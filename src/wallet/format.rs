@@ -115,6 +115,11 @@ pub trait WalletFormat: Send + Sync + Debug {
         None
     }
 
+    /// Whether `account` is that stand-in.
+    fn is_whoever(&self, account: &Account) -> bool {
+        self.whoever_answers().is_some_and(|whoever| whoever == *account)
+    }
+
     /// Reads a text of this format.
     ///
     /// # Errors

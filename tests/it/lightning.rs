@@ -3,9 +3,10 @@
 use countersign_sdk::chain::lnurl::Answer as WalletAnswer;
 use countersign_sdk::key::{Curve, InMemorySigner};
 use k256::ecdsa::{Signature, SigningKey};
+use k256::sha2::{Digest as _, Sha256};
 use serde_json::{Value, json};
 
-use crate::support::{Answer, RESOURCE, SIGNED_MESSAGE, Server, did, jkt, key};
+use crate::support::{Answer, EvmWallet, RESOURCE, SIGNED_MESSAGE, Server, did, jkt, key};
 
 /// A browser that shows a link and asks whether it was answered.
 struct Browser<'a> {
@@ -260,16 +261,62 @@ async fn what_must_be_said_when_it_is_asked_for() {
         message: browser.message.replace(issued, &server.nonce().await),
         ..Browser::new(&server).await
     };
-    own.ask_with(Some(&server.proof(&browser.session))).await.refused(
-        400,
-        "authorization_pending",
-        "authorization_pending",
+    let proof = server.proof(&browser.session);
+    own.ask_with(Some(&proof)).await.refused(400, "invalid_grant", "account_invalid");
+    let named = own.message.replace("\nany\n", &format!("\n{}\n", did_of(9)));
+    let named = Browser { message: named, ..own };
+    let answer = named.ask_with(Some(&proof)).await;
+    answer.refused(400, "invalid_request", "parameter_missing");
+    // Nothing of that has used the proof up, nor the nonce: whose key it is may sign at once.
+    let k1: [u8; 32] = Sha256::digest(&named.message).into();
+    let sig = hex::encode(wallet(9).sign_prehash_recoverable(&k1).0.to_der().as_bytes());
+    let point = point(&wallet(9));
+    let form = [
+        ("grant_type", SIGNED_MESSAGE),
+        ("message", &named.message),
+        ("format", "lnurl"),
+        ("signature", &sig),
+        ("public_key", &point),
+    ];
+    assert_eq!(server.token(&form, Some(&proof)).await.text("sub"), did_of(9));
+}
+
+/// A proof that was sent with a question that nothing could answer is still unused.
+#[tokio::test]
+async fn a_question_that_nothing_can_answer_uses_nothing_up() {
+    let evm = EvmWallet::new();
+    let takes = format!(
+        "{CONFIGURED}formats = [\"lnurl\", \"siwe\"]\nallow = [\"{}\", \"{}\"]\n",
+        did_of(9),
+        evm.account()
     );
-    let unbound = own.message.split("\nResources:").next().unwrap();
-    let unbound = unbound.split_once(" I further").unwrap();
-    let rest = unbound.1.split_once("\n\nURI").unwrap().1;
-    let unbound = Browser { message: format!("{}\n\nURI{rest}", unbound.0), ..own };
-    unbound.ask().await.refused(400, "invalid_grant", "session_key_invalid");
+    let writer = Server::configured(&takes).await;
+    for (toml, reason) in [(CONFIGURED, "format_unsupported"), (&*takes, "account_not_allowed")] {
+        let server = Server::configured(toml).await;
+        let browser = Browser::new(&writer).await;
+        let issued = browser.message.split("Nonce: ").nth(1).unwrap().split('\n').next().unwrap();
+        let message = browser.message.replace(issued, &server.nonce().await);
+        let message = message.replace("\nany\n", &format!("\n{}\n", did_of(8)));
+        let proof = server.proof(&browser.session);
+        let form = [("grant_type", SIGNED_MESSAGE), ("message", &message), ("format", "lnurl")];
+        let answer = server.token(&form, Some(&proof)).await;
+        assert_eq!((answer.status, answer.text("reason")), (400, reason), "{answer:?}");
+        // Whoever does sign in, does so with that proof.
+        let challenge = server
+            .challenge(&json!({
+                "account": evm.account(), "resource": RESOURCE, "scope": "escrow:read",
+                "dpop_jkt": jkt(&browser.session),
+            }))
+            .await;
+        let message = challenge.text("message");
+        let signature = evm.sign(message);
+        let form =
+            [("grant_type", SIGNED_MESSAGE), ("message", message), ("signature", &signature)];
+        let answer = server.token(&form, Some(&proof)).await;
+        assert_eq!(answer.status, 200, "{answer:?}");
+        let replayed = server.token(&form, Some(&proof)).await;
+        assert_eq!(replayed.text("reason"), "proof_replayed");
+    }
 }
 
 const CONFIGURED: &str = r#"

@@ -236,6 +236,11 @@ pub(crate) fn check_content(
     places::check_domain(message, expected.domains)?;
     places::check_uri(message, origin, expected.issuer)?;
     let account = format.accounts().account_of(message)?;
+    if origin == NonceOrigin::Bare && format.is_whoever(&account) {
+        // A bare nonce is spent account by account, and this would be one for everybody.
+        let detail = "a message that the client writes names its account";
+        return Err(Refusal::new(Reason::AccountInvalid, detail));
+    }
     check_chain(&account, expected.chains)?;
     times::check(message, expected)?;
     let opens = Opens {
