@@ -32,14 +32,15 @@ pub struct CallBack<'a> {
 /// Holds a wallet's answer until its challenge ends.
 ///
 /// # Errors
-/// The [`Refusal`] of the first check that failed; [`Reason::NonceUsed`] where another wallet was first.
+/// The [`Refusal`] of the first check that failed: [`Reason::MessageMismatch`] where the challenge is for another
+/// key, [`Reason::NonceUsed`] where another wallet was first.
 pub async fn answer(context: &Context, request: &CallBack<'_>) -> Result<(), Refusal> {
     let now = context.now();
     let mut k1 = [0; 32];
     hex::decode_to_slice(request.k1, &mut k1)
         .map_err(|_| Refusal::new(Reason::MalformedRequest, "k1 is 32 bytes in hex"))?;
-    let until = context.nonces.open_call_back(request.state, &k1, now)?;
     let answer = Answer::read(request.key, request.signature).map_err(lnurl::refused)?;
+    let until = context.nonces.open_call_back(request.state, &k1, &answer.key, now)?;
     answer.verify(&k1).map_err(lnurl::refused)?;
     let taken = || Refusal::new(Reason::NonceUsed, "another wallet has answered this");
     let held = context.store.hold_answer(k1, answer, until, now).await;

@@ -39,11 +39,12 @@ pub trait Issuing {
     fn stellar(&self) -> &ServerKey;
 
     /// A word that says that the challenge of this digest was issued here, for the URL that a wallet
-    /// sends its answer to.
+    /// sends its answer to; `key` where it is for the answer of that key alone, SEC 1, compressed.
     ///
     /// # Errors
     /// [`Reason::ServerError`] without randomness.
-    fn call_back_state(&self, digest: &[u8; 32]) -> Result<String, Refusal>;
+    fn call_back_state(&self, digest: &[u8; 32], key: Option<&[u8; 33]>)
+    -> Result<String, Refusal>;
 }
 
 /// One kind of message that wallets or keys sign.

@@ -171,9 +171,23 @@ async fn a_question_uses_up_its_proof_and_nothing_else() {
 async fn a_challenge_for_one_account_is_for_no_other() {
     let server = Server::development().await;
     let browser = Browser::asking(&server, json!({"account": did_of(9)})).await;
-    taken(&browser.answered_by(&wallet(8)).await);
-    browser.ask().await.refused(400, "invalid_grant", "signature_mismatch");
-    let browser = Browser::asking(&server, json!({"account": did_of(9)})).await;
+    // A stranger who saw the link does not stand in the way of the one that it is for.
+    refused(&browser.answered_by(&wallet(8)).await, 400, "another wallet's key");
+    browser.ask().await.refused(400, "authorization_pending", "authorization_pending");
+    // Nor does the word of a link that is for the stranger, or for whoever answers.
+    for more in [json!({"account": did_of(8)}), json!({})] {
+        let other = Browser::asking(&server, more).await;
+        let url = browser.url.replace(&browser.said("state"), &other.said("state"));
+        for byte in [8, 9] {
+            let mixed = Browser {
+                server: &server,
+                session: key(Curve::P256),
+                message: browser.message.clone(),
+                url: url.clone(),
+            };
+            refused(&mixed.answered_by(&wallet(byte)).await, 400, "another wallet's key");
+        }
+    }
     taken(&browser.answered_by(&wallet(9)).await);
     assert_eq!(browser.ask().await.text("sub"), did_of(9));
 }
