@@ -47,10 +47,21 @@ pub async fn answer(context: &Context, request: &CallBack<'_>) -> Result<(), Ref
     held.map_err(|error| store_refusal(error, taken()))
 }
 
+/// The refusal for a message whose nonce is spent.
+pub(super) fn used() -> Refusal {
+    Refusal::new(Reason::NonceUsed, "this message was used before; ask for a new challenge")
+}
+
+/// Lets go of the answer to a message whose nonce is spent: it opens nothing any more.
+pub(super) async fn fetched(context: &Context, bound: &BoundMessage<'_>) {
+    context.store.forget_answer(&k1_of(bound.message().text())).await;
+}
+
 /// The answer of the wallet, for whoever proves the session key of the text that it signed.
 ///
 /// # Errors
 /// [`Reason::AuthorizationPending`] while there is none; that uses the proof up and nothing else.
+/// [`Reason::NonceUsed`] where there was one, and it has opened what it can.
 pub(super) async fn answer_to(
     context: &Context,
     bound: &BoundMessage<'_>,
@@ -74,6 +85,11 @@ pub(super) async fn answer_to(
     let held = context.store.answer_to(&k1, now).await;
     if let Some(answer) = held.map_err(|error| store_refusal(error, unknown()))? {
         return Ok(answer);
+    }
+    // Whoever has the token and lost it on the way is not kept waiting.
+    let is_spent = context.store.is_spent(bound.nonce(), now).await;
+    if is_spent.map_err(|error| store_refusal(error, unknown()))? {
+        return Err(used());
     }
     if let Some(proof) = proof {
         let _claimed = possession::claim_proof(context, proof, now).await?;

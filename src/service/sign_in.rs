@@ -93,13 +93,11 @@ async fn walk(
     context.check_scopes(&access.target, signer.subject(), &access.scope)?;
     possession::match_key(proof.as_ref(), bound.session_key().copied(), signer.thumbprint())?;
     let possession = possession::claim(context, proof.as_ref(), access.target.rules, now).await?;
-    let used =
-        || Refusal::new(Reason::NonceUsed, "this message was used before; ask for a new challenge");
-    let spent = context
-        .store
-        .spend(bound.nonce(), now)
-        .await
-        .map_err(|error| store_refusal(error, used()))?;
+    let spent = context.store.spend(bound.nonce(), now).await;
+    let spent = spent.map_err(|error| store_refusal(error, call_back::used()))?;
+    if answer.is_some() {
+        call_back::fetched(context, &bound).await;
+    }
     // The wallet cannot have signed before the nonce was there.
     let signed_from = bound.nonce().until.minus(context.rules.challenge_lifetime);
     let who = Authenticated::by_message(&bound, &signer, spent);

@@ -337,7 +337,7 @@ const CONFIGURED: &str = r#"
 issuer = "https://id.example/tenant"
 domains = ["app.example"]
 [limits]
-spent_nonces = 1000
+answers = 100
 [[resources]]
 uri = "http://127.0.0.1:8800"
 scopes = ["escrow:read"]
@@ -399,7 +399,9 @@ async fn a_store_that_is_full_of_answers_says_so() {
     let off = CONFIGURED.replace("[limits]", "[limits]\nrequests_per_minute = \"off\"");
     let server = Server::configured(&format!("{off}formats = [\"lnurl\"]\n")).await;
     let ours = wallet(9);
-    for _ in 0..1000 {
+    let first = Browser::new(&server).await;
+    taken(&first.answered_by(&ours).await);
+    for _ in 1..100 {
         taken(&Browser::new(&server).await.answered_by(&ours).await);
     }
     let late = Browser::new(&server).await;
@@ -407,6 +409,12 @@ async fn a_store_that_is_full_of_answers_says_so() {
     refused(&answer, 503, "try again");
     assert_eq!(answer.header("retry-after"), Some("2"));
     late.ask().await.refused(400, "authorization_pending", "authorization_pending");
+    // Whoever comes for an answer makes room for another.
+    assert_eq!(first.ask().await.status, 200);
+    taken(&late.answered_by(&ours).await);
+    let other = Browser::new(&server).await;
+    refused(&other.answered_by(&ours).await, 503, "try again");
+    first.ask().await.refused(400, "invalid_grant", "nonce_used");
 }
 
 /// The answers to requests that are all sent at once.
