@@ -88,11 +88,12 @@ impl EmbeddedStore {
             tracing::info!(folder = %folder.path().display(), "there was no store: a new one is made");
         }
         let path = folder.file();
+        let panicked = || file::not_as_written(&path);
+        let (database, found) = file::reading(file::open(&path)?, panicked, |database| {
+            Ok((schema::migrate(database)?, schema::identity(database)?, Owners::of(database)?))
+        })?;
+        let (layout, (identity, sequence), owners) = found;
         let open = move || file::open(&path);
-        let database = open()?;
-        let layout = schema::migrate(&database)?;
-        let (identity, sequence) = schema::identity(&database)?;
-        let owners = Owners::of(&database)?;
         let shared = Arc::new(Shared::new(database, owners, sequence));
         tracing::debug!(layout, sequence, "the store is open");
         let (jobs, queue) = sync_channel(QUEUE);
