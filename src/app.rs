@@ -37,9 +37,9 @@ use crate::service::context::Context;
 use crate::service::feed::Feed;
 use crate::service::issuing::stellar_key;
 use crate::service::recording;
-use crate::store::embedded::{Bounds, EmbeddedStore, Folder, OpenError};
+use crate::store::embedded::{EmbeddedStore, Folder, OpenError};
 use crate::store::memory::MemoryStore;
-use crate::store::{SessionBounds, SessionError, Store};
+use crate::store::{Bounds, SessionBounds, SessionError, Store};
 use crate::token::nonce::Nonces;
 use crate::token::refresh::RefreshTokens;
 use crate::token::verify::AccessTokens;
@@ -297,10 +297,15 @@ async fn open_store(
         per_subject: limits.sessions_per_subject,
         revocations: limits.revocations,
     };
-    let bounds = Bounds { nonces: limits.spent_nonces, proofs: limits.proofs, sessions };
+    let bounds = Bounds {
+        nonces: limits.spent_nonces,
+        proofs: limits.proofs,
+        answers: limits.answers,
+        sessions,
+    };
     match settings.store.clone() {
         StoreSettings::Memory => {
-            let store = MemoryStore::new(bounds.nonces, bounds.proofs, sessions, &*entropy)?;
+            let store = MemoryStore::new(&bounds, &*entropy)?;
             Ok((Arc::new(store), None))
         }
         StoreSettings::Embedded { directory } => {
