@@ -27,6 +27,7 @@ use crate::http::layers::Gate;
 use crate::http::metadata::Documents;
 use crate::http::router::{self, AppState};
 use crate::http::serve::{ConnectionBounds, serve};
+use crate::http::work::Work;
 use crate::keyring::{Keyring, KeyringError};
 use crate::limit::RequestLimit;
 use crate::model::reason::Refusal;
@@ -206,7 +207,7 @@ impl App {
         let gate = Arc::clone(&self.state.gate);
         let context = Arc::clone(&self.state.context);
         let signer = tokio::spawn(log::sign(Arc::clone(&context), log::due(&self.settings)));
-        let recorded = Arc::clone(&context);
+        let (recorded, work) = (Arc::clone(&context), self.state.work.clone());
         let routes = router::public(self.state);
         let draining = mark_draining(stop.clone(), Arc::clone(&health), context);
         let ((), ()) = tokio::join!(serve(self.public, routes, bounds, gate, stop), draining);
@@ -220,6 +221,12 @@ impl App {
             && let Err(error) = operations.await
         {
             tracing::error!(%error, "the operations listener ended badly");
+        }
+        // Of requests whose clients are gone; as long as others had to end.
+        if tokio::time::timeout(bounds.grace, work.ended()).await.is_err() {
+            tracing::error!(
+                "requests whose clients are gone did not end; what they do may not be recorded"
+            );
         }
         signer.abort();
         log::end(&recorded).await;
@@ -360,7 +367,12 @@ fn state(
         entropy,
     };
     let documents = Arc::new(Documents::of(&context)?);
-    Ok(AppState { context: Arc::new(context), documents, gate: Arc::new(gate(limits)) })
+    Ok(AppState {
+        context: Arc::new(context),
+        documents,
+        gate: Arc::new(gate(limits)),
+        work: Work::default(),
+    })
 }
 
 fn gate(limits: &Limits) -> Gate {
