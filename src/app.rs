@@ -38,9 +38,9 @@ use crate::service::context::Context;
 use crate::service::feed::Feed;
 use crate::service::issuing::stellar_key;
 use crate::service::recording;
-use crate::store::embedded::{Bounds, EmbeddedStore, Folder, OpenError};
+use crate::store::embedded::{EmbeddedStore, Folder, OpenError};
 use crate::store::memory::MemoryStore;
-use crate::store::{SessionBounds, SessionError, Store};
+use crate::store::{Bounds, SessionBounds, SessionError, Store};
 use crate::token::nonce::Nonces;
 use crate::token::refresh::RefreshTokens;
 use crate::token::verify::AccessTokens;
@@ -186,9 +186,10 @@ impl App {
             Arc::clone(&self.state.context.store),
             self.state.context.audit.clone(),
         ));
+        let at_the_desk = self.desk.as_ref().map(|(_, desk)| Arc::clone(desk));
         let gates = self.desk.iter().map(|(state, _)| Arc::clone(&state.gate));
         let gates = gates.chain([Arc::clone(&self.state.gate)]).collect();
-        let sweeper = tokio::spawn(sweep(Arc::clone(&self.state.context), gates));
+        let sweeper = tokio::spawn(sweep(Arc::clone(&self.state.context), at_the_desk, gates));
         let key_keeper = tokio::spawn(keys::keep_tended(Arc::clone(&self.state.context)));
         let control = self.control.map(|control| tokio::spawn(control.run()));
         // The operations listener outlives the public one, so that draining can be watched.
@@ -275,10 +276,16 @@ async fn listen(address: SocketAddr) -> Result<TcpListener, StartError> {
 }
 
 /// Clears away what has expired.
-async fn sweep(context: Arc<Context>, gates: Vec<Arc<Gate>>) {
+async fn sweep(context: Arc<Context>, desk: Option<Arc<Desk>>, gates: Vec<Arc<Gate>>) {
     let mut ticks = tokio::time::interval(SWEEP_EVERY);
     loop {
         ticks.tick().await;
+        // Before the store forgets what was revoked.
+        if let Some(desk) = &desk
+            && let Err(refusal) = desk.drop_void(context.now()).await
+        {
+            tracing::error!(%refusal, "whether what waits for approval still counts is not known");
+        }
         let store = Arc::clone(&context.store);
         let until = context.now().minus(SWEEP_AFTER);
         let runtime = tokio::runtime::Handle::current();
@@ -304,10 +311,15 @@ async fn open_store(
         per_subject: limits.sessions_per_subject,
         revocations: limits.revocations,
     };
-    let bounds = Bounds { nonces: limits.spent_nonces, proofs: limits.proofs, sessions };
+    let bounds = Bounds {
+        nonces: limits.spent_nonces,
+        proofs: limits.proofs,
+        answers: limits.answers,
+        sessions,
+    };
     match settings.store.clone() {
         StoreSettings::Memory => {
-            let store = MemoryStore::new(bounds.nonces, bounds.proofs, sessions, &*entropy)?;
+            let store = MemoryStore::new(&bounds, &*entropy)?;
             Ok((Arc::new(store), None))
         }
         StoreSettings::Embedded { directory } => {

@@ -31,8 +31,12 @@ impl Issuing for IssuedBy<'_> {
         &self.context.stellar
     }
 
-    fn call_back_state(&self, digest: &[u8; 32]) -> Result<String, Refusal> {
-        self.context.nonces.call_back(self.until, digest, &*self.context.entropy)
+    fn call_back_state(
+        &self,
+        digest: &[u8; 32],
+        key: Option<&[u8; 33]>,
+    ) -> Result<String, Refusal> {
+        self.context.nonces.call_back(self.until, digest, key, &*self.context.entropy)
     }
 }
 

@@ -5,6 +5,7 @@
 
 use std::borrow::Cow;
 
+use countersign_sdk::account::Account;
 use countersign_sdk::time::Timestamp;
 
 use super::context::{Context, session_refusal, store_refusal};
@@ -14,6 +15,7 @@ use super::mint::{Access, mint, mint_of_session, narrowed};
 use super::on_chain::Signed;
 use super::{IssuedToken, call_back, possession, recording, standing};
 use crate::model::reason::{Reason, Refusal};
+use crate::model::resource::ResourceRules;
 use crate::model::session::SessionId;
 use crate::token::access::{Opens, Possession};
 use crate::wallet::format::{Evidence, WalletFormat};
@@ -69,9 +71,14 @@ async fn walk(
     let message = format.read(request.message)?;
     let proof = possession::check(context, request.proof, now)?;
     let bound = policy::bind(message, format, &context.expected(now))?;
+    let access = access_for(context, request, &bound, format)?;
     let answer = match request.signature {
         Some(_) => None,
-        None => Some(call_back::answer_to(context, &bound, proof.as_ref(), now).await?),
+        None => {
+            // Whoever waits for a wallet uses proofs up: nobody does for what no answer would open.
+            check_named(context, &access, &bound)?;
+            Some(call_back::answer_to(context, &bound, proof.as_ref(), now).await?)
+        }
     };
     let called_back = answer.map(|answer| (answer.signature_text(), answer.key_text()));
     let evidence = match &called_back {
@@ -83,20 +90,17 @@ async fn walk(
     };
     let issuing = IssuedBy { context, until: now };
     let signed = Signed::read(context, &bound, &evidence, &issuing)?;
-    let access = access_for(context, request, &bound, format)?;
     let proven = signed.prove(context, access.target.rules).await?;
     proven.check(access.target.rules)?;
     context.check_scopes(&access.target, &proven.subject(), &access.scope)?;
     let access = Access { until: proven.until(context, access.until, now), ..access };
     possession::match_key(proof.as_ref(), bound.session_key().copied(), proven.thumbprint())?;
     let possession = possession::claim(context, proof.as_ref(), access.target.rules, now).await?;
-    let used =
-        || Refusal::new(Reason::NonceUsed, "this message was used before; ask for a new challenge");
-    let spent = context
-        .store
-        .spend(bound.nonce(), now)
-        .await
-        .map_err(|error| store_refusal(error, used()))?;
+    let spent = context.store.spend(bound.nonce(), now).await;
+    let spent = spent.map_err(|error| store_refusal(error, call_back::used()))?;
+    if answer.is_some() {
+        call_back::fetched(context, &bound).await;
+    }
     // The wallet cannot have signed before the nonce was there.
     let signed_from = bound.nonce().until.minus(context.rules.challenge_lifetime);
     let who = proven.authenticated(&bound, spent);
@@ -124,6 +128,25 @@ async fn walk(
     let proof = (&bound, &proven, &evidence);
     recording::by_message(context, request, proof, &access.target.uri, &issued, now).await?;
     Ok(issued)
+}
+
+/// Refuses an account that the text names and the resource does not take, before it has signed.
+fn check_named(
+    context: &Context,
+    access: &Access<'_>,
+    bound: &BoundMessage<'_>,
+) -> Result<(), Refusal> {
+    let (format, account) = (bound.format(), bound.account());
+    // Whoever has not signed yet learns of no account whether it is an operator's.
+    if format.is_whoever(account) || context.operators_at(&access.target).is_some() {
+        return Ok(());
+    }
+    let rules = access.target.rules;
+    rules.check_subject(&format.accounts().subject_of(account)?)?;
+    match account {
+        Account::Key(named) => rules.check_names(registry::subjects_of_key(named.key())),
+        Account::Chain(_) => Ok(()),
+    }
 }
 
 /// When the session ends that the message opens; `None` where it opens none: an agent's own key
@@ -199,5 +222,6 @@ fn access_for<'a>(
         None => target.rules.default_scopes.clone(),
     };
     let scope = narrowed(granted, request.scope)?;
+    ResourceRules::check_some(&scope)?;
     Ok(Access { target, scope, until: bound.session_end() })
 }

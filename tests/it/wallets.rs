@@ -110,6 +110,7 @@ async fn every_format_opens_and_opens_once() {
         assert_eq!(json!(verdict.sub), claims["sub"], "{format}");
         assert_eq!(json!(verdict.account), claims["account"], "{format}");
         assert_eq!(json!(verdict.bound_to), claims["cnf"]["jkt"], "{format}");
+        assert_eq!(verdict.transaction_by.is_some(), format == "sep10", "{format}");
         assert_eq!((verdict.method, verdict.scope_was_signed), (format.to_owned(), true));
     }
 }
