@@ -208,6 +208,9 @@ fn forgeries(true_one: &SignIn) -> Vec<(&'static str, SignIn)> {
         let Signed::Message(text) = &mut one.proof else { panic!() };
         text.nonce_at = text.nonce_at.minus(3600);
     });
+    with("challenge_lifetime", &|one| one.policy.challenge_lifetime = 901);
+    with("clock_skew", &|one| one.policy.clock_skew = 61);
+    with("session_lifetime", &|one| one.policy.session_lifetime = 31_536_001);
     with("message", &|one| {
         let Signed::Message(text) = &mut one.proof else { panic!() };
         let middle = text.message.len() / 2;
@@ -264,6 +267,7 @@ async fn a_sign_in_is_proven_with_public_keys_alone_and_forgeries_are_not() {
     let told: Value = serde_json::from_str(&told).unwrap();
     assert_eq!(told["account"], json!(signed_in.wallet.account()));
     assert_eq!(told["scope"], claims["scope"]);
+    assert_eq!((&told["resource_was_signed"], &told["signed_at"]), (&json!(true), &told["at"]));
     assert_eq!((&told["key_is_known"], &told["resource"]), (&json!(true), &json!(RESOURCE)));
 
     // Another issuer's keys.

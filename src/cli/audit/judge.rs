@@ -21,7 +21,7 @@ use crate::cli::failure::Failure;
 use crate::cli::output::Output;
 use crate::keyring::ring::Ring;
 use crate::keyring::{RingFile, Shelf as _, key_set};
-use crate::service::arbiter::{self, keys_of};
+use crate::service::arbiter::{self, Asked, NotProven, OnChain, keys_of};
 use crate::service::checkpoint;
 
 /// Seconds by which a checkpoint may stand outside of its key's time: a clock was set meanwhile.
@@ -130,7 +130,11 @@ pub(super) fn prove(
     let refused = |error: proof::ProofError| Failure::refused(error.to_string());
     let proof = Proof::of(proof::find(log, jti).map_err(refused)?);
     // What others would not believe is not handed out.
-    arbiter::check(&proof, None).map_err(|error| Failure::refused(error.to_string()))?;
+    match arbiter::check(&proof, None) {
+        Ok(_) => {}
+        Err(error @ NotProven::OnChain(_)) => output.note(&error.to_string()),
+        Err(error) => return Err(Failure::refused(error.to_string())),
+    }
     let mut text = serde_json::to_string(&proof)
         .map_err(|error| Failure::refused(format!("the proof could not be written: {error}")))?;
     text.push('\n');
@@ -156,9 +160,17 @@ pub(super) fn check(file: &Path, keys: Option<&Path>, output: &Output) -> Result
     let bytes = bytes.map_err(|error| unreadable(file, &error))?;
     let keys = keys.map(key_file).transpose()?;
     let verdict = Proof::read(&bytes)
-        .map_err(arbiter::NotProven::from)
-        .and_then(|proof| arbiter::check(&proof, keys.as_ref()))
-        .map_err(|error| Failure::refused(error.to_string()))?;
+        .map_err(NotProven::from)
+        .and_then(|proof| arbiter::check(&proof, keys.as_ref()));
+    let verdict = match verdict {
+        Ok(verdict) => verdict,
+        Err(error) => {
+            if let NotProven::OnChain(asked) = &error {
+                output.result(&to_be_asked(asked))?;
+            }
+            return Err(Failure::refused(error.to_string()));
+        }
+    };
     let told = serde_json::to_value(&verdict).unwrap_or_default();
     let pairs: Vec<(&str, Value)> = NAMES
         .iter()
@@ -174,8 +186,24 @@ pub(super) fn check(file: &Path, keys: Option<&Path>, output: &Output) -> Result
     Ok(())
 }
 
+/// What whoever has a node that keeps old blocks asks it.
+fn to_be_asked(asked: &OnChain) -> Vec<(&'static str, Value)> {
+    let mut pairs = vec![
+        ("account", json!(asked.account)),
+        ("block_tag", json!(asked.block_tag)),
+        ("block", json!(asked.block)),
+    ];
+    match &asked.asked {
+        Asked::Contract { digest, signature } => {
+            pairs.extend([("digest", json!(digest)), ("signature", json!(signature))]);
+        }
+        Asked::Key(key) => pairs.push(("key", json!(key))),
+    }
+    pairs
+}
+
 /// What of a verdict is printed, in this order.
-const NAMES: [&str; 16] = [
+const NAMES: [&str; 18] = [
     "sub",
     "account",
     "method",
@@ -185,6 +213,8 @@ const NAMES: [&str; 16] = [
     "resource",
     "scope",
     "scope_was_signed",
+    "resource_was_signed",
+    "signed_at",
     "transaction_by",
     "jti",
     "bound_to",
