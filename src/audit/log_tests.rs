@@ -202,7 +202,7 @@ fn a_log_that_was_written_again_fails_at_its_checkpoint() {
                 }
                 event = refused("somebody:else:1");
             }
-            let again = Record::of(at as u64 + 1, record.time, prev, &event).unwrap();
+            let again = Record::of(forged.len() as u64 + 1, record.time, prev, &event).unwrap();
             prev = again.hash;
             forged.push(again.line());
         }
@@ -310,15 +310,16 @@ fn a_log_that_was_computed_again_is_not_gone_on_with() {
     assert!(open(&folder, &Options::default()).is_ok());
 }
 
-#[tokio::test]
-async fn a_log_that_is_begun_anew_says_which_one_was_before() {
+#[test]
+fn a_log_that_is_begun_anew_says_which_one_was_before() {
     let (folder, path, lines) = filled(25);
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     let covered = Record::read(&lines[20]).unwrap();
     fs::remove_file(&path).unwrap();
     for round in 0..2 {
         let audit = open(&folder, &Options::default()).unwrap();
-        audit.keep(refused("cosmos:x:1"), NOW).await.unwrap();
-        let told = audit.search(Query::default()).await.unwrap().records;
+        runtime.block_on(audit.keep(refused("cosmos:x:1"), NOW)).unwrap();
+        let told = runtime.block_on(audit.search(Query::default())).unwrap().records;
         let Some(Event::LogReplaced(before)) = told[0].event() else { panic!("{told:?}") };
         assert_eq!((before.seq, before.hash), (covered.seq, covered.hash));
         assert_eq!(told.len(), round + 2, "it is told once");
@@ -341,6 +342,44 @@ async fn a_checkpoint_that_was_left_out_is_missed_by_the_next() {
     assert!(
         matches!(found(&log_of(&folder)), Some((12, Wrong::Checkpoint(why))) if why.contains("left out"))
     );
+}
+
+#[tokio::test]
+async fn what_the_retention_keeps_is_not_removed_for_room() {
+    let folder = tempfile::tempdir().unwrap();
+    let retention = Retention { seconds: Some(1000 * DAY), bytes: Some(5_000) };
+    let audit = open(&folder, &Options { retention, ..Options::default() }).unwrap();
+    let mut written = 0;
+    for at in 0..200 {
+        let now = NOW.plus(at * DAY / 5);
+        match audit.write(refused(&format!("eip155:1:0x{at:040}")), now).await {
+            Ok(()) => written = at + 1,
+            Err(error) => {
+                assert_eq!(error, AuditError::Unavailable);
+                break;
+            }
+        }
+    }
+    assert!(audit.check().is_err(), "it is one that cannot be written");
+    drop(audit);
+    let report = judged(&log_of(&folder)).unwrap();
+    assert_eq!((report.first, report.last), (1, written));
+    assert!(written > 10 && written < 40, "{written}");
+}
+
+#[tokio::test]
+async fn a_clock_that_jumps_removes_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let retention = Retention { seconds: Some(3 * DAY), bytes: None };
+    let audit = open(&folder, &Options { retention, ..Options::default() }).unwrap();
+    fill(&audit, 15, DAY / 5).await;
+    let (there, back) = (NOW.plus(3650 * DAY), NOW.plus(3 * DAY));
+    for now in [there, back, back.plus(DAY), back.plus(2 * DAY)] {
+        audit.write(refused("eip155:1:0x1"), now).await.unwrap();
+        audit.keep(checkpoint_at(audit.head(), now), now).await.unwrap();
+    }
+    drop(audit);
+    assert_eq!(judged(&log_of(&folder)).unwrap().first, 1);
 }
 
 #[tokio::test]

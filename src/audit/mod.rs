@@ -14,10 +14,12 @@
 //!
 //! The log knows nothing of keys and tokens; what signs its checkpoints stands in `service`.
 
+use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use countersign_sdk::time::Timestamp;
+use tokio::sync::Semaphore;
 
 mod anchor;
 mod chain;
@@ -49,6 +51,10 @@ use writer::Wanted;
 
 /// How many records the memory form remembers.
 const REMEMBERED: usize = 10_000;
+/// How many bytes of them.
+const REMEMBERED_BYTES: usize = 16 * 1024 * 1024;
+/// How many searches read the log at once; others wait.
+const SEARCHES: usize = 2;
 
 /// Why an event is not recorded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -88,6 +94,7 @@ pub struct Audit {
     form: Form,
     refusals: Arc<Refusals>,
     on_failure: OnFailure,
+    searches: Arc<Semaphore>,
 }
 
 #[derive(Clone, Debug)]
@@ -98,7 +105,9 @@ enum Form {
 
 #[derive(Debug, Default)]
 struct Memory {
-    records: Vec<Record>,
+    records: VecDeque<Record>,
+    /// Those of the records' events.
+    bytes: usize,
     head: Head,
 }
 
@@ -106,7 +115,7 @@ impl Audit {
     /// A log in memory, which ends with the process and remembers its newest records.
     pub fn in_memory() -> Self {
         let on_failure = OnFailure::default();
-        Self { form: Form::Memory(Arc::default()), refusals: Arc::default(), on_failure }
+        Self::of(Form::Memory(Arc::default()), on_failure)
     }
 
     /// Opens the log in the data directory `directory`, and begins one if there is none. Blocks, and reads
@@ -120,7 +129,12 @@ impl Audit {
         on_failure: OnFailure,
     ) -> Result<Self, OpenError> {
         let log = Arc::new(Log::open(directory, options)?);
-        Ok(Self { form: Form::Disk(log), refusals: Arc::default(), on_failure })
+        Ok(Self::of(Form::Disk(log), on_failure))
+    }
+
+    fn of(form: Form, on_failure: OnFailure) -> Self {
+        let searches = Arc::new(Semaphore::new(SEARCHES));
+        Self { form, refusals: Arc::default(), on_failure, searches }
     }
 
     /// Hands an event over to be written soon.
@@ -242,10 +256,16 @@ impl Audit {
     /// [`AuditError::Unavailable`] when the log cannot be read.
     pub async fn search(&self, query: Query) -> Result<Page, AuditError> {
         match &self.form {
-            Form::Memory(memory) => Ok(search::among(&lock(memory).records, &query)),
+            Form::Memory(memory) => Ok(search::among(lock(memory).records.iter(), &query)),
             Form::Disk(log) => {
                 let folder = log.folder();
-                let read = move || search::in_folder(&folder, &query);
+                let searches = Arc::clone(&self.searches);
+                let turn = searches.acquire_owned().await.map_err(|_| AuditError::Unavailable)?;
+                let read = move || {
+                    // Until it has read, whether or not anybody waits for it.
+                    let _turn = turn;
+                    search::in_folder(&folder, &query)
+                };
                 let found = tokio::task::spawn_blocking(read).await;
                 let found = found.map_err(|_| AuditError::Unavailable)?;
                 found.map_err(|error| {
@@ -263,10 +283,12 @@ fn remember(memory: &Mutex<Memory>, event: &Event, now: Timestamp) -> Result<(),
     let record = Record::of(head.seq.saturating_add(1), now, head.hash, event)
         .map_err(|_| AuditError::Unavailable)?;
     writer::advance(&mut memory.head, &record, writer::Signed::by(event));
-    if memory.records.len() >= REMEMBERED {
-        memory.records.drain(..REMEMBERED / 2);
+    memory.bytes = memory.bytes.saturating_add(record.body.get().len());
+    memory.records.push_back(record);
+    while memory.records.len() > REMEMBERED || memory.bytes > REMEMBERED_BYTES {
+        let Some(oldest) = memory.records.pop_front() else { break };
+        memory.bytes = memory.bytes.saturating_sub(oldest.body.get().len());
     }
-    memory.records.push(record);
     Ok(())
 }
 
