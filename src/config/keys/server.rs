@@ -59,7 +59,7 @@ pub(crate) static SESSION_LIFETIME: Key<Whole<u64>> = Key {
     shape: Whole { min: 300, max: 31_536_000, unit: SECOND },
     absent: Absent::Default("2592000"),
     meaning: "How long a signature with a session key opens: the `Expiration Time` that the person signs. 2592000 is \
-              30 days.",
+              30 days. With `ton`, `nostr`, `sep10` and `lnurl`, whose wallets do not show the text, a day at most.",
 };
 
 pub(crate) static SIGNING_ALGORITHM: Key<Choice<SigningAlgorithm>> = Key {
