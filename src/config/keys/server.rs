@@ -73,8 +73,9 @@ pub(crate) static STELLAR_SIGNING_KEY_FILE: Key<Folder> = Key {
     name: "stellar.signing_key_file",
     shape: Folder,
     absent: Absent::Means("a new key at each start"),
-    meaning: "A file that its owner alone can read, with the seed (`S…`, SEP-23) of the key that signs the \
-              transactions of format `sep10`. Its account is `SIGNING_KEY` in the `stellar.toml` of the domains (SEP-1).",
+    meaning: "A file of the server's own user that nobody else can read, with the seed (`S…`, SEP-23) of the key that \
+              signs the transactions of format `sep10`, and of nothing else: never the `SIGNING_KEY` of a running \
+              anchor. Its account is `SIGNING_KEY` in the `stellar.toml` of the domains (SEP-1).",
 };
 
 pub(crate) static DPOP_REQUIRE_NONCE: Key<Switch> = Key {
