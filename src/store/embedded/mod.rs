@@ -21,8 +21,8 @@ use tokio::sync::{Mutex, oneshot, watch};
 
 use super::nonces::UsedOnce;
 use super::{
-    Bounds, LiveSession, Page, Place, ProvenKey, SessionBounds, SessionError, SessionSecret,
-    SpentNonce, Store, StoreError,
+    Bounds, LiveSession, Page, Place, ProvenKey, SessionError, SessionSecret, SpentNonce, Store,
+    StoreError,
 };
 use crate::model::revocation::{Revocation, TokenNames};
 use crate::model::session::{Session, SessionId};

@@ -10,6 +10,7 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::model::session::tests::session;
+use crate::store::SessionBounds;
 use crate::store::contract::{self, by};
 
 const NOW: Timestamp = Timestamp::from_unix(1_000_000);
