@@ -73,6 +73,7 @@ fn session(number: usize) -> Result<Session, Failure> {
         method: "siwe".to_owned(),
         proven: Some(Thumbprint::from_bytes(wallet)),
         proven_did: Some("did:key:zQ3shokFTS3brHcDQrn82RUDfCZESWL1ZdCEJwekUDPQiYBme".to_owned()),
+        contract: None,
         bound_to: Some(Thumbprint::from_bytes(key)),
         resource: "https://escrow.example".to_owned(),
         scope: "escrow:read escrow:release".to_owned(),

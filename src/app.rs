@@ -27,10 +27,12 @@ use crate::http::layers::Gate;
 use crate::http::metadata::Documents;
 use crate::http::router::{self, AppState};
 use crate::http::serve::{ConnectionBounds, serve};
+use crate::http::work::Work;
 use crate::keyring::{Keyring, KeyringError};
 use crate::limit::RequestLimit;
 use crate::model::reason::Refusal;
 use crate::model::revocation::Revocation;
+use crate::rpc::{Nodes, NodesError};
 use crate::service::admin::Desk;
 use crate::service::context::Context;
 use crate::service::feed::Feed;
@@ -86,6 +88,9 @@ pub enum StartError {
     /// The store was opened and takes nothing.
     #[error("the store: {0}")]
     Unwritten(SessionError),
+    /// No connections to nodes can be made.
+    #[error(transparent)]
+    Nodes(#[from] NodesError),
     /// The audit log was not opened.
     #[error("the audit log: {0}")]
     Audit(#[from] audit::OpenError),
@@ -181,9 +186,10 @@ impl App {
             Arc::clone(&self.state.context.store),
             self.state.context.audit.clone(),
         ));
+        let at_the_desk = self.desk.as_ref().map(|(_, desk)| Arc::clone(desk));
         let gates = self.desk.iter().map(|(state, _)| Arc::clone(&state.gate));
         let gates = gates.chain([Arc::clone(&self.state.gate)]).collect();
-        let sweeper = tokio::spawn(sweep(Arc::clone(&self.state.context), gates));
+        let sweeper = tokio::spawn(sweep(Arc::clone(&self.state.context), at_the_desk, gates));
         let key_keeper = tokio::spawn(keys::keep_tended(Arc::clone(&self.state.context)));
         let control = self.control.map(|control| tokio::spawn(control.run()));
         // The operations listener outlives the public one, so that draining can be watched.
@@ -202,7 +208,7 @@ impl App {
         let gate = Arc::clone(&self.state.gate);
         let context = Arc::clone(&self.state.context);
         let signer = tokio::spawn(log::sign(Arc::clone(&context), log::due(&self.settings)));
-        let recorded = Arc::clone(&context);
+        let (recorded, work) = (Arc::clone(&context), self.state.work.clone());
         let routes = router::public(self.state);
         let draining = mark_draining(stop.clone(), Arc::clone(&health), context);
         let ((), ()) = tokio::join!(serve(self.public, routes, bounds, gate, stop), draining);
@@ -216,6 +222,12 @@ impl App {
             && let Err(error) = operations.await
         {
             tracing::error!(%error, "the operations listener ended badly");
+        }
+        // Of requests whose clients are gone; as long as others had to end.
+        if tokio::time::timeout(bounds.grace, work.ended()).await.is_err() {
+            tracing::error!(
+                "requests whose clients are gone did not end; what they do may not be recorded"
+            );
         }
         signer.abort();
         log::end(&recorded).await;
@@ -264,10 +276,16 @@ async fn listen(address: SocketAddr) -> Result<TcpListener, StartError> {
 }
 
 /// Clears away what has expired.
-async fn sweep(context: Arc<Context>, gates: Vec<Arc<Gate>>) {
+async fn sweep(context: Arc<Context>, desk: Option<Arc<Desk>>, gates: Vec<Arc<Gate>>) {
     let mut ticks = tokio::time::interval(SWEEP_EVERY);
     loop {
         ticks.tick().await;
+        // Before the store forgets what was revoked.
+        if let Some(desk) = &desk
+            && let Err(refusal) = desk.drop_void(context.now()).await
+        {
+            tracing::error!(%refusal, "whether what waits for approval still counts is not known");
+        }
         let store = Arc::clone(&context.store);
         let until = context.now().minus(SWEEP_AFTER);
         let runtime = tokio::runtime::Handle::current();
@@ -333,6 +351,7 @@ fn state(
         access_tokens: AccessTokens::new(&issuer.url, &keyring),
         audit,
         feed: Feed::new(limits.feed_waiters),
+        nodes: Nodes::new(rules::nodes(settings))?,
         issuer,
         rules: rules::rules(settings)?,
         keyring,
@@ -355,7 +374,12 @@ fn state(
         entropy,
     };
     let documents = Arc::new(Documents::of(&context)?);
-    Ok(AppState { context: Arc::new(context), documents, gate: Arc::new(gate(limits)) })
+    Ok(AppState {
+        context: Arc::new(context),
+        documents,
+        gate: Arc::new(gate(limits)),
+        work: Work::default(),
+    })
 }
 
 fn gate(limits: &Limits) -> Gate {

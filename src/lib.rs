@@ -11,6 +11,7 @@
 //! | [`token`] | what is handed out, and what must be shown before |
 //! | [`store`], [`limit`], [`audit`] | what outlives a request, how much is taken, and what is recorded |
 //! | [`wallet`], [`keyring`] | what was signed, and what signs tokens |
+//! | [`rpc`] | what only an account's chain knows, asked of its nodes |
 //! | [`model`] | reasons, scopes, resources, sessions, revocations |
 //!
 //! Beside the floors stands [`vectors`], which judges published test cases with them.
@@ -26,6 +27,7 @@ pub mod http;
 pub mod keyring;
 pub mod limit;
 pub mod model;
+pub mod rpc;
 pub mod service;
 pub mod store;
 pub mod telemetry;

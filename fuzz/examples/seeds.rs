@@ -23,6 +23,7 @@ fn main() {
     rest();
     requests();
     records();
+    nodes();
     audit();
 }
 
@@ -205,7 +206,7 @@ fn structures() {
 
 fn records() {
     use countersign::model::revocation::Revocation;
-    use countersign::model::session::{Session, SessionId};
+    use countersign::model::session::{ContractProof, Session, SessionId};
     use countersign::store::embedded::record::{of_entry, of_session};
     let now = countersign_fuzz::material::now();
     let id = SessionId::from_bytes([7; 16]);
@@ -219,6 +220,7 @@ fn records() {
         method: "siwe".to_owned(),
         proven: None,
         proven_did: None,
+        contract: None,
         bound_to: Some(jkt),
         resource: RESOURCE.to_owned(),
         scope: "escrow:read".to_owned(),
@@ -230,7 +232,9 @@ fn records() {
         rotated_at: now,
     };
     let bearer = Session { bound_to: None, proven: Some(jkt), label: None, ..bound.clone() };
-    for (name, session) in [("bound", &bound), ("bearer", &bearer)] {
+    let proof = ContractProof { digest: [9; 32], signature: vec![8; 65] };
+    let contract = Session { contract: Some(proof), method: "eip1271".to_owned(), ..bound.clone() };
+    for (name, session) in [("bound", &bound), ("bearer", &bearer), ("contract", &contract)] {
         seed("store_record", name, [&[0], &of_session(session)[..]].concat());
     }
     for (name, revocation) in [
@@ -242,6 +246,31 @@ fn records() {
     ] {
         seed("store_record", name, [&[1], &of_entry(&revocation.entry(now))[..]].concat());
     }
+}
+
+fn nodes() {
+    let word = |number: u64| format!("{number:064x}");
+    for said in 0..7 {
+        let words = format!("\"0x{}{}{}\"", word(said), word(31_337), word(5));
+        seed("rpc_answer", &format!("words-{said}"), format!("\x02{words}"));
+    }
+    let whole = r#"{"jsonrpc":"2.0","id":1,"error":{"code":3,"message":"execution reverted"}}"#;
+    seed("rpc_answer", "error", format!("\x00{whole}"));
+    let full = r#"{"nonce":1,"permission":"FullAccess","block_height":7,"block_hash":"x"}"#;
+    seed("rpc_answer", "full", format!("\x03{full}"));
+    let call = full.replace("\"FullAccess\"", r#"{"FunctionCall":{"receiver_id":"a.near"}}"#);
+    seed("rpc_answer", "call", format!("\x03{call}"));
+    let cause = r#"{"name":"UNKNOWN_ACCESS_KEY","info":{"block_height":7}}"#;
+    let unknown =
+        format!(r#"{{"jsonrpc":"2.0","id":1,"error":{{"cause":{cause},"code":-32000}}}}"#);
+    seed("rpc_answer", "unknown", format!("\x01{unknown}"));
+    let head = ["0".repeat(24), "07".repeat(20), word(96), word(160)].concat();
+    let bytes = ["ab".to_owned() + &"0".repeat(62), "cd".to_owned() + &"0".repeat(62)];
+    let [call, signature] = bytes.map(|padded| word(1) + &padded);
+    let wrapped = hex::decode([head, call, signature, "6492".repeat(16)].concat()).expect("hex");
+    seed("contract_signature", "wrapped", wrapped);
+    seed("contract_signature", "plain", [1; 65]);
+    seed("contract_signature", "parts", [&[4], &[3; 80][..]].concat());
 }
 
 fn audit() {
@@ -260,7 +289,8 @@ fn audit() {
         sub: "did:key:z".to_owned(),
         account: "did:key:z".to_owned(),
         proven_key: Some("did:key:z".to_owned()),
-        proven_jkt: jkt,
+        proven_jkt: Some(jkt),
+        chain: None,
         proof: Signed::Message(SignedText {
             format: "siwe".to_owned(),
             message: "YQ".to_owned(),
@@ -295,11 +325,8 @@ fn audit() {
     let omitted = Event::RefusalsOmitted(RefusalsOmitted { count: 7 });
     let next = Record::of(2, now, record.hash, &omitted).unwrap();
     seed("audit_record", "omitted", next.line());
-    let checkpoint = Checkpoint {
-        upto: 2,
-        jws: "e30.e30.AA".to_owned(),
-        key: json!({ "kty": "OKP" }),
-    };
+    let checkpoint =
+        Checkpoint { upto: 2, jws: "e30.e30.AA".to_owned(), key: json!({ "kty": "OKP" }) };
     let found = Found { leaves: vec![next.leaf()], record, checkpoint };
     seed("audit_proof", "sign_in", serde_json::to_vec(&Proof::of(found)).unwrap());
 }

@@ -13,6 +13,7 @@ pub mod identifiers;
 pub mod issued;
 pub mod keys;
 pub mod material;
+pub mod nodes;
 pub mod proofs;
 pub mod records;
 pub mod requests;
@@ -49,6 +50,8 @@ pub const TARGETS: &[Target] = &[
     ("adr36_signature", signatures::adr36),
     ("nostr_signature", signatures::nostr),
     ("sha256_signature", signatures::sha256),
+    ("contract_signature", nodes::contract_signature),
+    ("rpc_answer", nodes::answer),
     ("jws_dpop", proofs::dpop),
     ("jwt_assertion", proofs::assertion),
     ("nonce_open", proofs::nonce),

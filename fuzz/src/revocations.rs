@@ -35,14 +35,19 @@ pub fn feed(data: &[u8]) {
     let listed = read["entries"].as_array().expect("entries are a list");
     assert_eq!(listed.len(), answer.entries().len(), "no entry is passed over");
     for (entry, listed) in answer.entries().iter().zip(listed) {
-        agree(entry, listed);
+        agree(entry, listed, answer.issued_at());
     }
 }
 
-/// An entry revokes no less than its members say, and says when it may be forgotten.
-fn agree(entry: &RevocationEntry, listed: &Value) {
+/// The farthest ahead of the answer that a moment is believed, in seconds (protocol.md §7).
+const FARTHEST_AHEAD: u64 = 121;
+
+/// An entry revokes what its members say, by no moment that lies far ahead of the answer, and says when it
+/// may be forgotten.
+fn agree(entry: &RevocationEntry, listed: &Value, told_at: Timestamp) {
     let members = listed.as_object().expect("an entry is a JSON object");
     let seconds = |name: &str| members[name].as_u64().map(Timestamp::from_unix).expect("seconds");
+    let moment = || seconds("not_before").min(told_at.plus(FARTHEST_AHEAD));
     let names = ["jti", "sid", "jkt", "sub"];
     let named = names.into_iter().filter(|name| members.contains_key(*name));
     let named: Vec<&str> = named.collect();
@@ -57,7 +62,7 @@ fn agree(entry: &RevocationEntry, listed: &Value) {
         }
         RevocationEntry::Everything { not_before, until } => {
             assert_eq!(members.len(), 2, "what names anything is not everything");
-            assert_eq!((seconds("not_before"), seconds("until")), (*not_before, *until));
+            assert_eq!((moment(), seconds("until")), (*not_before, *until));
             return;
         }
     };
@@ -66,6 +71,6 @@ fn agree(entry: &RevocationEntry, listed: &Value) {
     assert!(!value.is_empty());
     assert_eq!(seconds("until"), *until);
     if let Some(not_before) = not_before {
-        assert_eq!(seconds("not_before"), *not_before);
+        assert_eq!(moment(), *not_before);
     }
 }

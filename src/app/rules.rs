@@ -1,17 +1,22 @@
 //! From settings, which say what was configured, to the rules that the house works with.
 
+use std::time::Duration;
+
 use countersign_sdk::account::AccountError;
 use countersign_sdk::proof::dpop::Window;
 use countersign_sdk::proof::target_uri::TargetUri;
 
 use super::StartError;
-use crate::config::{self, DomainPolicy, ResourcePolicy, ScopeRule, Settings};
+use crate::config::{
+    self, DomainPolicy, ResourcePolicy, RpcSettings, ScopeRule, SecretUrl, Settings,
+};
 use crate::model::domain::Domains;
 use crate::model::introspection::Callers;
 use crate::model::operator::Operators;
 use crate::model::reason::{Reason, Refusal};
-use crate::model::resource::{Binding, KnownScopes, Resource, ResourceRules, Resources};
+use crate::model::resource::{Binding, KnownScopes, OnChain, Resource, ResourceRules, Resources};
 use crate::model::scope::ScopeSet;
+use crate::rpc::ChainNodes;
 use crate::service::context::{Chains, Issuer, Rules};
 use crate::wallet::registry;
 
@@ -71,12 +76,27 @@ pub(super) fn rules(settings: &Settings) -> Result<Rules, StartError> {
         chains,
         challenge_lifetime: settings.challenge_lifetime,
         session_lifetime: settings.session_lifetime,
+        contract_session_lifetime: settings.contract_session_lifetime,
         window: Window {
             max_age: settings.dpop.max_age,
             max_future_skew: settings.dpop.max_future_skew,
         },
         require_nonce: settings.dpop.require_nonce,
     })
+}
+
+/// The nodes of each chain that is asked.
+pub(super) fn nodes(settings: &Settings) -> Vec<ChainNodes> {
+    let of = |rpc: &RpcSettings| ChainNodes {
+        chain: rpc.chain.clone(),
+        urls: rpc.urls.iter().map(SecretUrl::expose).cloned().collect(),
+        quorum: rpc.quorum,
+        timeout: Duration::from_secs(rpc.timeout),
+        max_answer: rpc.max_answer_bytes,
+        block: rpc.block,
+        factories: rpc.factories.clone(),
+    };
+    settings.rpc.iter().map(of).collect()
 }
 
 fn resource_rules(rules: &config::ResourceRules) -> Result<ResourceRules, Refusal> {
@@ -97,6 +117,10 @@ fn resource_rules(rules: &config::ResourceRules) -> Result<ResourceRules, Refusa
         formats: rules.formats.clone(),
         allow: rules.allow.iter().cloned().collect(),
         deny: rules.deny.iter().cloned().collect(),
+        on_chain: OnChain {
+            taken: rules.contract_accounts,
+            allow: rules.allow_on_chain.iter().cloned().collect(),
+        },
         callers: Callers {
             keys: rules.introspection_keys.iter().cloned().collect(),
             secret: rules.introspection_secret,

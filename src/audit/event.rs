@@ -57,7 +57,7 @@ events! {
     RefreshRefused(SessionRefused) = "refresh_refused",
     /// A refresh token that was replaced long ago came back: its session has ended.
     RefreshReused(SessionRefused) = "refresh_reused",
-    /// A subject ended a session of its own.
+    /// A subject ended a session of its own, or its account's chain says that what was signed does not hold any more.
     SessionEnded(SessionEnded) = "session_ended",
     /// Tokens or sessions were revoked.
     Revoked(Revoked) = "revoked",
@@ -101,7 +101,7 @@ events! {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Actor {
-    /// The server by itself: a time had come.
+    /// The server by itself: a time had come, or the account's chain said no.
     Server,
     /// Whoever runs the server: over its socket, or by a command in its folder.
     Control,
@@ -186,7 +186,7 @@ pub struct SessionRefused {
     pub sub: Option<String>,
 }
 
-/// A session that its subject ended.
+/// A session that its subject ended, or its account's chain.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SessionEnded {
     /// The session.

@@ -20,14 +20,27 @@ pub struct SignIn {
     /// The key that was proven, as a `did:key` where its curve has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub proven_key: Option<String>,
-    /// The thumbprint of the key that was proven.
-    pub proven_jkt: Thumbprint,
+    /// The thumbprint of the key that was proven; a contract has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub proven_jkt: Option<Thumbprint>,
+    /// What the account's chain said, where a key alone does not prove the account.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub chain: Option<ChainSaid>,
     /// What was signed.
     pub proof: Proof,
     /// What was expected of it.
     pub policy: Policy,
     /// What was given.
     pub token: Given,
+}
+
+/// A yes of an account's chain: a contract took the signature, or the key was one of a name's.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChainSaid {
+    /// Which kind of block the nodes were asked at.
+    pub block_tag: String,
+    /// The lowest number of a block at which one of those that agreed was asked.
+    pub block: u64,
 }
 
 /// What was signed, as it was sent.

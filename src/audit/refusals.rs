@@ -14,6 +14,7 @@ pub const A_MINUTE: u64 = 120;
 const MINUTE: u64 = 60;
 
 /// Whether a refusal for this reason is a decision about trust, and no fault of form or of ours.
+#[expect(clippy::too_many_lines, reason = "one line for each reason, and no wildcard arm")]
 pub const fn is_decision(reason: Reason) -> bool {
     match reason {
         Reason::PrivateKeyReceived
@@ -32,6 +33,7 @@ pub const fn is_decision(reason: Reason) -> bool {
         | Reason::StatementMismatch
         | Reason::SignatureMismatch
         | Reason::MalleableSignature
+        | Reason::FactoryNotAllowed
         | Reason::ProofRequired
         | Reason::ProofInvalid
         | Reason::ProofExpired
@@ -59,6 +61,7 @@ pub const fn is_decision(reason: Reason) -> bool {
         | Reason::ApprovalNotDistinct
         | Reason::ApprovalVoid => true,
         Reason::MalformedRequest
+        | Reason::AuthorizationPending
         | Reason::BodyTooLarge
         | Reason::BodyTimeout
         | Reason::ContentType
@@ -77,7 +80,7 @@ pub const fn is_decision(reason: Reason) -> bool {
         | Reason::SignatureMalformed
         | Reason::PublicKeyInvalid
         | Reason::ProofNonceRequired
-        | Reason::AuthorizationPending
+        | Reason::ChainUnavailable
         | Reason::RefreshLate
         | Reason::SessionUnknown
         | Reason::TokenRequired

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use super::keys::{
     Absent, AnyKey, DEVELOPMENT_KEYS, KEYS, OPERATOR_KEYS, OPERATORS, RESOURCE_KEYS, RESOURCES,
-    names, sections,
+    RPC, RPC_KEYS, names, sections,
 };
 use super::load::variable;
 
@@ -18,7 +18,7 @@ const OPENING: &str = "\
 A TOML file, named by `--config FILE` or by the variable `COUNTERSIGN_CONFIG`; above it the environment; above that the
 flags `--listen`, `--operations-listen`, `--data-dir`, `--log-format` and `--log-level`. A key's variable is its name in capitals after
 `COUNTERSIGN_`, with two underscores for a dot: `challenge.lifetime` is `COUNTERSIGN_CHALLENGE__LIFETIME`. Lists are
-written with commas there: `COUNTERSIGN_DOMAINS=app.example,shop.example`. Resources and operators are
+written with commas there: `COUNTERSIGN_DOMAINS=app.example,shop.example`. Resources, operators and nodes are
 written in the file only.
 
 An unknown key or `COUNTERSIGN_` variable is a fault, like every value out of its bounds. All faults are listed
@@ -52,6 +52,11 @@ pub fn render() -> String {
     }
     table(&mut page, &format!("`[[{RESOURCES}]]`, once for each API"), RESOURCE_KEYS.iter());
     table(&mut page, &format!("`[[{OPERATORS}]]`, once for each operator"), OPERATOR_KEYS.iter());
+    table(
+        &mut page,
+        &format!("`[[{RPC}]]`, once for each chain whose nodes are asked"),
+        RPC_KEYS.iter(),
+    );
     let development: Vec<String> =
         names(DEVELOPMENT_KEYS).map(|name| format!("`{name}` (`{}`)", variable(name))).collect();
     let _ = writeln!(page, "\n{CLOSING}\n{}.", development.join(", "));
@@ -98,7 +103,8 @@ mod tests {
     #[test]
     fn the_page_names_every_key() {
         let page = render();
-        for name in names(KEYS).chain(names(RESOURCE_KEYS)).chain(names(OPERATOR_KEYS)) {
+        let tables = [RESOURCE_KEYS, OPERATOR_KEYS, RPC_KEYS];
+        for name in names(KEYS).chain(tables.into_iter().flat_map(names)) {
             let last = name.rsplit('.').next().unwrap_or_default();
             assert!(page.contains(&format!("| `{last}` |")), "{name}");
         }

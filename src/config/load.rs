@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use super::fault::{Fault, Faults, Source};
 use super::keys::{
-    AnyKey, KEYS, LISTEN, LOG_FORMAT, LOG_LEVEL, OPERATIONS_LISTEN, OPERATORS, RESOURCES,
+    AnyKey, KEYS, LISTEN, LOG_FORMAT, LOG_LEVEL, OPERATIONS_LISTEN, OPERATORS, RESOURCES, RPC,
     STORE_DIRECTORY, names,
 };
 use super::raw::{Raw, parse};
@@ -178,6 +178,9 @@ fn unknown(name: &str) -> String {
         [RESOURCES, OPERATORS].into_iter().find(|list| name.starts_with(&variable(list)))
     {
         return format!("sets no key: {list} are written in the configuration file");
+    }
+    if name.starts_with(&variable(RPC)) {
+        return "sets no key: nodes are written in the configuration file".to_owned();
     }
     let known: Vec<String> = names(KEYS).map(variable).chain([FILE_VARIABLE.to_owned()]).collect();
     let meant = nearest(name, known.iter().map(String::as_str));

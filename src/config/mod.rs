@@ -20,6 +20,7 @@ mod operators;
 mod raw;
 mod reader;
 mod resource;
+mod rpc;
 mod settings;
 mod shape;
 mod suggest;
@@ -34,5 +35,5 @@ pub use load::{Flags, load, process_environment};
 pub use settings::{
     AuditSettings, Binding, CustodySettings, DomainPolicy, DpopSettings, Issuer, KeySettings,
     Limits, LogFormat, LogSettings, Mode, Operator, Resource, ResourcePolicy, ResourceRules,
-    ScopeRule, Settings, SigningAlgorithm, StoreSettings,
+    RpcSettings, ScopeRule, SecretUrl, Settings, SigningAlgorithm, StoreSettings,
 };

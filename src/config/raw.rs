@@ -11,21 +11,26 @@ use toml::de::{DeTable, DeValue};
 
 use super::fault::{Fault, Faults, Source};
 use super::keys::{
-    AnyKey, KEYS, OPERATOR_KEYS, OPERATORS, RESOURCE_KEYS, RESOURCES, names, sections,
+    AnyKey, KEYS, OPERATOR_KEYS, OPERATORS, RESOURCE_KEYS, RESOURCES, RPC, RPC_KEYS, names,
+    sections,
 };
 use super::suggest::nearest;
 use super::written::{SHOWN, Value, Values, Written};
 
-/// One `[[resources]]` or `[[operators]]` table.
+/// One table of a list of tables, such as a `[[resources]]`.
 #[derive(Clone, Debug)]
 pub(crate) struct RawTable {
     /// `resources[0]`.
     pub(crate) key: String,
     /// Where the table begins.
     pub(crate) source: Source,
-    /// Its values, by the names of `RESOURCE_KEYS` or `OPERATOR_KEYS`.
+    /// Its values, by the names of the list's keys.
     pub(crate) values: Values,
 }
+
+/// The lists of tables, and the keys of a table in each.
+const LISTS: [(&str, &[&dyn AnyKey]); 3] =
+    [(RESOURCES, RESOURCE_KEYS), (OPERATORS, OPERATOR_KEYS), (RPC, RPC_KEYS)];
 
 /// Everything that was written.
 #[derive(Clone, Debug, Default)]
@@ -38,6 +43,8 @@ pub(crate) struct Raw {
     pub(crate) resources: Vec<RawTable>,
     /// In the order of the file.
     pub(crate) operators: Vec<RawTable>,
+    /// In the order of the file.
+    pub(crate) rpc: Vec<RawTable>,
 }
 
 /// Reads the text of a configuration file; unknown names and misplaced tables are added to `faults`.
@@ -96,19 +103,21 @@ impl Walk<'_, '_> {
     fn root(&mut self, table: &DeTable<'_>) {
         for (name, value) in table {
             let key = name.get_ref().as_ref();
-            if key == RESOURCES {
-                let tables = self.tables(RESOURCES, RESOURCE_KEYS, name.span(), value);
-                self.raw.resources.extend(tables);
-            } else if key == OPERATORS {
-                let tables = self.tables(OPERATORS, OPERATOR_KEYS, name.span(), value);
-                self.raw.operators.extend(tables);
+            if let Some((list, keys)) = LISTS.into_iter().find(|(list, _)| *list == key) {
+                let tables = self.tables(list, keys, name.span(), value);
+                let place = match list {
+                    RPC => &mut self.raw.rpc,
+                    OPERATORS => &mut self.raw.operators,
+                    _ => &mut self.raw.resources,
+                };
+                *place = tables;
             } else if sections().any(|section| section == key) {
                 self.section(key, name.span(), value);
             } else if KEYS.iter().any(|known| known.name() == key) {
                 let written = self.written(key.to_owned(), value);
                 self.raw.values.insert(key.to_owned(), written);
             } else {
-                let known = names(KEYS).chain(sections()).chain([RESOURCES, OPERATORS]);
+                let known = names(KEYS).chain(sections()).chain(LISTS.map(|(list, _)| list));
                 self.unknown(key, "", name.span(), known);
             }
         }

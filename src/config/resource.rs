@@ -4,14 +4,14 @@ use std::collections::HashMap;
 
 use super::fault::{Fault, Source};
 use super::keys::{
-    RESOURCE_ALLOW, RESOURCE_BEARER_SESSIONS, RESOURCE_BINDING, RESOURCE_DEFAULT_SCOPES,
-    RESOURCE_DENY, RESOURCE_FORMATS, RESOURCE_INTROSPECTION_KEYS, RESOURCE_INTROSPECTION_SECRET,
-    RESOURCE_SCOPES, RESOURCE_TOKEN_TTL, RESOURCE_URI, RESOURCES,
+    RESOURCE_ALLOW, RESOURCE_BEARER_SESSIONS, RESOURCE_BINDING, RESOURCE_CONTRACT_ACCOUNTS,
+    RESOURCE_DEFAULT_SCOPES, RESOURCE_DENY, RESOURCE_FORMATS, RESOURCE_INTROSPECTION_KEYS,
+    RESOURCE_INTROSPECTION_SECRET, RESOURCE_SCOPES, RESOURCE_TOKEN_TTL, RESOURCE_URI, RESOURCES,
 };
 use super::raw::RawTable;
 use super::reader::{Reader, plain};
 use super::settings::{Binding, Resource, ResourceRules, ScopeRule};
-use super::shape::Item;
+use super::shape::{Item, on_its_chain};
 
 /// Every resource; nothing when one is faulty or when there is none at all.
 pub(crate) fn all(
@@ -56,6 +56,7 @@ fn one(raw: &RawTable, faults: &mut Vec<Fault>) -> Option<Resource> {
     let formats = reader.read(&RESOURCE_FORMATS);
     let allow = reader.read(&RESOURCE_ALLOW).unwrap_or_default();
     let deny = reader.read(&RESOURCE_DENY);
+    let contract_accounts = reader.read(&RESOURCE_CONTRACT_ACCOUNTS);
     let introspection_keys = reader.read(&RESOURCE_INTROSPECTION_KEYS);
     let introspection_secret = reader.read(&RESOURCE_INTROSPECTION_SECRET);
     if let (Some(scopes), Some(defaults)) = (&scopes, &default_scopes) {
@@ -73,8 +74,10 @@ fn one(raw: &RawTable, faults: &mut Vec<Fault>) -> Option<Resource> {
             binding: binding?,
             bearer_sessions: bearer_sessions?,
             formats: formats.map(plain),
+            allow_on_chain: allow.iter().filter_map(|item| on_its_chain(&item.written)).collect(),
             allow: plain(allow),
             deny: plain(deny?),
+            contract_accounts: contract_accounts?,
             introspection_keys: plain(introspection_keys?),
             introspection_secret,
         },

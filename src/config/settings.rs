@@ -2,16 +2,20 @@
 //!
 //! The composition root hands them on; every default and every bound stands in `keys/`, once.
 
+use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use countersign_sdk::account::ChainId;
 use ipnet::IpNet;
+use url::Url;
 
 use crate::audit::retention::Retention;
 use crate::audit::{OnFailure, Target};
 use crate::keyring::custody::secret::SecretSource;
 use crate::model::introspection::SecretHash;
 use crate::model::operator::{AdminScope, Care};
+use crate::rpc::BlockTag;
 
 /// What kind of server this is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -101,8 +105,12 @@ pub struct ResourceRules {
     pub formats: Option<Vec<String>>,
     /// The subjects that may sign in (`did:pkh` or `did:key`); empty means everyone.
     pub allow: Vec<String>,
+    /// The accounts of `allow`, each as a `did:pkh` on the chain that it was written with.
+    pub allow_on_chain: Vec<String>,
     /// The subjects that may not, whatever `allow` says.
     pub deny: Vec<String>,
+    /// Whether accounts may sign in that their chain is asked about.
+    pub contract_accounts: bool,
     /// The keys (`did:key`) that may ask about its tokens.
     pub introspection_keys: Vec<String>,
     /// The hash of the secret by which somebody may ask about its tokens.
@@ -194,6 +202,42 @@ pub enum StoreSettings {
         /// The folder that it lies in.
         directory: PathBuf,
     },
+}
+
+/// A URL that may hold a key, and is shown nowhere.
+#[derive(Clone, PartialEq, Eq)]
+pub struct SecretUrl(pub(crate) Url);
+
+impl SecretUrl {
+    /// The URL, for whoever connects to it.
+    pub const fn expose(&self) -> &Url {
+        &self.0
+    }
+}
+
+impl fmt::Debug for SecretUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SecretUrl")
+    }
+}
+
+/// The nodes of a chain that are asked about its accounts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RpcSettings {
+    /// The chain.
+    pub chain: ChainId,
+    /// Where its nodes are, at least one.
+    pub urls: Vec<SecretUrl>,
+    /// How many of them must say the same; more than half.
+    pub quorum: usize,
+    /// Seconds within which a node must have answered.
+    pub timeout: u64,
+    /// The largest answer that is read, in bytes.
+    pub max_answer_bytes: usize,
+    /// The block that an Ethereum node is asked at.
+    pub block: BlockTag,
+    /// The factories that may be called (ERC-6492).
+    pub factories: Vec<[u8; 20]>,
 }
 
 /// Who may run the server from afar.
@@ -294,6 +338,10 @@ pub struct Settings {
     pub challenge_lifetime: u64,
     /// Seconds that a signature with a session key opens, unless the client asks for less.
     pub session_lifetime: u64,
+    /// The same for accounts that their chain is asked about.
+    pub contract_session_lifetime: u64,
+    /// The nodes that are asked, chain by chain.
+    pub rpc: Vec<RpcSettings>,
     /// The algorithm that access tokens are signed with.
     pub signing_algorithm: SigningAlgorithm,
     /// What is done about signing keys.

@@ -13,10 +13,11 @@ use super::operators;
 use super::raw::Raw;
 use super::reader::{Reader, plain};
 use super::resource;
+use super::rpc;
 use super::settings::{
     AuditSettings, Binding, DomainPolicy, DpopSettings, Issuer, KeySettings, Limits, LogSettings,
-    Mode, Operator, Resource, ResourcePolicy, ResourceRules, ScopeRule, Settings, SigningAlgorithm,
-    StoreSettings,
+    Mode, Operator, Resource, ResourcePolicy, ResourceRules, RpcSettings, ScopeRule, Settings,
+    SigningAlgorithm, StoreSettings,
 };
 use super::shape::Shape;
 use super::written::Values;
@@ -27,6 +28,7 @@ use crate::model::operator::Care;
 pub(crate) fn configured(raw: &Raw, path: &str, faults: &mut Vec<Fault>) -> Option<Settings> {
     let place = Source::File { path: path.to_owned(), line: None, column: None };
     let resources = resource::all(&raw.resources, &place, faults);
+    let rpc = rpc::all(&raw.rpc, faults);
     let operators = operators::all(&raw.operators, faults);
     let mut reader = Reader { values: &raw.values, place, prefix: String::new(), faults };
     let issuer = reader.read(&keys::ISSUER);
@@ -68,6 +70,7 @@ pub(crate) fn configured(raw: &Raw, path: &str, faults: &mut Vec<Fault>) -> Opti
         operators: operators?,
         resources: ResourcePolicy::Listed(resources?),
         chains,
+        rpc: rpc?,
         keys: keys?,
         store: store?,
         limits: limits?,
@@ -124,6 +127,7 @@ pub(crate) fn development(raw: &Raw, faults: &mut Vec<Fault>) -> Option<Settings
         domains: DomainPolicy::Loopback,
         resources: ResourcePolicy::AnyLoopback(development_rules(&mut reader)?),
         chains: None,
+        rpc: Vec::new(),
         keys: keys?,
         store: store?,
         limits: Limits { requests_per_minute: None, ..limits? },
@@ -141,7 +145,9 @@ fn development_rules(reader: &mut Reader<'_>) -> Option<ResourceRules> {
         bearer_sessions: false,
         formats: None,
         allow: Vec::new(),
+        allow_on_chain: Vec::new(),
         deny: Vec::new(),
+        contract_accounts: false,
         introspection_keys: Vec::new(),
         introspection_secret: None,
     })
@@ -151,6 +157,7 @@ fn development_rules(reader: &mut Reader<'_>) -> Option<ResourceRules> {
 struct Rest {
     challenge_lifetime: u64,
     session_lifetime: u64,
+    contract_session_lifetime: u64,
     signing_algorithm: SigningAlgorithm,
     stellar_signing_key_file: Option<PathBuf>,
     dpop: DpopSettings,
@@ -170,6 +177,7 @@ struct Parts {
     domains: DomainPolicy,
     resources: ResourcePolicy,
     chains: Option<Vec<String>>,
+    rpc: Vec<RpcSettings>,
     keys: KeySettings,
     store: StoreSettings,
     limits: Limits,
@@ -190,6 +198,8 @@ impl Rest {
             chains: parts.chains,
             challenge_lifetime: self.challenge_lifetime,
             session_lifetime: self.session_lifetime,
+            contract_session_lifetime: self.contract_session_lifetime,
+            rpc: parts.rpc,
             signing_algorithm: self.signing_algorithm,
             keys: parts.keys,
             stellar_signing_key_file: self.stellar_signing_key_file,
@@ -206,6 +216,7 @@ impl Rest {
 fn rest(reader: &mut Reader<'_>) -> Option<Rest> {
     let challenge_lifetime = reader.read(&keys::CHALLENGE_LIFETIME);
     let session_lifetime = reader.read(&keys::SESSION_LIFETIME);
+    let contract_session_lifetime = reader.read(&keys::CONTRACT_SESSION_LIFETIME);
     let signing_algorithm = reader.read(&keys::SIGNING_ALGORITHM);
     let stellar_signing_key_file = reader.read(&keys::STELLAR_SIGNING_KEY_FILE);
     let require_nonce = reader.read(&keys::DPOP_REQUIRE_NONCE);
@@ -220,6 +231,7 @@ fn rest(reader: &mut Reader<'_>) -> Option<Rest> {
     Some(Rest {
         challenge_lifetime: challenge_lifetime?,
         session_lifetime: session_lifetime?,
+        contract_session_lifetime: contract_session_lifetime?,
         signing_algorithm: signing_algorithm?,
         stellar_signing_key_file,
         dpop: DpopSettings {

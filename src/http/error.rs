@@ -165,6 +165,7 @@ pub const fn wire(reason: Reason, refused: Refused) -> (StatusCode, &'static str
         | Reason::SignatureMalformed
         | Reason::SignatureMismatch
         | Reason::MalleableSignature
+        | Reason::FactoryNotAllowed
         | Reason::AssertionInvalid
         | Reason::AssertionExpired
         | Reason::AssertionReplayed
@@ -208,6 +209,7 @@ pub const fn wire(reason: Reason, refused: Refused) -> (StatusCode, &'static str
             (BAD, "invalid_scope")
         }
         Reason::StoreUnavailable
+        | Reason::ChainUnavailable
         | Reason::AuditUnavailable
         | Reason::ApprovalsFull
         | Reason::SigningUnavailable

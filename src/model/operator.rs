@@ -89,6 +89,8 @@ impl Operators {
             formats: Some(formats),
             allow: scopes.keys().cloned().collect(),
             deny: Default::default(),
+            // Operators are keys: what a chain says of an account lets nobody in here.
+            on_chain: Default::default(),
             callers: Default::default(),
         };
         Ok(Self { scopes, resource: Resource { uri: issuer.to_owned(), rules }, care })

@@ -103,6 +103,8 @@ reasons! {
     MalleableSignature = "malleable_signature",
     /// The public key is malformed or not one that can be used.
     PublicKeyInvalid = "public_key_invalid",
+    /// The factory that is to deploy the account is not one that may be called.
+    FactoryNotAllowed = "factory_not_allowed",
     /// The wallet has not answered yet; ask again.
     AuthorizationPending = "authorization_pending",
     // The proof of possession.
@@ -193,6 +195,8 @@ reasons! {
     // Us.
     /// The store is full or does not answer.
     StoreUnavailable = "store_unavailable",
+    /// Too few nodes of the account's chain gave the same answer; nothing has changed.
+    ChainUnavailable = "chain_unavailable",
     /// What would be decided cannot be recorded.
     AuditUnavailable = "audit_unavailable",
     /// The signing key is out of reach, as a security module can be.

@@ -45,8 +45,20 @@ pub struct ResourceRules {
     pub allow: HashSet<String>,
     /// The subjects that may not, whatever `allow` says.
     pub deny: HashSet<String>,
+    /// Which accounts may sign in that their chain has to be asked about.
+    pub on_chain: OnChain,
     /// Who may ask about its tokens.
     pub callers: Callers,
+}
+
+/// Which accounts a resource takes that are no key of their own: contracts, and names.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct OnChain {
+    /// Whether it takes any.
+    pub taken: bool,
+    /// The accounts of `allow` on the very chains that they were written with (`did:pkh`). A key has one
+    /// name for all chains; at a contract's address on another chain there may be somebody else's.
+    pub allow: HashSet<String>,
 }
 
 impl ResourceRules {
@@ -128,6 +140,33 @@ impl ResourceRules {
 }
 
 impl ResourceRules {
+    /// Whether accounts that their chain has to be asked about may have tokens here.
+    ///
+    /// # Errors
+    /// [`Reason::AccountNotAllowed`].
+    pub fn check_on_chain(&self) -> Result<(), Refusal> {
+        if self.on_chain.taken {
+            return Ok(());
+        }
+        let detail =
+            "this resource takes no contract accounts and no named ones; sign with a key's own";
+        Err(Refusal::new(Reason::AccountNotAllowed, detail))
+    }
+
+    /// Whether the contract `subject` may have tokens here. `address` is what a key of the same address
+    /// is called: who is denied under that name is denied on every chain.
+    ///
+    /// # Errors
+    /// [`Reason::AccountNotAllowed`].
+    pub fn check_contract(&self, subject: &str, address: &str) -> Result<(), Refusal> {
+        self.check_on_chain()?;
+        let admitted = self.allow.is_empty() || self.on_chain.allow.contains(subject);
+        if admitted && !self.deny.contains(subject) && !self.deny.contains(address) {
+            return Ok(());
+        }
+        Err(not_allowed())
+    }
+
     /// Whether none of the names that one key goes by is denied: whoever is kept out as an account
     /// does not come in as the raw key of that account.
     ///
@@ -276,4 +315,46 @@ fn check_loopback(uri: &str) -> Result<(), Refusal> {
     Err(unknown(
         "in development a resource is an http or https URI on this machine, such as http://127.0.0.1:8800",
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ONE: &str = "did:pkh:eip155:1:0xA";
+    const TEN: &str = "did:pkh:eip155:10:0xA";
+
+    fn rules(allow: &[&str], on_chain: &[&str], deny: &[&str], taken: bool) -> ResourceRules {
+        let set = |list: &[&str]| list.iter().map(|name| (*name).to_owned()).collect();
+        ResourceRules {
+            scopes: KnownScopes::Any,
+            default_scopes: ScopeSet::default(),
+            token_ttl: 300,
+            binding: Binding::Required,
+            bearer_sessions: false,
+            formats: None,
+            allow: set(allow),
+            deny: set(deny),
+            on_chain: OnChain { taken, allow: set(on_chain) },
+            callers: Callers::default(),
+        }
+    }
+
+    #[test]
+    fn a_contract_is_let_in_on_its_own_chain_and_kept_out_on_all() {
+        let may = |rules: &ResourceRules, subject| rules.check_contract(subject, ONE).is_ok();
+        let everyone = rules(&[], &[], &[], true);
+        assert!(may(&everyone, ONE) && may(&everyone, TEN));
+        // Written as eip155:10:0xA: the key of that address, or the contract on that chain.
+        let listed = rules(&[ONE], &[TEN], &[], true);
+        assert!(listed.check_subject(ONE).is_ok());
+        assert!(may(&listed, TEN) && !may(&listed, ONE));
+        // Of a list of others alone nobody is let in.
+        assert!(!may(&rules(&["did:key:z"], &[], &[], true), TEN));
+        for deny in [ONE, TEN] {
+            assert!(!may(&rules(&[], &[], &[deny], true), TEN), "{deny}");
+        }
+        assert!(!may(&rules(&[], &[], &[], false), TEN));
+        assert_eq!(OnChain::default(), OnChain { taken: false, allow: HashSet::new() });
+    }
 }

@@ -92,6 +92,21 @@ impl<'de> Deserialize<'de> for SessionId {
     }
 }
 
+/// What a contract account signed by, so that its chain can be asked about it again.
+#[derive(Clone, PartialEq, Eq)]
+pub struct ContractProof {
+    /// The digest of the message.
+    pub digest: [u8; 32],
+    /// The signature as it was sent, with what ERC-6492 wraps around it.
+    pub signature: Vec<u8>,
+}
+
+impl fmt::Debug for ContractProof {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ContractProof")
+    }
+}
+
 /// A session.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Session {
@@ -109,6 +124,8 @@ pub struct Session {
     pub proven: Option<Thumbprint>,
     /// The same key as a `did:key`, from which its other names follow.
     pub proven_did: Option<String>,
+    /// What was proven where a contract signed and no key.
+    pub contract: Option<ContractProof>,
     /// The session key; `None` for a session that whoever holds its tokens can use.
     pub bound_to: Option<Thumbprint>,
     /// The resource that it opens.
@@ -203,6 +220,7 @@ pub(crate) mod tests {
             method: "siwe".to_owned(),
             proven: Some(key()),
             proven_did: Some(format!("did:key:{subject}")),
+            contract: None,
             bound_to: bound.then(key),
             resource: "https://escrow.example".to_owned(),
             scope: "escrow:read".to_owned(),

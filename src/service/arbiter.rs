@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 
 use super::checkpoint;
 use super::context::Chains;
-use crate::audit::evidence::{NonceKind, Proof as Signed, SignIn, SignedText};
+use crate::audit::evidence::{ChainSaid, NonceKind, Proof as Signed, SignIn, SignedText};
 use crate::audit::proof::{self, Proof};
 use crate::model::domain::Domains;
 use crate::model::reason::Refusal;
@@ -81,6 +81,18 @@ pub enum NotProven {
     /// What was signed is refused now as it would have been then.
     #[error("what was signed does not hold: {0}")]
     Refused(Refusal),
+    /// What the account's chain said then is not in the file and cannot be.
+    #[error(
+        "the account {account} is proven by its chain alone, which said yes at block {block} ({block_tag}) as the record has it: ask a node that keeps old blocks"
+    )]
+    OnChain {
+        /// The account.
+        account: String,
+        /// Which kind of block the nodes were asked at.
+        block_tag: String,
+        /// Its number.
+        block: u64,
+    },
     /// The record says something else than what was signed.
     #[error("the record does not follow from what was signed: {0}")]
     Evidence(&'static str),
@@ -189,6 +201,9 @@ fn by_message(sign_in: &SignIn, signed: &SignedText, at: Timestamp) -> Result<Sh
     let bound = policy::bind(format.read(&message)?, format, &expected)?;
     let public_key = signed.public_key.as_deref();
     let given = Evidence { signature: &signed.signature, public_key };
+    if let Some(said) = &sign_in.chain {
+        return Err(on_chain(sign_in, &bound, &given, said)?);
+    }
     let signer = bound.verify_recorded(&given)?;
     if signer.subject() != sign_in.sub || signer.account().to_string() != sign_in.account {
         return Err(NotProven::Evidence("somebody else signed"));
@@ -205,6 +220,30 @@ fn by_message(sign_in: &SignIn, signed: &SignedText, at: Timestamp) -> Result<Sh
     }
     let (method, transaction_by) = (signed.format.clone(), format.made_by(&given));
     Ok(Shown { method, scope_was_signed, transaction_by })
+}
+
+/// Everything of a sign-in that its account's chain had a word in, but that word: nobody can check it here,
+/// so this ends in the refusal that says so.
+fn on_chain(
+    sign_in: &SignIn,
+    bound: &BoundMessage<'_>,
+    evidence: &Evidence<'_>,
+    said: &ChainSaid,
+) -> Result<NotProven, NotProven> {
+    let Err(refused) = bound.verify(evidence) else {
+        return Err(NotProven::Evidence("a key signed, and its chain had no word in it"));
+    };
+    let question = bound.question(evidence, refused)?;
+    let account = question.account();
+    if account.to_did() != sign_in.sub || account.to_string() != sign_in.account {
+        return Err(NotProven::Evidence("somebody else signed"));
+    }
+    check_grant(sign_in, bound)?;
+    if bound.domain() != sign_in.policy.domain {
+        return Err(NotProven::Evidence("the message names another domain"));
+    }
+    let ChainSaid { block_tag, block } = said.clone();
+    Ok(NotProven::OnChain { account: sign_in.account.clone(), block_tag, block })
 }
 
 fn by_assertion(sign_in: &SignIn, text: &str, at: Timestamp) -> Result<Shown, NotProven> {
@@ -233,7 +272,7 @@ fn by_assertion(sign_in: &SignIn, text: &str, at: Timestamp) -> Result<Shown, No
 }
 
 fn check_key(sign_in: &SignIn, key: &PublicKey) -> Result<(), NotProven> {
-    if key.thumbprint() != sign_in.proven_jkt || key.to_did_key() != sign_in.proven_key {
+    if Some(key.thumbprint()) != sign_in.proven_jkt || key.to_did_key() != sign_in.proven_key {
         return Err(NotProven::Evidence("another key signed"));
     }
     Ok(())

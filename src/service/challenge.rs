@@ -205,6 +205,13 @@ fn format_and_account(
         Some(account) => format.accounts().canonical_account(&account)?,
         None => whoever.ok_or_else(no_account)?,
     };
+    if format.accounts().is_name(&account) && !context.nodes.serve(&account) {
+        return Err(Refusal::new(
+            Reason::AccountInvalid,
+            "which keys a named account has stands on its chain alone, and no node of that chain is asked \
+             here; an account that is a key can sign in",
+        ));
+    }
     policy::check_chain(&account, &context.rules.chains)?;
     Ok((format, account))
 }

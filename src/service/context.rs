@@ -18,6 +18,7 @@ use crate::model::operator::Operators;
 use crate::model::reason::{Reason, Refusal};
 use crate::model::resource::{Resources, Target};
 use crate::model::scope::ScopeSet;
+use crate::rpc::Nodes;
 use crate::store::{SessionError, Store, StoreError};
 use crate::token::nonce::Nonces;
 use crate::token::refresh::RefreshTokens;
@@ -85,6 +86,8 @@ pub struct Rules {
     pub challenge_lifetime: u64,
     /// Seconds that a signature with a session key opens at most.
     pub session_lifetime: u64,
+    /// The same for accounts that their chain is asked about.
+    pub contract_session_lifetime: u64,
     /// How old a DPoP proof may be.
     pub window: Window,
     /// Whether a DPoP proof must carry a nonce of ours.
@@ -110,6 +113,8 @@ pub struct Context {
     pub access_tokens: AccessTokens,
     /// Who waits for revocations.
     pub feed: Feed,
+    /// The nodes that are asked what only a chain knows.
+    pub nodes: Nodes,
     /// What is recorded of decisions.
     pub audit: Audit,
     /// What outlives a request.

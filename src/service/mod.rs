@@ -10,6 +10,7 @@
 //! | [`agent`] | an assertion by a raw key becomes a token |
 //! | [`refresh`] | a refresh token becomes the next token of its session |
 //! | [`standing`] | whether what was signed was revoked before it was presented |
+//! | [`on_chain`] | whether a key alone proves the account, or its chain has to be asked |
 //! | [`mint`] | the token that all of them end in |
 //! | [`checkpoint`] | when the audit log is signed |
 //! | [`arbiter`] | whether the proof of a sign-in holds |
@@ -36,6 +37,7 @@ pub mod introspect;
 pub mod issuing;
 pub mod keys;
 pub mod mint;
+pub mod on_chain;
 pub mod possession;
 pub mod recording;
 pub mod refresh;

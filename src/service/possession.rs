@@ -64,7 +64,7 @@ pub fn check_for(
 }
 
 /// Whether the proof is by the key that the token is to be bound to. `signed_for` is the session
-/// key that the wallet signed for, if it signed for one; `proven` is the wallet's own key.
+/// key that the wallet signed for, if it signed for one; `proven` is the wallet's own key, if it has one.
 ///
 /// # Errors
 /// [`Reason::ProofKeyMismatch`]; [`Reason::ProofRequired`] without a proof where one is needed: a
@@ -72,10 +72,16 @@ pub fn check_for(
 pub fn match_key(
     proof: Option<&VerifiedProof>,
     signed_for: Option<Thumbprint>,
-    proven: Thumbprint,
+    proven: impl Into<Option<Thumbprint>>,
 ) -> Result<(), Refusal> {
+    let key = signed_for.or(proven.into());
     match (proof, signed_for) {
-        (Some(proof), _) if proof.thumbprint() == signed_for.unwrap_or(proven) => Ok(()),
+        (Some(proof), _) if Some(proof.thumbprint()) == key => Ok(()),
+        (Some(_), None) if key.is_none() => Err(Refusal::new(
+            Reason::ProofKeyMismatch,
+            "a contract account has no key that could sign requests: ask for the challenge with dpop_jkt, \
+             the thumbprint of a session key",
+        )),
         (Some(_), _) => Err(Refusal::new(
             Reason::ProofKeyMismatch,
             "the DPoP proof must be by the session key that the message names, or, where it names \

@@ -10,6 +10,7 @@ use countersign_sdk::time::Timestamp;
 use super::IssuedToken;
 use super::challenge::ChallengeRequest;
 use super::context::{CLOCK_SKEW, Context, audit_refusal};
+use super::on_chain::Proven;
 use super::sign_in::{SignedMessage, format_of};
 use crate::audit::Event;
 use crate::audit::event::{Actor, Refreshed, Refused, Revoked, RevokedWhat, SessionRefused};
@@ -39,7 +40,7 @@ pub(crate) fn check(context: &Context) -> Result<(), Refusal> {
 pub(crate) async fn by_message(
     context: &Context,
     request: &SignedMessage<'_>,
-    (bound, signer, evidence): (&BoundMessage<'_>, &VerifiedSigner, &Evidence<'_>),
+    (bound, proven, evidence): (&BoundMessage<'_>, &Proven, &Evidence<'_>),
     resource: &str,
     issued: &IssuedToken,
     now: Timestamp,
@@ -49,11 +50,13 @@ pub(crate) async fn by_message(
     let lifetime = context.rules.challenge_lifetime;
     let sign_in = SignIn {
         sub: issued.sub.clone(),
-        account: signer.account().to_string(),
-        proven_key: signer.key().to_did_key(),
-        proven_jkt: signer.thumbprint(),
+        // A text that names whoever answers has a stand-in for an account; who answered is the signer.
+        account: proven.signer().map_or(bound.account(), VerifiedSigner::account).to_string(),
+        proven_key: proven.signer().and_then(|signer| signer.key().to_did_key()),
+        proven_jkt: proven.thumbprint(),
+        chain: proven.chain_said(),
         proof: Proof::Message(SignedText {
-            format: signer.format().to_owned(),
+            format: bound.format().name().to_owned(),
             message: encode(request.message),
             signature: evidence.signature.to_owned(),
             public_key: evidence.public_key.map(str::to_owned),
@@ -94,7 +97,8 @@ pub(crate) async fn by_assertion(
         sub: issued.sub.clone(),
         account: assertion.account().to_string(),
         proven_key: assertion.key().to_did_key(),
-        proven_jkt: assertion.key().thumbprint(),
+        proven_jkt: Some(assertion.key().thumbprint()),
+        chain: None,
         proof: Proof::Assertion(text.to_owned()),
         policy: Policy {
             issuer: context.issuer.url.clone(),
@@ -161,8 +165,11 @@ pub(crate) fn message_refused(
     }
     let message =
         format_of(request).and_then(|format| Ok((format, format.read(request.message)?))).ok();
-    let account =
-        message.as_ref().and_then(|(format, message)| format.accounts().account_of(message).ok());
+    let account = message.as_ref().and_then(|(format, message)| {
+        let named = format.accounts().account_of(message).ok()?;
+        // Whoever answers is nobody yet.
+        (format.whoever_answers().as_ref() != Some(&named)).then_some(named)
+    });
     let domain = message.as_ref().map(|(_, message)| message.fields().domain);
     let refused = Refused {
         account: account.map(|account| account.to_string()),

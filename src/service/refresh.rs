@@ -8,11 +8,11 @@ use countersign_sdk::account::Account;
 use countersign_sdk::proof::dpop::VerifiedProof;
 use countersign_sdk::time::Timestamp;
 
-use super::IssuedToken;
 use super::context::{Context, session_refusal};
 use super::keys;
 use super::mint::{Access, mint_of_session, narrowed};
-use super::{possession, recording};
+use super::on_chain::again;
+use super::{IssuedToken, possession, recording};
 use crate::audit::event::SessionRefused;
 use crate::model::reason::{Reason, Refusal};
 use crate::model::scope::ScopeSet;
@@ -75,6 +75,7 @@ async fn walk(
     }
     let access = access_for(context, request, &session, now)?;
     let possession = possession::claim(context, proof.as_ref(), access.target.rules, now).await?;
+    again::prove(context, &session, now).await?;
     let proven =
         proof.as_ref().map(|proof| ProvenKey { jkt: proof.thumbprint(), at: proof.made_at() });
     let live = context
@@ -102,8 +103,8 @@ fn access_for<'a>(
     }
     let rules = &context.rules;
     let target = context.target(Some(&session.resource))?;
-    target.rules.check_format(&session.method)?;
-    target.rules.check_subject(&session.subject)?;
+    target.rules.check_format(again::format_of(session))?;
+    again::check_subject(session, target.rules)?;
     let unreadable = || Refusal::new(Reason::ServerError, "the session's account cannot be read");
     if let Some(did) = &session.proven_did {
         let Ok(Account::Key(key)) = did.parse() else { return Err(unreadable()) };
@@ -116,7 +117,11 @@ fn access_for<'a>(
     context.check_domain(&target, &session.client_id)?;
     let account = session.account.parse().map_err(|_| unreadable())?;
     policy::check_chain(&account, &rules.chains)?;
-    let ends_at = session.ends_at.min(session.created_at.plus(rules.session_lifetime));
+    let longest = match again::is_on_chain(session)? {
+        true => rules.session_lifetime.min(rules.contract_session_lifetime),
+        false => rules.session_lifetime,
+    };
+    let ends_at = session.ends_at.min(session.created_at.plus(longest));
     let may_be_unbound = session.bound_to.is_some() || target.rules.bearer_sessions;
     if now >= ends_at || !may_be_unbound {
         return Err(session_refusal(SessionError::Ended));

@@ -12,11 +12,12 @@ use super::context::{Context, session_refusal, store_refusal};
 use super::issuing::IssuedBy;
 use super::keys;
 use super::mint::{Access, mint, mint_of_session, narrowed};
+use super::on_chain::Signed;
 use super::{IssuedToken, call_back, possession, recording, standing};
 use crate::model::reason::{Reason, Refusal};
 use crate::model::resource::ResourceRules;
 use crate::model::session::SessionId;
-use crate::token::access::{Authenticated, Opens, Possession};
+use crate::token::access::{Opens, Possession};
 use crate::wallet::format::{Evidence, WalletFormat};
 use crate::wallet::policy::{self, BoundMessage};
 use crate::wallet::{recap, registry};
@@ -87,11 +88,13 @@ async fn walk(
             public_key: request.public_key,
         },
     };
-    let signer = bound.verify_issued(&evidence, &IssuedBy { context, until: now })?;
-    access.target.rules.check_subject(signer.subject())?;
-    access.target.rules.check_names(registry::subjects_of_key(signer.key()))?;
-    context.check_scopes(&access.target, signer.subject(), &access.scope)?;
-    possession::match_key(proof.as_ref(), bound.session_key().copied(), signer.thumbprint())?;
+    let issuing = IssuedBy { context, until: now };
+    let signed = Signed::read(context, &bound, &evidence, &issuing)?;
+    let proven = signed.prove(context, access.target.rules).await?;
+    proven.check(access.target.rules)?;
+    context.check_scopes(&access.target, &proven.subject(), &access.scope)?;
+    let access = Access { until: proven.until(context, access.until, now), ..access };
+    possession::match_key(proof.as_ref(), bound.session_key().copied(), proven.thumbprint())?;
     let possession = possession::claim(context, proof.as_ref(), access.target.rules, now).await?;
     let spent = context.store.spend(bound.nonce(), now).await;
     let spent = spent.map_err(|error| store_refusal(error, call_back::used()))?;
@@ -100,7 +103,7 @@ async fn walk(
     }
     // The wallet cannot have signed before the nonce was there.
     let signed_from = bound.nonce().until.minus(context.rules.challenge_lifetime);
-    let who = Authenticated::by_message(&bound, &signer, spent);
+    let who = proven.authenticated(&bound, spent);
     let issued = match session_end(context, &bound, &possession, &access, now) {
         None => {
             standing::check(context, &who, &possession, signed_from, now).await?;
@@ -109,7 +112,7 @@ async fn walk(
         Some(ends_at) => {
             let opens = Opens {
                 bound_to: possession.jkt(),
-                proven_did: signer.key().to_did_key(),
+                proven_did: proven.signer().and_then(|signer| signer.key().to_did_key()),
                 resource: access.target.uri.to_string(),
                 scope: access.scope.to_string(),
                 label: request.session_label.map(str::to_owned),
@@ -122,7 +125,7 @@ async fn walk(
             mint_of_session(context, &opened.map_err(session_refusal)?, &possession, &access, now)?
         }
     };
-    let proof = (&bound, &signer, &evidence);
+    let proof = (&bound, &proven, &evidence);
     recording::by_message(context, request, proof, &access.target.uri, &issued, now).await?;
     Ok(issued)
 }

@@ -30,10 +30,12 @@ use crate::keyring::SigningKey;
 use crate::model::reason::{Reason, Refusal};
 use crate::model::resource::{Binding, ResourceRules};
 use crate::model::scope::ScopeSet;
-use crate::model::session::{Session, SessionId};
+use crate::model::session::{ContractProof, Session, SessionId};
+use crate::rpc::ApprovedSignature;
 use crate::store::{LiveSession, SpentNonce};
 use crate::wallet::format::VerifiedSigner;
 use crate::wallet::policy::BoundMessage;
+use crate::wallet::siwe::CONTRACT_METHOD;
 
 /// The `proven_key.method` of keys that were proven by a JWT assertion.
 pub(crate) const ASSERTION_METHOD: &str = "jwt-bearer";
@@ -46,6 +48,7 @@ pub struct Authenticated {
     proven: Option<Thumbprint>,
     method: Cow<'static, str>,
     client_id: String,
+    contract: Option<ContractProof>,
     /// When, if not now.
     at: Option<Timestamp>,
     session: Option<SessionId>,
@@ -64,6 +67,30 @@ impl Authenticated {
             proven: Some(signer.thumbprint()),
             method: Cow::Borrowed(signer.format()),
             client_id: message.domain().to_owned(),
+            contract: None,
+            at: None,
+            session: None,
+        }
+    }
+
+    /// By a message that the contract at the account of it takes for signed, as its chain says; its nonce
+    /// was spent by this request. No key was proven, and the subject is the account on that one chain:
+    /// at the same address of another there may be somebody else's.
+    pub fn by_contract(
+        message: &BoundMessage<'_>,
+        approved: &ApprovedSignature,
+        _spent: SpentNonce,
+    ) -> Self {
+        Self {
+            subject: approved.account().to_did(),
+            account: approved.account().to_string(),
+            proven: None,
+            method: Cow::Borrowed(CONTRACT_METHOD),
+            client_id: message.domain().to_owned(),
+            contract: Some(ContractProof {
+                digest: approved.digest(),
+                signature: approved.signature().to_vec(),
+            }),
             at: None,
             session: None,
         }
@@ -78,6 +105,7 @@ impl Authenticated {
             proven: Some(assertion.key().thumbprint()),
             method: Cow::Borrowed(ASSERTION_METHOD),
             client_id: did,
+            contract: None,
             at: None,
             session: None,
         }
@@ -92,6 +120,7 @@ impl Authenticated {
             proven: session.proven,
             method: Cow::Owned(session.method.clone()),
             client_id: session.client_id.clone(),
+            contract: None,
             at: Some(session.created_at),
             session: Some(session.id),
         }
@@ -107,6 +136,7 @@ impl Authenticated {
             method: self.method.into_owned(),
             proven: self.proven,
             proven_did: opens.proven_did,
+            contract: self.contract,
             bound_to: opens.bound_to,
             resource: opens.resource,
             scope: opens.scope,

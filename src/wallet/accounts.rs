@@ -37,11 +37,17 @@ pub trait Accounts: Send + Sync + Debug {
     fn canonical_chain(&self, chain: &ChainId) -> Option<ChainId>;
 
     /// Who a canonical account is on every chain, as `sub` has it: `did:pkh` on the namespace's
-    /// canonical chain, or the `did:key`.
+    /// canonical chain, or the `did:key`; of a name, on the chain that it is of.
     ///
     /// # Errors
     /// `format_unsupported` or `account_invalid` for an account of others.
     fn subject_of(&self, account: &Account) -> Result<String, Refusal>;
+
+    /// Whether a canonical account is a name whose keys its chain alone knows. Such accounts are taken
+    /// where nodes of that chain are configured, and what they may do is asked again and again.
+    fn is_name(&self, _account: &Account) -> bool {
+        false
+    }
 
     /// How a canonical account is written in the text; `None` for an account of others.
     fn spelling<'a>(&self, account: &'a Account) -> Option<Spelling<'a>>;

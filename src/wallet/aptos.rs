@@ -34,6 +34,7 @@ static NETWORK: Network = Network {
         Chain { reference: "2", name: "aptos:testnet" },
     ],
     canonical: hex_address,
+    is_name: |_| false,
     can_sign: |_| true,
     an_address: "an Aptos address is 0x and 64 hex digits",
     a_chain: "an Aptos chain is mainnet (1) or testnet (2)",

@@ -14,6 +14,7 @@ use serde_json::Value;
 
 use super::accounts::Accounts;
 use super::caip122::{self, Fault, ParseError, Profile, UnverifiedMessage};
+use super::on_chain::Question;
 use super::sep10::ServerKey;
 use crate::model::reason::{Reason, Refusal};
 
@@ -154,6 +155,21 @@ pub trait WalletFormat: Send + Sync + Debug {
         message: &UnverifiedMessage<'_>,
         evidence: &Evidence<'_>,
     ) -> Result<VerifiedSigner, Refusal>;
+
+    /// What the chain of `account` has to be asked, where [`verify_by`](Self::verify_by) has `refused`
+    /// and more than a key can prove the account.
+    ///
+    /// # Errors
+    /// `refused`, where there is nothing to ask; else why the signature is none to ask about.
+    fn question(
+        &self,
+        _account: &Account,
+        _message: &UnverifiedMessage<'_>,
+        _evidence: &Evidence<'_>,
+        refused: Refusal,
+    ) -> Result<Question, Refusal> {
+        Err(refused)
+    }
 
     /// The same for formats that the issuer's own signature is part of.
     ///

@@ -5,6 +5,7 @@
 //! | [`caip122`] | whether bytes are a sign-in text, and what it says |
 //! | [`recap`] | what a text grants, and whether the person could read it |
 //! | [`format`](mod@format) | what a message format has to answer; the proof that a key signed |
+//! | [`on_chain`] | what is left to be asked of the account's chain |
 //! | [`siwe`], [`siws`], [`key`], [`bip322`], [`bip137`], [`tip191`], [`adr36`], [`nostr`], [`sha256`], [`sui`], [`aptos`], [`nep413`], [`sep53`], [`sep10`], [`lnurl`], [`ssh`], [`ton`] | one format each: accounts, hashes, signatures |
 //! | [`accounts`] | what the accounts of a namespace are; each format names some |
 //! | `chain_account` | how the accounts of most chains stand in a text |
@@ -31,6 +32,7 @@ pub mod lnurl;
 pub mod nep413;
 mod network;
 pub mod nostr;
+pub mod on_chain;
 pub mod policy;
 pub mod recap;
 pub mod registry;

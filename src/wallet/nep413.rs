@@ -3,15 +3,18 @@
 //! The wallet signs SHA-256 of a tag and a Borsh structure. All of the structure is rebuilt here
 //! from the text: the message is the text, the recipient its domain, the nonce its SHA-256. Only the
 //! call-back URL, which browser wallets put in and others leave out, is taken from the answer, and
-//! it must be of the text's domain. A named account such as `alice.near` is no key; which keys it
-//! has must be asked of the chain, so it is refused here by name.
+//! it must be of the text's domain.
+//!
+//! A named account such as `alice.near` is no key. The key that signed stands in the wallet's answer, and
+//! whether it is the name's is a question to the chain, which is made here and asked elsewhere. A name
+//! belongs to its chain: the same one on another may be somebody else's.
 //!
 //! Specs: NEP-413, NEP-148 implicit accounts, Borsh, CAIP-122, RFC 8032 (strict).
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use countersign_sdk::account::Account;
-use countersign_sdk::chain::near::{Signed, implicit_key, nonce_of};
+use countersign_sdk::chain::near::{Signed, address_of_name, implicit_key, name_of, nonce_of};
 use countersign_sdk::key::{Curve, PublicKey};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -23,8 +26,10 @@ use super::format::{
     refused_signer,
 };
 use super::network::{Chain, Network};
+use super::on_chain::{NamedSigner, Question};
 use crate::model::domain::is_loopback_authority;
-use crate::model::reason::Refusal;
+use crate::model::reason::{Reason, Refusal};
+use crate::rpc::AccessKeyQuestion;
 
 /// The longest call-back URL that is read, in bytes.
 const MAX_CALLBACK: usize = 2048;
@@ -36,11 +41,14 @@ static NETWORK: Network = Network {
         Chain { reference: "mainnet", name: "mainnet" },
         Chain { reference: "testnet", name: "testnet" },
     ],
-    canonical: |address| implicit_key(address).map(|_| address.to_owned()),
-    can_sign: |address| key_of(address).is_some(),
+    canonical: |address| match name_of(address) {
+        Some(name) => Some(address_of_name(&name)),
+        None => implicit_key(address).map(|_| address.to_owned()),
+    },
+    is_name: |address| name_of(address).is_some(),
+    can_sign: |address| name_of(address).is_some() || key_of(address).is_some(),
     an_address: "a NEAR account that signs in is an implicit one, the 64 hex digits of its Ed25519 \
-                 key in lower case; a named account such as alice.near is not supported, because \
-                 its keys stand on the chain alone",
+                 key in lower case, or a named account such as alice.near, with %5F for an underscore",
     a_chain: "a NEAR chain is mainnet or testnet",
 };
 
@@ -97,23 +105,63 @@ impl WalletFormat for Nep413 {
         evidence: &Evidence<'_>,
     ) -> Result<VerifiedSigner, Refusal> {
         let account_id = NETWORK.own(account)?.address();
-        let answer = Answer::read(evidence.signature)?;
-        let domain = message.fields().domain;
-        if answer.callback_url.as_deref().is_some_and(|url| !is_of_domain(url, domain)) {
-            return Err(malformed_signature(
-                "callbackUrl is an https URL (http on loopback) of the domain that the message names",
+        if NETWORK.is_name(account) {
+            return Err(Refusal::new(
+                Reason::AccountInvalid,
+                "which keys a named account has stands on its chain alone, and no node of that chain is \
+                 asked here",
             ));
         }
-        let signed = Signed {
-            message: message.text().as_bytes(),
-            nonce: &nonce_of(message.text()),
-            recipient: domain,
-            callback_url: answer.callback_url.as_deref(),
-        };
-        let key = check(account_id, &signed, &answer)?;
+        let answer = Answer::read(evidence.signature)?;
+        let nonce = nonce_of(message.text());
+        let key = check(account_id, &signed_by(message, &nonce, &answer)?, &answer)?;
         let subject = NETWORK.subject_of(account)?;
         Ok(VerifiedSigner::proven(key, self.name(), account.clone(), subject))
     }
+
+    /// The signature is verified by the key that stands beside it; whose key that is, the chain knows.
+    fn question(
+        &self,
+        account: &Account,
+        message: &UnverifiedMessage<'_>,
+        evidence: &Evidence<'_>,
+        refused: Refusal,
+    ) -> Result<Question, Refusal> {
+        let Some(name) = name_of(NETWORK.own(account)?.address()) else {
+            return Err(refused);
+        };
+        let answer = Answer::read(evidence.signature)?;
+        let nonce = nonce_of(message.text());
+        let signed = signed_by(message, &nonce, &answer)?;
+        let named = answer.public_key.as_deref().and_then(key_named).ok_or_else(|| {
+            malformed_signature(
+                "a named account's signature is the JSON object that the wallet returned, with \
+                 `publicKey`, which is ed25519: and base58",
+            )
+        })?;
+        let key = check_by(&name, &named, &signed, &answer)?;
+        let subject = NETWORK.subject_of(account)?;
+        let question = AccessKeyQuestion::new(account.clone(), name, key.clone());
+        let signer = VerifiedSigner::proven(key, self.name(), account.clone(), subject);
+        Ok(Question::AccessKey(Box::new(NamedSigner::new(signer, question))))
+    }
+}
+
+/// What the wallet is to have signed for a text, with the call-back URL that its answer has.
+fn signed_by<'a>(
+    message: &UnverifiedMessage<'a>,
+    nonce: &'a [u8; 32],
+    answer: &'a Answer,
+) -> Result<Signed<'a>, Refusal> {
+    let domain = message.fields().domain;
+    let callback_url = answer.callback_url.as_deref();
+    if callback_url.is_some_and(|url| !is_of_domain(url, domain)) {
+        return Err(malformed_signature(
+            "callbackUrl is an https URL (http on loopback) of the domain that the message names",
+        ));
+    }
+    let text = message.text().as_bytes();
+    Ok(Signed { message: text, nonce, recipient: domain, callback_url })
 }
 
 /// What a wallet answers. Other members, such as `state`, which is not signed, are passed over.
@@ -149,12 +197,22 @@ pub(crate) fn check(
     signed: &Signed<'_>,
     answer: &Answer,
 ) -> Result<PublicKey, Refusal> {
+    let key = implicit_key(account_id).ok_or_else(|| NETWORK.invalid_address())?;
+    check_by(account_id, &key, signed, answer)
+}
+
+/// The same by a key, for whichever account.
+fn check_by(
+    account_id: &str,
+    key: &[u8; 32],
+    signed: &Signed<'_>,
+    answer: &Answer,
+) -> Result<PublicKey, Refusal> {
     let expected = "a signature is 64 bytes in base64";
     let signature: [u8; 64] = Some(&answer.signature)
         .filter(|text| text.len() == 88)
         .and_then(|text| STANDARD.decode(text).ok()?.try_into().ok())
         .ok_or_else(|| malformed_signature(expected))?;
-    let key = implicit_key(account_id).ok_or_else(|| NETWORK.invalid_address())?;
     let named = || format!("ed25519:{}", bs58::encode(key).into_string());
     if answer.account_id.as_deref().is_some_and(|id| id != account_id)
         || answer.public_key.as_ref().is_some_and(|text| *text != named())
@@ -162,8 +220,16 @@ pub(crate) fn check(
         return Err(mismatch());
     }
     let digest = signed.digest().ok_or_else(|| malformed_signature(expected))?;
-    PublicKey::ed25519_that_signed(&key, &digest, &signature)
+    PublicKey::ed25519_that_signed(key, &digest, &signature)
         .map_err(|error| refused_signer(error, || NETWORK.invalid_address()))
+}
+
+/// The bytes of a key as NEAR writes it; `check_by` holds the text to the one spelling of them.
+fn key_named(text: &str) -> Option<[u8; 32]> {
+    let mut bytes = [0; 32];
+    let encoded = text.strip_prefix("ed25519:").filter(|encoded| encoded.len() <= 44)?;
+    let length = bs58::decode(encoded).onto(&mut bytes).ok()?;
+    (length == bytes.len()).then_some(bytes)
 }
 
 fn key_of(account_id: &str) -> Option<PublicKey> {

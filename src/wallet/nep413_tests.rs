@@ -115,7 +115,7 @@ fn accounts_that_are_no_key_are_refused() {
     let (key, account_id) = signer(7);
     let small = hex::encode(SMALL_KEY);
     let upper = account_id.to_uppercase();
-    for name in ["alice.near", "0x32be343b94f860124dc4fee278fdcbd38c102d88", &upper, &small] {
+    for name in ["Alice.near", "0x32be343b94f860124dc4fee278fdcbd38c102d88", &upper, &small] {
         let text = text_for(name);
         let nonce = nonce_of(&text);
         let signature = sign(&key, &right(&text, &nonce, None));
@@ -145,4 +145,87 @@ fn the_payload_is_what_a_wallet_is_to_sign() {
         callback_url: None,
     };
     assert!(judge(&text, &sign(&key, &signed)).is_ok());
+}
+
+/// What is to be asked of the chain for a text and an answer, where that is something.
+fn question(text: &str, signature: &str) -> Result<Question, Reason> {
+    let evidence = Evidence { signature, public_key: None };
+    let message = Nep413.read(text).unwrap();
+    let account = Nep413.accounts().account_of(&message).map_err(|refusal| refusal.reason())?;
+    let refused = Nep413.verify_by(&account, &message, &evidence).unwrap_err();
+    let question = Nep413.question(&account, &message, &evidence, refused);
+    question.map_err(|refusal| refusal.reason())
+}
+
+fn named(key: &InMemorySigner) -> String {
+    format!("ed25519:{}", bs58::encode(key.public_key().as_bytes()).into_string())
+}
+
+#[test]
+fn a_named_account_is_proven_by_nobody_but_its_chain() {
+    let (key, _) = signer(7);
+    for (address, name) in [("alice.near", "alice.near"), ("a%5Fb.near", "a_b.near")] {
+        let text = text_for(address);
+        let nonce = nonce_of(&text);
+        let signature = sign(&key, &right(&text, &nonce, None));
+        let answer = json!({"accountId": name, "publicKey": named(&key), "signature": signature})
+            .to_string();
+        assert_eq!(judge(&text, &answer), Err(Reason::AccountInvalid));
+        let account: Account = format!("near:mainnet:{address}").parse().unwrap();
+        let Ok(Question::AccessKey(asked)) = question(&text, &answer) else {
+            panic!("no question")
+        };
+        let expected =
+            AccessKeyQuestion::new(account.clone(), name.to_owned(), key.public_key().clone());
+        assert_eq!(*asked.question(), expected);
+        assert!(Nep413.accounts().is_name(&account));
+        assert_eq!(Nep413.accounts().canonical_account(&account), Ok(account.clone()));
+        assert_eq!(
+            Nep413.accounts().subject_of(&account),
+            Ok(format!("did:pkh:near:mainnet:{address}"))
+        );
+    }
+    // The same name on another chain is another account.
+    let other: Account = "near:testnet:alice.near".parse().unwrap();
+    assert_eq!(Nep413.accounts().subject_of(&other).unwrap(), "did:pkh:near:testnet:alice.near");
+    let unescaped = text_for("a_b.near");
+    assert_eq!(question(&unescaped, "{}"), Err(Reason::AccountInvalid));
+}
+
+#[test]
+fn nothing_is_asked_for_a_signature_that_is_not_the_keys() {
+    let (key, account_id) = signer(7);
+    let text = text_for("alice.near");
+    let nonce = nonce_of(&text);
+    let signature = sign(&key, &right(&text, &nonce, None));
+    let right =
+        json!({"accountId": "alice.near", "publicKey": named(&key), "signature": signature});
+    assert!(question(&text, &right.to_string()).is_ok());
+    let with = |member: &str, value: &str| {
+        let mut answer = right.clone();
+        answer[member] = json!(value);
+        question(&text, &answer.to_string())
+    };
+    let other = named(&signer(8).0);
+    let small = format!("ed25519:{}", bs58::encode(SMALL_KEY).into_string());
+    for (member, value, reason) in [
+        ("accountId", "bob.near", Reason::SignatureMismatch),
+        ("publicKey", &other, Reason::SignatureMismatch),
+        ("publicKey", &small, Reason::AccountInvalid),
+        ("publicKey", "ed25519:", Reason::SignatureMalformed),
+        ("publicKey", &named(&key)[8..], Reason::SignatureMalformed),
+        ("publicKey", &format!("{}1", named(&key)), Reason::SignatureMalformed),
+        ("publicKey", &named(&key).replace("ed25519", "secp256k1"), Reason::SignatureMalformed),
+        ("signature", "AA==", Reason::SignatureMalformed),
+        ("callbackUrl", "https://evil.example", Reason::SignatureMalformed),
+        ("callbackUrl", "https://app.example", Reason::SignatureMismatch),
+    ] {
+        assert_eq!(with(member, value), Err(reason), "{member} {value}");
+    }
+    assert_eq!(question(&text, &signature), Err(Reason::SignatureMalformed), "no key");
+    let changed = text.replace("Sign in.", "Sign out.");
+    assert_eq!(question(&changed, &right.to_string()), Err(Reason::SignatureMismatch));
+    // An account that is a key is proven by that key or not at all.
+    let implicit = text_for(&account_id);
+    assert_eq!(question(&implicit, &right.to_string()), Err(Reason::SignatureMismatch));
 }

@@ -36,6 +36,8 @@ pub(in crate::wallet) struct Network {
     /// Whether a canonical address can have a key, which is asked before a challenge is written:
     /// a signature is refused by the key itself.
     pub(in crate::wallet) can_sign: fn(&str) -> bool,
+    /// Whether a canonical address is a name, which may be somebody else's on another chain.
+    pub(in crate::wallet) is_name: fn(&str) -> bool,
     /// What an address is, to be said where one is not.
     pub(in crate::wallet) an_address: &'static str,
     /// Which chains there are, to be said where one is not.
@@ -65,8 +67,15 @@ impl Accounts for Network {
     }
 
     fn subject_of(&self, account: &Account) -> Result<String, Refusal> {
-        let account = self.own(account)?;
-        self.subject_at(account.address()).ok_or_else(|| self.invalid_address())
+        let own = self.own(account)?;
+        if (self.is_name)(own.address()) {
+            return Ok(account.to_did());
+        }
+        self.subject_at(own.address()).ok_or_else(|| self.invalid_address())
+    }
+
+    fn is_name(&self, account: &Account) -> bool {
+        self.own(account).is_ok_and(|own| (self.is_name)(own.address()))
     }
 
     fn spelling<'a>(&self, account: &'a Account) -> Option<Spelling<'a>> {
@@ -164,6 +173,7 @@ mod tests {
         namespaces: &["net", "alias"],
         chains: &[Chain { reference: "1", name: "main" }, Chain { reference: "2", name: "test" }],
         canonical: hex_address,
+        is_name: |address| address.ends_with("ff"),
         can_sign: |address| !address.ends_with("00"),
         an_address: "no address",
         a_chain: "no chain",
@@ -197,5 +207,8 @@ mod tests {
         assert_eq!(NETWORK.subject_of(&other).ok(), Some(subject));
         assert_eq!(NETWORK.spelling(&other).unwrap().chain_id, Some("test"));
         assert!(NETWORK.chain("net:net:1").is_none());
+        let name: Account = format!("net:2:0x{}ff", "a".repeat(62)).parse().unwrap();
+        assert_eq!(NETWORK.subject_of(&name).ok(), Some(name.to_did()));
+        assert!(NETWORK.is_name(&name) && !NETWORK.is_name(&other));
     }
 }

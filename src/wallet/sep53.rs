@@ -30,6 +30,7 @@ pub(super) const fn network(format: &'static str) -> Network {
             Chain { reference: "testnet", name: "testnet" },
         ],
         canonical: |address| decode_account(address).map(|_| address.to_owned()),
+        is_name: |_| false,
         can_sign: |address| key_of(address).is_some(),
         an_address: "a Stellar account is G and 55 more letters and digits: a strkey of an Ed25519 \
                      key that is not of small order",

@@ -9,7 +9,10 @@
 //! The address must be in EIP-55 form, as EIP-4361 and its reference parsers demand; `/challenge`
 //! takes every uniform case and writes that form.
 //!
-//! Specs: EIP-4361, EIP-191, EIP-55, ERC-2098, EIP-2 (low S).
+//! Whether a contract at the address takes a signature that is not its key's is a question to the chain,
+//! which is made here and asked elsewhere. A signature by the address's own key never becomes one.
+//!
+//! Specs: EIP-4361, EIP-191, EIP-55, ERC-2098, EIP-2 (low S), ERC-1271, ERC-6492.
 
 use countersign_sdk::account::{Account, ChainAccount, ChainId};
 use countersign_sdk::key::{Curve, PublicKey, recover_secp256k1};
@@ -21,7 +24,9 @@ use super::format::{
     Evidence, MAX_SIGNATURE, VerifiedSigner, WalletFormat, malformed_signature, mismatch,
     refused_signature,
 };
+use super::on_chain::Question;
 use crate::model::reason::{Reason, Refusal};
+use crate::rpc::{ContractQuestion, MAX_CONTRACT_SIGNATURE};
 
 /// The canonical chain of the namespace, under which a subject stands.
 const CANONICAL_CHAIN: &str = "1";
@@ -85,6 +90,25 @@ impl WalletFormat for Siwe {
         let subject = self.subject_of(account)?;
         Ok(VerifiedSigner::proven(key, self.name(), account.clone(), subject))
     }
+
+    /// A signature that is not the address's key's may be a contract's, in whatever form the contract
+    /// knows: a high S or another v are its own affair.
+    fn question(
+        &self,
+        account: &Account,
+        message: &UnverifiedMessage<'_>,
+        evidence: &Evidence<'_>,
+        refused: Refusal,
+    ) -> Result<Question, Refusal> {
+        let question = || {
+            let digits = evidence.signature.strip_prefix("0x")?;
+            let bytes = (digits.len() <= MAX_CONTRACT_SIGNATURE * 2).then(|| hex::decode(digits));
+            let address = address_bytes(message.fields().address)?;
+            let digest = digest(message.text());
+            ContractQuestion::new(account.clone(), address, digest, bytes?.ok()?)
+        };
+        question().map(Box::new).map(Question::Contract).ok_or(refused)
+    }
 }
 
 impl Accounts for Siwe {
@@ -144,18 +168,26 @@ impl Accounts for Siwe {
     }
 }
 
+/// The name of the method that proves a contract, in place of a format's.
+pub const CONTRACT_METHOD: &str = "eip1271";
+
+/// The digest of a `personal_sign` of `text` (EIP-191 version `E`).
+fn digest(text: &str) -> [u8; 32] {
+    let digest = Keccak256::new()
+        .chain_update(b"\x19Ethereum Signed Message:\n")
+        .chain_update(text.len().to_string())
+        .chain_update(text)
+        .finalize();
+    digest.into()
+}
+
 /// The key that made a `personal_sign` signature over `text` (EIP-191 version `E`).
 ///
 /// # Errors
 /// `signature_malformed`, `malleable_signature`, or `signature_mismatch` where no key fits.
 pub fn recover(text: &str, signature: &str) -> Result<PublicKey, Refusal> {
     let (rs, recovery_id) = decode_signature(signature)?;
-    let digest = Keccak256::new()
-        .chain_update(b"\x19Ethereum Signed Message:\n")
-        .chain_update(text.len().to_string())
-        .chain_update(text)
-        .finalize();
-    recover_secp256k1(&digest.into(), &rs, recovery_id).map_err(refused_signature)
+    recover_secp256k1(&digest(text), &rs, recovery_id).map_err(refused_signature)
 }
 
 /// The address of a secp256k1 key: the last 20 bytes of the Keccak-256 of its point.
@@ -282,96 +314,5 @@ fn second_reading_agrees(message: &UnverifiedMessage<'_>) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const TEXT: &str = "app.example.com wants you to sign in with your Ethereum account:\n0xF3F4F90b63eb726Bf2778B99c98Cb9a8227518Ed\n\nSign in to the example service.\n\nURI: https://app.example.com/login\nVersion: 1\nChain ID: 1\nNonce: FOQ4nq6HJYt8DijY\nIssued At: 2025-06-01T12:00:00.000Z\nExpiration Time: 2025-06-01T12:10:00.000Z";
-    const SIGNATURE: &str = "0x7821a17268cfaf80b89bd5a9a6b5167768e0b8795fe42122f0bc2e09461c08041949d060a7f536783886e81c6ca16203a546da5fcffb6bbfc0fcf9bd7bcd26ae1b";
-
-    fn reason(text: &str, signature: &str) -> Result<(), Reason> {
-        let evidence = Evidence { signature, public_key: None };
-        Siwe.read(text)
-            .and_then(|message| Siwe.verify(&message, &evidence))
-            .map(|_| ())
-            .map_err(|refusal| refusal.reason())
-    }
-
-    #[test]
-    fn takes_every_encoding_of_the_right_signature_and_no_other() {
-        let rs = SIGNATURE.strip_suffix("1b").unwrap();
-        for signature in [SIGNATURE, &format!("{rs}00"), rs, &SIGNATURE.replace('f', "F")] {
-            assert_eq!(reason(TEXT, signature), Ok(()), "{signature}");
-        }
-        for (signature, expected) in [
-            ("", Reason::SignatureMalformed),
-            ("0x", Reason::SignatureMalformed),
-            (&SIGNATURE[2..], Reason::SignatureMalformed),
-            (&format!("{rs}1d"), Reason::SignatureMalformed),
-            (&format!("{rs}1b00"), Reason::SignatureMalformed),
-            (&format!("0x{}", &SIGNATURE[..130]), Reason::SignatureMalformed),
-            (&format!("0x{}", "00".repeat(65)), Reason::SignatureMalformed),
-            (&format!("{rs}1c"), Reason::SignatureMismatch),
-            (
-                "0x7821a17268cfaf80b89bd5a9a6b5167768e0b8795fe42122f0bc2e09461c0804e6b62f9f580ac987c77917e3935e9dfb15680286df4d347bfed564cf54691a931c",
-                Reason::MalleableSignature,
-            ),
-        ] {
-            assert_eq!(reason(TEXT, signature), Err(expected), "{signature}");
-        }
-        let changed = TEXT.replace("example service", "exemple service");
-        assert_eq!(reason(&changed, SIGNATURE), Err(Reason::SignatureMismatch));
-    }
-
-    #[test]
-    fn a_subject_is_the_same_on_every_chain() {
-        let message = Siwe.read(TEXT).unwrap();
-        let evidence = Evidence { signature: SIGNATURE, public_key: None };
-        let signer = Siwe.verify(&message, &evidence).unwrap();
-        assert_eq!(signer.subject(), "did:pkh:eip155:1:0xF3F4F90b63eb726Bf2778B99c98Cb9a8227518Ed");
-        let chained = TEXT.replace("Chain ID: 1", "Chain ID: 137");
-        let account = Siwe.accounts().account_of(&Siwe.read(&chained).unwrap()).unwrap();
-        assert_eq!(account.to_string(), "eip155:137:0xF3F4F90b63eb726Bf2778B99c98Cb9a8227518Ed");
-    }
-
-    #[test]
-    fn addresses_and_chains_have_one_spelling_in_a_text() {
-        let lower = TEXT.replace(
-            "0xF3F4F90b63eb726Bf2778B99c98Cb9a8227518Ed",
-            "0xf3f4f90b63eb726bf2778b99c98cb9a8227518ed",
-        );
-        for text in [
-            lower,
-            TEXT.replace("518Ed", "518ed"),
-            TEXT.replace("Chain ID: 1", "Chain ID: 01"),
-            TEXT.replace("Chain ID: 1", "Chain ID: eip155"),
-            TEXT.replace("Chain ID: 1", "Chain ID: 99999999999999999999"),
-        ] {
-            let account = Siwe.read(&text).and_then(|message| Siwe.accounts().account_of(&message));
-            assert!(account.is_err(), "{text}");
-        }
-        let with_scheme = format!("https://{TEXT}");
-        assert!(Siwe.read(&with_scheme).is_ok());
-    }
-
-    #[test]
-    fn asked_accounts_become_eip55() {
-        let canonical = |text: &str| {
-            let account: Account = text.parse().unwrap();
-            Siwe.accounts().canonical_account(&account).map(|account| account.to_string())
-        };
-        let right = "eip155:1:0xF3F4F90b63eb726Bf2778B99c98Cb9a8227518Ed";
-        assert_eq!(canonical(right).unwrap(), right);
-        assert_eq!(
-            canonical("eip155:1:0xf3f4f90b63eb726bf2778b99c98cb9a8227518ed").unwrap(),
-            right
-        );
-        for wrong in [
-            "eip155:1:0xF3f4F90b63eb726Bf2778B99c98Cb9a8227518Ed",
-            "eip155:1:0xF3F4",
-            "eip155:01:0xF3F4F90b63eb726Bf2778B99c98Cb9a8227518Ed",
-            "solana:1:0xF3F4F90b63eb726Bf2778B99c98Cb9a8227518Ed",
-        ] {
-            assert!(canonical(wrong).is_err(), "{wrong}");
-        }
-    }
-}
+#[path = "siwe_tests.rs"]
+mod tests;

@@ -31,6 +31,7 @@ static NETWORK: Network = Network {
         Chain { reference: "4c78adac", name: "testnet" },
     ],
     canonical: hex_address,
+    is_name: |_| false,
     can_sign: |_| true,
     an_address: "a Sui address is 0x and 64 hex digits",
     a_chain: "a Sui chain is mainnet (35834a8a) or testnet (4c78adac)",

@@ -37,6 +37,7 @@ static NETWORK: Network = Network {
         Chain { reference: "-3", name: "-3" },
     ],
     canonical: |address| ton::parse_address(address).map(|hash| ton::address(&hash)),
+    is_name: |_| false,
     can_sign: |_| true,
     an_address: "a TON address is 0%3A and 64 hex digits (0: with its colon percent-encoded, as \
                  CAIP-10 needs), or the friendly form with _ written as %5F; in the base workchain",

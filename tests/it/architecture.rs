@@ -10,6 +10,7 @@ use countersign::model::reason::Reason;
 /// The floors of the server, from the ground up; a module may import from lower floors alone.
 const SERVER_FLOORS: &[&[&str]] = &[
     &["model", "telemetry"],
+    &["rpc"],
     &["wallet", "keyring"],
     &["limit", "store", "audit"],
     &["token"],
@@ -43,6 +44,7 @@ const PLACES: &[(&str, &[&str])] = &[
     ("cryptoki", &["src/keyring/custody/pkcs11"]),
     ("governor", &["src/limit.rs"]),
     ("redb", &["src/store/embedded/"]),
+    ("reqwest", &["src/rpc/node.rs", "sdk/src/client/", "sdk/src/resource/"]),
 ];
 
 fn root() -> PathBuf {

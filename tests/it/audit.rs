@@ -59,7 +59,8 @@ fn records(data: &Path) -> Vec<Record> {
     in_folder(&data.join("audit"), &Query::default()).unwrap().records
 }
 
-fn bodies(data: &Path, event: &str) -> Vec<Value> {
+/// What the log in `data` tells of events of one name.
+pub(crate) fn bodies(data: &Path, event: &str) -> Vec<Value> {
     let bodies =
         records(data).into_iter().map(|record| record.body.get().parse::<Value>().unwrap());
     bodies.filter(|body| body["event"] == event).collect()
@@ -194,7 +195,7 @@ fn forgeries(true_one: &SignIn) -> Vec<(&'static str, SignIn)> {
     };
     with("sub", &|one| one.sub = "did:pkh:eip155:1:0x0".to_owned());
     with("account", &|one| one.account = one.account.replacen("eip155:1:", "eip155:10:", 1));
-    with("proven_jkt", &|one| one.proven_jkt = other);
+    with("proven_jkt", &|one| one.proven_jkt = Some(other));
     with("proven_key", &|one| one.proven_key = None);
     with("scope", &|one| one.token.scope.push_str(" admin"));
     with("jkt", &|one| one.token.jkt = Some(other));

@@ -135,6 +135,29 @@ async fn whoever_answers_is_signed_in_where_the_link_was_shown() {
 }
 
 #[tokio::test]
+async fn whoever_answered_is_proven_to_somebody_who_was_not_there() {
+    let server = Server::development().await;
+    let refused = Browser::new(&server).await;
+    let elsewhere = refused.message.replacen("127.0.0.1", "evil.example", 1);
+    let form = [("grant_type", SIGNED_MESSAGE), ("message", &elsewhere), ("format", "lnurl")];
+    let answer = server.token(&form, Some(&server.proof(&refused.session))).await;
+    assert_eq!(answer.text("reason"), "domain_not_allowed", "{answer:?}");
+    let browser = Browser::new(&server).await;
+    taken(&browser.answered_by(&wallet(9)).await);
+    let claims = browser.ask().await.claims();
+
+    let data = server.shut_down_and_keep().await;
+    let data = data.path().join("store");
+    let verdict = crate::audit::verdict(&data, &claims["jti"]);
+    assert_eq!((json!(verdict.sub), json!(verdict.account)), (json!(did_of(9)), json!(did_of(9))));
+    assert_eq!(json!(verdict.bound_to), claims["cnf"]["jkt"]);
+    assert_eq!(verdict.method, "lnurl");
+    // Of whoever did not answer there is no account to tell of.
+    let told = crate::audit::bodies(&data, "sign_in_refused");
+    assert!(told.len() == 1 && told[0].get("account").is_none(), "{told:?}");
+}
+
+#[tokio::test]
 async fn nobody_else_comes_for_it() {
     let server = Server::development().await;
     let browser = Browser::new(&server).await;

@@ -9,6 +9,7 @@
 //! | `signed_in` | somebody with a session, and what they ask for |
 //! | `refresh`, `sessions` | how a session goes on, is shown and ends |
 //! | `revoke`, `feed`, `introspect` | what ends a token, and how resource servers learn of it |
+//! | `contracts` | accounts that their chain is asked about, before a node that is told what to say |
 //! | `refusals` | each refusal with its own reason, and that a refusal burns nothing |
 //! | `races` | of many at once exactly one |
 //! | `lost_answers` | that lost, late and doubled answers log nobody out, and that reuse is found; `lossy` loses them |
@@ -45,6 +46,7 @@ mod command_admin;
 mod command_line;
 mod command_sessions;
 mod conformance;
+mod contracts;
 mod crash;
 mod disk;
 mod edges;

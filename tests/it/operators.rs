@@ -365,6 +365,31 @@ async fn what_waits_ends_with_its_time_its_withdrawal_and_whoever_asked() {
     alice.ask(&server, "POST", &unknown).await.refused(404, "invalid_request", "key_unknown");
 }
 
+/// The store forgets a revocation after a while; what was void until then stays void.
+#[tokio::test]
+async fn what_waits_is_dropped_before_its_revocation_is_forgotten() {
+    let (alice, bob) = (Operator::new(), Operator::new());
+    let accounts = [alice.account(), bob.account()];
+    let list = [(&*accounts[0], EVERY_SCOPE), (&*accounts[1], EVERY_SCOPE)];
+    let more = "[admin]\napprovals = 2\napproval_window = 900\n";
+    let server = Server::configured(&toml(&list, more)).await;
+    let token = alice.token(&server, EVERY_SCOPE).await;
+    let asked = ask(&server, "POST", "/admin/keys/rotate", &token, &alice.key).await;
+    let id = asked.body["approval"]["id"].as_str().unwrap();
+    let claims = crate::support::part(&token, 1);
+    let body = json!({ "token": { "jti": claims["jti"], "exp": claims["exp"] } });
+    assert_eq!(bob.post(&server, "/admin/revocations", &body).await.status, 204);
+    let waiting = bob.ask(&server, "GET", "/admin/approvals").await;
+    assert_eq!(waiting.body["approvals"], json!([]));
+    // By now nothing of the revocation is left in the store, and the request would still have its time.
+    server.clock.advance(600);
+    let gone = approve(&bob, &server, id, "keys.rotate").await;
+    gone.refused(404, "invalid_request", "approval_unknown");
+    let actions = bob.actions(&server).await;
+    let dropped = (&*accounts[0], "keys.rotate", "failed", "approval_void");
+    assert!(actions.iter().any(|(a, b, c, d)| (&**a, &**b, &**c, &**d) == dropped), "{actions:?}");
+}
+
 #[tokio::test]
 async fn of_many_approvals_at_once_one_runs_it() {
     let people: Vec<Operator> = (0..6).map(|_| Operator::new()).collect();

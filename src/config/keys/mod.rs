@@ -9,6 +9,7 @@ mod custody;
 mod limits;
 mod operators;
 mod resource;
+mod rpc;
 mod server;
 mod store;
 
@@ -17,6 +18,7 @@ pub(crate) use custody::*;
 pub(crate) use limits::*;
 pub(crate) use operators::*;
 pub(crate) use resource::*;
+pub(crate) use rpc::*;
 pub(crate) use server::*;
 pub(crate) use store::*;
 
@@ -26,6 +28,9 @@ use super::shape::Shape;
 pub(crate) const RESOURCES: &str = "resources";
 /// The name of the list of operator tables.
 pub(crate) const OPERATORS: &str = "operators";
+
+/// The name of the list of tables of nodes.
+pub(crate) const RPC: &str = "rpc";
 
 /// What holds when a key is left out.
 pub(crate) enum Absent {
@@ -104,6 +109,7 @@ pub(crate) const KEYS: &[&dyn AnyKey] = &[
     &CHAINS,
     &CHALLENGE_LIFETIME,
     &SESSION_LIFETIME,
+    &CONTRACT_SESSION_LIFETIME,
     &SIGNING_ALGORITHM,
     &KEYS_CUSTODY,
     &KEYS_PASSPHRASE_FILE,
@@ -160,12 +166,24 @@ pub(crate) const RESOURCE_KEYS: &[&dyn AnyKey] = &[
     &RESOURCE_FORMATS,
     &RESOURCE_ALLOW,
     &RESOURCE_DENY,
+    &RESOURCE_CONTRACT_ACCOUNTS,
     &RESOURCE_INTROSPECTION_KEYS,
     &RESOURCE_INTROSPECTION_SECRET,
 ];
 
 /// Every key of an operator.
 pub(crate) const OPERATOR_KEYS: &[&dyn AnyKey] = &[&OPERATOR_ACCOUNT, &OPERATOR_SCOPES];
+
+/// Every key of a chain's nodes.
+pub(crate) const RPC_KEYS: &[&dyn AnyKey] = &[
+    &RPC_CHAIN,
+    &RPC_URLS,
+    &RPC_QUORUM,
+    &RPC_TIMEOUT,
+    &RPC_MAX_ANSWER_BYTES,
+    &RPC_BLOCK,
+    &RPC_FACTORIES,
+];
 
 /// The keys that development mode takes, all others needing a file.
 pub(crate) const DEVELOPMENT_KEYS: &[&dyn AnyKey] =

@@ -45,9 +45,9 @@ pub(crate) static ADMIN_APPROVALS: Key<Whole<usize>> = Key {
 
 pub(crate) static ADMIN_APPROVAL_WINDOW: Key<Whole<u64>> = Key {
     name: "admin.approval_window",
-    shape: Whole { min: 60, max: 86_400, unit: SECOND },
+    shape: Whole { min: 60, max: 900, unit: SECOND },
     absent: Absent::Default("600"),
-    meaning: "Within what time the others have to approve.",
+    meaning: "Within what time the others have to approve: less than a revocation is remembered.",
 };
 
 pub(crate) static ADMIN_STEP_UP: Key<Whole<u64>> = Key {

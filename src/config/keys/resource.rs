@@ -86,6 +86,14 @@ pub(crate) static RESOURCE_DENY: Key<ListOf<AccountName>> = Key {
     meaning: "Accounts that may not sign in, even where everyone may.",
 };
 
+pub(crate) static RESOURCE_CONTRACT_ACCOUNTS: Key<Switch> = Key {
+    name: "contract_accounts",
+    shape: Switch,
+    absent: Absent::Default("true"),
+    meaning: "Whether accounts may sign in that their chain is asked about: contracts and NEAR names, of the chains that \
+              have an `[[rpc]]` table. A contract in `allow` is meant on the chain that it is written with.",
+};
+
 pub(crate) static RESOURCE_INTROSPECTION_KEYS: Key<ListOf<RawKeyName>> = Key {
     name: "introspection_keys",
     shape: ListOf { item: RawKeyName, empty: None },

@@ -6,6 +6,7 @@
 
 use countersign_sdk::account::{Account, ChainId};
 
+use super::super::written::{Value, Written};
 use super::TextShape;
 use crate::wallet::registry;
 
@@ -52,6 +53,15 @@ impl TextShape for AccountName {
             .and_then(|account| format.accounts().subject_of(&account))
             .map_err(|refusal| format!("is no account: {}", refusal.detail()))
     }
+}
+
+/// An account that `AccountName` has taken, as a `did:pkh` on the chain that it was written with; its subject
+/// may be on another, and a contract's is not.
+pub(crate) fn on_its_chain(written: &Written) -> Option<String> {
+    let (Value::Plain(text) | Value::Text(text)) = &written.value else { return None };
+    let account: Account = text.parse().ok()?;
+    let canonical = registry::by_account(&account)?.accounts().canonical_account(&account);
+    canonical.ok().map(|account| account.to_did())
 }
 
 /// The `did:key` of a raw key that signs assertions.

@@ -65,7 +65,9 @@ impl<I: TextShape<Value: PartialEq>> ListOf<I> {
             match items.iter().find(|item| item.value == value) {
                 Some(twin) => {
                     let problem = format!("is listed already, as {}", twin.written.key);
-                    faults.push(written.fault(problem, None));
+                    let fault = written.fault(problem, None);
+                    let found = fault.found.clone().filter(|_| !self.item.is_secret());
+                    faults.push(Fault { found, ..fault });
                 }
                 None => items.push(Item { value, written }),
             }

@@ -9,10 +9,11 @@ mod lines;
 mod list;
 mod name;
 mod net;
+mod node;
 mod number;
 mod url;
 
-pub(crate) use account::{AccountName, ChainName, RawKeyName};
+pub(crate) use account::{AccountName, ChainName, RawKeyName, on_its_chain};
 pub(crate) use folder::{FilePath, Folder};
 pub(crate) use lines::LinesTarget;
 pub(crate) use list::{Item, ListOf};
@@ -20,6 +21,7 @@ pub(crate) use name::{
     CredentialName, FormatName, LogFilter, ScopeName, SecretHashText, TokenLabel,
 };
 pub(crate) use net::{Address, AddressOrOff, Domain, Network};
+pub(crate) use node::{AskedChain, EthereumAddress, NodeUrl};
 pub(crate) use number::{Whole, WholeOrOff};
 pub(crate) use url::{IssuerUrl, OperationsUrl, ResourceUri};
 
@@ -48,6 +50,11 @@ pub(crate) trait TextShape: Sync {
 
     /// Reads `text`, or says what is wrong with it, to be read after the value.
     fn parse(&self, text: &str) -> Result<Self::Value, String>;
+
+    /// Whether what was written may hold a secret, and is not shown where it is faulty.
+    fn is_secret(&self) -> bool {
+        false
+    }
 }
 
 impl<T: TextShape> Shape for T {
@@ -67,7 +74,13 @@ impl<T: TextShape> Shape for T {
                 Err("must be a string, in quotes".to_owned())
             }
         };
-        parsed.map_err(|problem| faults.push(written.fault(problem, Some(self.accepted())))).ok()
+        parsed
+            .map_err(|problem| {
+                let fault = written.fault(problem, Some(self.accepted()));
+                let found = fault.found.clone().filter(|_| !self.is_secret());
+                faults.push(Fault { found, ..fault });
+            })
+            .ok()
     }
 }
 

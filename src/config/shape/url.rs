@@ -83,8 +83,8 @@ impl TextShape for ResourceUri {
     }
 }
 
-/// Reads an absolute https URL with nothing in it that could be mistaken in a signed sentence.
-fn absolute(text: &str) -> Result<Url, String> {
+/// Reads an absolute https URL (http for loopback) with nothing in it that could be mistaken in a signed sentence.
+pub(super) fn absolute(text: &str) -> Result<Url, String> {
     if text.len() > LONGEST {
         return Err(format!("must be at most {LONGEST} bytes"));
     }

@@ -11,6 +11,7 @@ use crate::model::operator::Care;
 
 mod faults;
 mod operators;
+mod rpc;
 
 /// The least that a configured server needs.
 const LEAST: &str = "\
@@ -65,7 +66,9 @@ fn the_least_configuration_takes_the_defaults_of_the_page() {
         bearer_sessions: false,
         formats: None,
         allow: Vec::new(),
+        allow_on_chain: Vec::new(),
         deny: Vec::new(),
+        contract_accounts: true,
         introspection_keys: Vec::new(),
         introspection_secret: None,
     };
@@ -85,6 +88,8 @@ fn the_least_configuration_takes_the_defaults_of_the_page() {
         chains: None,
         challenge_lifetime: 300,
         session_lifetime: 2_592_000,
+        contract_session_lifetime: 3600,
+        rpc: Vec::new(),
         stellar_signing_key_file: None,
         signing_algorithm: SigningAlgorithm::EdDsa,
         keys: KeySettings {

@@ -145,8 +145,9 @@ impl Pending {
 pub(super) enum Approved {
     /// More are needed.
     StillWaits(Waiting),
-    /// It was the last: the operation is taken out and must be run now.
-    Complete(KeyOperation),
+    /// It was the last: the operation is taken out, and must be run now if everybody who spoke for it
+    /// still counts.
+    Complete(KeyOperation, Vec<Voice>),
 }
 
 /// Everything that waits.
@@ -257,9 +258,18 @@ impl Approvals {
         if pending.voices().count() < pending.takes {
             return Ok(Approved::StillWaits(pending.shown(id)));
         }
-        let operation = pending.operation;
+        let (operation, voices) = (pending.operation, pending.voices().cloned().collect());
         waiting.remove(&id);
-        Ok(Approved::Complete(operation))
+        Ok(Approved::Complete(operation, voices))
+    }
+
+    /// Everything that waits, with everybody who has spoken for it.
+    pub(super) fn spoken_for(&self, now: Timestamp) -> Vec<(ApprovalId, KeyOperation, Vec<Voice>)> {
+        let waiting = self.lock(now);
+        let spoken = waiting.iter().map(|(id, pending)| {
+            (*id, pending.operation, pending.voices().cloned().collect::<Vec<_>>())
+        });
+        spoken.collect()
     }
 
     /// Takes a request back; gives the operation that will not run.

@@ -50,8 +50,10 @@ fn it_takes_as_many_as_it_takes_and_runs_what_was_asked_for() {
     let Ok(Approved::StillWaits(waiting)) = approvals.approve(id, &bob, NOW) else { panic!() };
     assert_eq!((waiting.needed, waiting.approved_by), (1, vec!["bob".to_owned()]));
     assert_eq!(reason(approvals.approve(id, &bob, NOW)), Reason::ApprovalNotDistinct);
-    let Ok(Approved::Complete(operation)) = approvals.approve(id, &carol, NOW) else { panic!() };
-    assert_eq!(operation, KeyOperation::Revoke(kid));
+    let Ok(Approved::Complete(operation, voices)) = approvals.approve(id, &carol, NOW) else {
+        panic!()
+    };
+    assert_eq!((operation, voices.len()), (KeyOperation::Revoke(kid), 3));
     assert_eq!(reason(approvals.approve(id, &voice("dave"), NOW)), Reason::ApprovalUnknown);
     assert!(approvals.list(NOW).is_empty());
 }

@@ -1,10 +1,13 @@
 //! What becomes of a key operation: it runs at once, or waits until other operators have approved it.
 
+use countersign_sdk::time::Timestamp;
 use serde::Serialize;
 
-use super::Admitted;
 use super::approvals::{ApprovalId, Approved, KeyOperation, Waiting};
-use crate::audit::event::Outcome;
+use super::operator::Voice;
+use super::{Admitted, Desk};
+use crate::audit::Event;
+use crate::audit::event::{OperatorAction, Outcome};
 use crate::model::operator::AdminScope;
 use crate::model::reason::{Reason, Refusal};
 use crate::service::context::{Context, session_refusal};
@@ -56,7 +59,11 @@ impl Admitted<'_> {
     /// # Errors
     /// [`Reason::AuditUnavailable`].
     pub async fn list_approvals(&self) -> Result<Vec<Waiting>, Refusal> {
-        self.perform(async { Ok(self.desk.approvals.list(self.now)) }).await
+        self.perform(async {
+            self.desk.drop_void(self.now).await?;
+            Ok(self.desk.approvals.list(self.now))
+        })
+        .await
     }
 
     /// Approves a request; with the last approval it runs.
@@ -72,7 +79,7 @@ impl Admitted<'_> {
         let approved = self.desk.approvals.approve(id, self.operator.voice(), self.now);
         match self.or_refused(approved).await? {
             Approved::StillWaits(waiting) => Ok(Operated::Approval(waiting)),
-            Approved::Complete(operation) => self.run_approved(operation, id).await,
+            Approved::Complete(operation, voices) => self.run_approved(operation, voices, id).await,
         }
     }
 
@@ -89,23 +96,18 @@ impl Admitted<'_> {
     async fn look(&self, id: ApprovalId) -> Result<(), Refusal> {
         let approvals = &self.desk.approvals;
         let (_, voices) = approvals.look(id, self.operator.voice(), self.now)?;
-        for voice in &voices {
-            let allowed = self.desk.operators.allowed(voice.subject()).unwrap_or_default();
-            let revoked = self.context().store.is_revoked(&voice.names(), self.now).await;
-            if revoked.map_err(session_refusal)? || !allowed.contains(&AdminScope::Keys) {
-                let _ = approvals.withdraw(id, self.now);
-                let detail = "somebody who asked for this or approved it was revoked since; it is \
-                              dropped, and may be asked for again";
-                return Err(Refusal::new(Reason::ApprovalVoid, detail));
-            }
+        if self.desk.all_count(&voices, self.now).await? {
+            return Ok(());
         }
-        Ok(())
+        let _ = approvals.withdraw(id, self.now);
+        Err(void())
     }
 
     /// Runs what was asked for, once it is recorded whose operation it is.
     async fn run_approved(
         &self,
         operation: KeyOperation,
+        voices: Vec<Voice>,
         id: ApprovalId,
     ) -> Result<Operated, Refusal> {
         let operation_itself = Admitted {
@@ -116,7 +118,12 @@ impl Admitted<'_> {
             now: self.now,
         };
         operation_itself.record(Outcome::Done, Some(id.to_string())).await?;
-        let done = operation_itself.run(operation).await;
+        // Once more, for a revocation that came while the disk was written: from here on it comes after.
+        let done = match self.desk.all_count(&voices, self.context().now()).await {
+            Ok(true) => operation_itself.run(operation).await,
+            Ok(false) => Err(void()),
+            Err(refusal) => Err(refusal),
+        };
         if let Err(refusal) = &done {
             operation_itself.afterwards(Outcome::Failed, refusal).await;
         }
@@ -141,4 +148,53 @@ impl Admitted<'_> {
         };
         key.map(|key| Operated::Key(Box::new(key)))
     }
+}
+
+impl Desk {
+    /// Drops what waits and was spoken for by somebody who does not count any more, each with a record.
+    /// A store remembers a revocation for a while only, so this is done again and again in that time
+    /// and not at an approval alone.
+    ///
+    /// # Errors
+    /// [`Reason::StoreUnavailable`]: then nothing more is known of who counts.
+    pub async fn drop_void(&self, now: Timestamp) -> Result<(), Refusal> {
+        for (id, operation, voices) in self.approvals.spoken_for(now) {
+            // Somebody may have withdrawn it, or it may have run, since.
+            if self.all_count(&voices, now).await? || self.approvals.withdraw(id, now).is_err() {
+                continue;
+            }
+            let dropped = Event::OperatorAction(OperatorAction {
+                operator: voices.first().map(|voice| voice.subject().to_owned()),
+                action: operation.action().name().to_owned(),
+                target: operation.kid().map(|kid| kid.to_string()),
+                outcome: Outcome::Failed,
+                reason: Some(Reason::ApprovalVoid.code().to_owned()),
+                approval: Some(id.to_string()),
+            });
+            // It is dropped either way.
+            if let Err(error) = self.context.audit.write(dropped, now).await {
+                tracing::error!(%error, approval = %id, "what was dropped is not on record");
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether everybody who spoke still counts: an operator who is none any more, or whose key, session
+    /// or token was revoked since, has said nothing.
+    async fn all_count(&self, voices: &[Voice], now: Timestamp) -> Result<bool, Refusal> {
+        for voice in voices {
+            let allowed = self.operators.allowed(voice.subject()).unwrap_or_default();
+            let revoked = self.context.store.is_revoked(&voice.names(), now).await;
+            if revoked.map_err(session_refusal)? || !allowed.contains(&AdminScope::Keys) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+}
+
+fn void() -> Refusal {
+    let detail = "somebody who asked for this or approved it was revoked since; it is dropped, and may \
+                  be asked for again";
+    Refusal::new(Reason::ApprovalVoid, detail)
 }

@@ -8,7 +8,7 @@ use countersign_sdk::key::Thumbprint;
 use countersign_sdk::time::Timestamp;
 
 use crate::model::revocation::{Entry, Target};
-use crate::model::session::{Session, SessionId};
+use crate::model::session::{ContractProof, Session, SessionId};
 
 /// The version that is written.
 const VERSION: u8 = 1;
@@ -22,6 +22,8 @@ const LABEL: u8 = 4;
 const ACCOUNT_IN_SUBJECT: u8 = 8;
 /// The proven key's `did:key` is written.
 const DID: u8 = 16;
+/// What a contract signed by is written.
+const CONTRACT: u8 = 32;
 const PKH: &str = "did:pkh:";
 
 /// The bytes are no record of a version that this program knows.
@@ -40,7 +42,8 @@ pub fn of_session(session: &Session) -> Vec<u8> {
             | flag(session.bound_to.is_some(), BOUND)
             | flag(session.label.is_some(), LABEL)
             | flag(in_subject, ACCOUNT_IN_SUBJECT)
-            | flag(session.proven_did.is_some(), DID),
+            | flag(session.proven_did.is_some(), DID)
+            | flag(session.contract.is_some(), CONTRACT),
     );
     let moments = [session.created_at, session.ends_at, session.last_used_at, session.rotated_at];
     for moment in moments {
@@ -58,6 +61,11 @@ pub fn of_session(session: &Session) -> Vec<u8> {
     for field in texts.into_iter().chain(&session.label).chain(&session.proven_did) {
         text(&mut out, field);
     }
+    if let Some(contract) = &session.contract {
+        out.extend_from_slice(&contract.digest);
+        number(&mut out, contract.signature.len() as u64);
+        out.extend_from_slice(&contract.signature);
+    }
     out
 }
 
@@ -68,7 +76,7 @@ pub fn of_session(session: &Session) -> Vec<u8> {
 pub fn session(id: SessionId, record: &[u8]) -> Result<Session, Unreadable> {
     let mut rest = Rest::of(record)?;
     let flags = rest.byte()?;
-    if flags & !(PROVEN | BOUND | LABEL | ACCOUNT_IN_SUBJECT | DID) != 0 {
+    if flags & !(PROVEN | BOUND | LABEL | ACCOUNT_IN_SUBJECT | DID | CONTRACT) != 0 {
         return Err(Unreadable);
     }
     let (created_at, ends_at) = (rest.moment()?, rest.moment()?);
@@ -89,6 +97,7 @@ pub fn session(id: SessionId, record: &[u8]) -> Result<Session, Unreadable> {
     let (resource, scope) = (rest.text()?, rest.text()?);
     let mut optional = |bit: u8| (flags & bit != 0).then(|| rest.text()).transpose();
     let (label, proven_did) = (optional(LABEL)?, optional(DID)?);
+    let contract = (flags & CONTRACT != 0).then(|| rest.contract()).transpose()?;
     rest.end()?;
     Ok(Session {
         id,
@@ -98,6 +107,7 @@ pub fn session(id: SessionId, record: &[u8]) -> Result<Session, Unreadable> {
         method,
         proven,
         proven_did,
+        contract,
         bound_to,
         resource,
         scope,
@@ -232,6 +242,12 @@ impl<'a> Rest<'a> {
         let len = usize::try_from(self.number()?).map_err(|_| Unreadable)?;
         let text = std::str::from_utf8(self.take(len)?).map_err(|_| Unreadable)?;
         Ok(text.to_owned())
+    }
+
+    fn contract(&mut self) -> Result<ContractProof, Unreadable> {
+        let digest = self.bytes()?;
+        let len = usize::try_from(self.number()?).map_err(|_| Unreadable)?;
+        Ok(ContractProof { digest, signature: self.take(len)?.to_vec() })
     }
 
     const fn end(&self) -> Result<(), Unreadable> {

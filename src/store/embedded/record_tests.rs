@@ -21,13 +21,15 @@ prop_compose! {
         (proven_did, label) in (any::<Option<String>>(), any::<Option<String>>()),
         (created_at, ends_at, last_used_at, rotated_at) in (moment(), moment(), moment(), moment()),
         generation in any::<u32>(),
+        contract in any::<Option<([u8; 32], Vec<u8>)>>(),
     ) -> Session {
         let subject = match in_subject {
             true => format!("{PKH}{account}"),
             false => "did:key:z6Mk".to_owned(),
         };
+        let contract = contract.map(|(digest, signature)| ContractProof { digest, signature });
         Session {
-            id: SessionId::from_bytes(id), subject, account, client_id, method, proven, proven_did, bound_to,
+            id: SessionId::from_bytes(id), subject, account, client_id, method, proven, proven_did, contract, bound_to,
             resource, scope, label, created_at, ends_at, last_used_at, generation, rotated_at,
         }
     }

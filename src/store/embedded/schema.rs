@@ -18,13 +18,14 @@ use super::writer::begin;
 use crate::store::SessionSecret;
 
 /// The layout that is written.
-const PRESENT: u32 = 2;
+const PRESENT: u32 = 3;
 
 /// Leads from a layout to the next.
 type Step = fn(&WriteTransaction) -> Result<(), Failed>;
 
-/// The first from 0 to 1, and so on. Layout 1 had an index of subjects and keys beside layout 0.
-const MIGRATIONS: &[Step] = &[|_| Ok(()), drop_owners];
+/// The first from 0 to 1, and so on. Layout 1 had an index of subjects and keys beside layout 0; in layout 3
+/// a session may hold what a contract signed by, which programs before it cannot read.
+const MIGRATIONS: &[Step] = &[|_| Ok(()), drop_owners, |_| Ok(())];
 
 /// What a store is, beside what lies in it.
 #[derive(Clone, Debug)]

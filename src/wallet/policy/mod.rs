@@ -19,6 +19,7 @@ use subtle::ConstantTimeEq as _;
 
 use super::caip122::{Field, UnverifiedMessage};
 use super::format::{Evidence, Issuing, VerifiedSigner, WalletFormat};
+use super::on_chain::Question;
 use super::recap::Grant;
 use crate::model::domain::Domains;
 use crate::model::reason::{Reason, Refusal};
@@ -142,6 +143,14 @@ impl<'a> BoundMessage<'a> {
         issuing: &dyn Issuing,
     ) -> Result<VerifiedSigner, Refusal> {
         self.format.verify_issued(&self.account, &self.message, evidence, issuing)
+    }
+
+    /// What the account's chain has to be asked, where [`verify`](Self::verify) has `refused`.
+    ///
+    /// # Errors
+    /// What the format's `question` gives.
+    pub fn question(&self, evidence: &Evidence<'_>, refused: Refusal) -> Result<Question, Refusal> {
+        self.format.question(&self.account, &self.message, evidence, refused)
     }
 
     /// The same for whoever judges a record, and has nothing of the issuer's. Never for a sign-in.

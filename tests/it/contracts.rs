@@ -1,0 +1,349 @@
+//! Contract accounts and named ones, before a node that says what a test tells it: that the chain decides, that a chain that is
+//! silent changes nothing, and that keys do without it. A real chain stands behind them in `tests/clients`.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex};
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::{Json, Router, routing};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use countersign_sdk::chain::near::{Signed, nonce_of};
+use countersign_sdk::key::{Curve, InMemorySigner, Signer as _};
+use serde_json::{Value, json};
+
+use crate::signed_in::{SignedIn, redeem, refresh};
+use crate::support::{Answer, EvmWallet, RESOURCE, SIGNED_MESSAGE, START, Server, jkt, key};
+
+const CHAIN: u64 = 10;
+
+/// A node that answers what it is told, and keeps what it was asked.
+#[derive(Clone, Default)]
+struct Node(Arc<Mutex<Told>>);
+
+#[derive(Default)]
+struct Told {
+    /// The result of every answer; without one, an error.
+    result: Option<Value>,
+    asked: VecDeque<Value>,
+}
+
+impl Node {
+    async fn start() -> (Self, String) {
+        let node = Self::default();
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let routes = Router::new().route("/", routing::post(Self::answer)).with_state(node.clone());
+        tokio::spawn(async move { axum::serve(listener, routes).await.unwrap() });
+        (node, url)
+    }
+
+    async fn answer(
+        State(node): State<Self>,
+        Json(request): Json<Value>,
+    ) -> (StatusCode, Json<Value>) {
+        let mut told = node.0.lock().unwrap();
+        let id = request["id"].clone();
+        told.asked.push_back(request);
+        match &told.result {
+            Some(result) => {
+                (StatusCode::OK, Json(json!({"jsonrpc": "2.0", "id": id, "result": result})))
+            }
+            None => (StatusCode::BAD_GATEWAY, Json(json!({}))),
+        }
+    }
+
+    /// What the program of the contract question gives from now on.
+    fn says(&self, verdict: u64) {
+        let words = format!("0x{verdict:064x}{CHAIN:064x}{:064x}", 77);
+        self.0.lock().unwrap().result = Some(json!(words));
+    }
+
+    fn permits(&self, permission: &str) {
+        let viewed =
+            json!({"nonce": 1, "permission": permission, "block_height": 7, "block_hash": "x"});
+        self.0.lock().unwrap().result = Some(viewed);
+    }
+
+    fn is_silent(&self) {
+        self.0.lock().unwrap().result = None;
+    }
+
+    /// What it was asked since the last time.
+    fn asked(&self) -> Vec<Value> {
+        self.0.lock().unwrap().asked.drain(..).collect()
+    }
+}
+
+const TAKES: u64 = 1;
+const REFUSES: u64 = 2;
+
+fn toml(more: &str) -> String {
+    format!(
+        "issuer = \"http://127.0.0.1:8700\"\n{more}[[resources]]\nuri = \"{RESOURCE}\"\n\
+         scopes = [\"escrow:read\", \"escrow:release\"]\ndefault_scopes = [\"escrow:read\"]\n"
+    )
+}
+
+fn with_node(url: &str, more: &str) -> String {
+    let tables = toml(more);
+    format!(
+        "{tables}[[rpc]]\nchain = \"eip155:{CHAIN}\"\nurls = [\"{url}\"]\n\
+         [[rpc]]\nchain = \"near:mainnet\"\nurls = [\"{url}\"]\n"
+    )
+}
+
+async fn server(more: &str) -> (Server, Node, String) {
+    let (node, url) = Node::start().await;
+    let toml = with_node(&url, more);
+    (Server::configured(&toml).await, node, toml)
+}
+
+/// A contract of which nothing is known but its address.
+fn contract() -> String {
+    format!("eip155:{CHAIN}:{}", EvmWallet::new().address())
+}
+
+async fn signed_in(server: &Server, account: &str) -> SignedIn {
+    SignedIn::of(server, EvmWallet::new(), json!({"account": account}), &[]).await
+}
+
+#[tokio::test]
+async fn a_contract_is_its_chains_and_no_key_is_named() {
+    let (server, node, _) = server("").await;
+    node.says(TAKES);
+    let account = contract();
+    let owner = signed_in(&server, &account).await;
+    let claims = owner.answer.claims();
+    assert_eq!(claims["sub"], json!(format!("did:pkh:{account}")));
+    assert_eq!(claims["account"], json!(account));
+    assert_eq!(claims["proven_key"], json!({"method": "eip1271"}));
+    assert_eq!(claims["cnf"], json!({"jkt": jkt(&owner.key)}));
+    let [asked] = node.asked().try_into().unwrap();
+    assert_eq!(asked["method"], "eth_call");
+    assert_eq!(asked["params"][1], "latest");
+    let program = asked["params"][0]["data"].as_str().unwrap();
+    let address = account.rsplit_once("0x").unwrap().1.to_lowercase();
+    assert!(program.contains(&address));
+    // The holder sees and ends it like any session.
+    let listed = owner.list(&server).await;
+    assert_eq!(listed[0]["id"], owner.answer.body["session_id"]);
+    let path = format!("/sessions/{}", owner.session());
+    assert_eq!(owner.ask(&server, "DELETE", &path).await.status, 204);
+    owner.refresh(&server, owner.refresh_token()).await.refused(
+        400,
+        "invalid_grant",
+        "session_ended",
+    );
+    assert!(node.asked().is_empty(), "what has ended is not asked about");
+}
+
+#[tokio::test]
+async fn a_chain_that_says_no_ends_the_session_and_its_tokens() {
+    let (server, node, _) = server("").await;
+    node.says(TAKES);
+    let account = contract();
+    let (first, second) = (signed_in(&server, &account).await, signed_in(&server, &account).await);
+    let renewed = first.refresh(&server, first.refresh_token()).await;
+    assert_eq!(renewed.claims()["proven_key"], json!({"method": "eip1271"}));
+    assert_eq!(node.asked().len(), 3);
+    node.says(REFUSES);
+    let next = renewed.text("refresh_token");
+    first.refresh(&server, next).await.refused(400, "invalid_grant", "session_ended");
+    node.says(TAKES);
+    first.refresh(&server, next).await.refused(400, "invalid_grant", "session_ended");
+    first.ask(&server, "GET", "/sessions").await.refused(401, "invalid_token", "token_revoked");
+    let feed =
+        server.http.get(server.at("/revocations")).send().await.unwrap().text().await.unwrap();
+    let entries = crate::support::part(&feed, 1);
+    let told = entries["entries"].as_array().unwrap();
+    assert!(told.iter().any(|entry| entry["sid"] == first.answer.body["session_id"]), "{told:?}");
+    // The other session was not asked about yet, and is alive where the chain says yes again.
+    assert_eq!(second.refresh(&server, second.refresh_token()).await.status, 200);
+}
+
+#[tokio::test]
+async fn a_silent_chain_changes_nothing_and_keys_do_without_it() {
+    let (server, node, _) = server("").await;
+    node.says(TAKES);
+    let account = contract();
+    let owner = signed_in(&server, &account).await;
+    let waits = |answer: &Answer| {
+        answer.refused(503, "temporarily_unavailable", "chain_unavailable");
+        assert_eq!(answer.header("retry-after"), Some("2"));
+    };
+    node.is_silent();
+    for _ in 0..3 {
+        waits(&owner.refresh(&server, owner.refresh_token()).await);
+    }
+    let session = key(Curve::P256);
+    let body = json!({"account": account, "resource": RESOURCE, "dpop_jkt": jkt(&session)});
+    let message = server.challenge(&body).await.text("message").to_owned();
+    let form = [("grant_type", SIGNED_MESSAGE), ("message", &*message), ("signature", "0xab")];
+    waits(&server.token(&form, Some(&server.proof(&session))).await);
+    node.asked();
+    let wallet = EvmWallet::new();
+    let on_that_chain = format!("eip155:{CHAIN}:{}", wallet.address());
+    let asked = json!({"account": on_that_chain});
+    let key_holder = SignedIn::of(&server, wallet, asked, &[]).await;
+    assert_eq!(key_holder.answer.claims()["proven_key"]["method"], "siwe");
+    assert_eq!(key_holder.refresh(&server, key_holder.refresh_token()).await.status, 200);
+    assert!(node.asked().is_empty(), "a key needs no node");
+
+    node.says(TAKES);
+    // Neither the refresh token nor the nonce was used up.
+    assert_eq!(owner.refresh(&server, owner.refresh_token()).await.status, 200);
+    let late = server.token(&form, Some(&server.proof(&session))).await;
+    assert_eq!(late.claims()["sub"], json!(format!("did:pkh:{account}")));
+}
+
+#[tokio::test]
+async fn a_session_of_a_contract_outlives_a_restart_and_is_asked_about_as_before() {
+    let (server, node, toml) = server("").await;
+    node.says(TAKES);
+    let account = contract();
+    let owner = signed_in(&server, &account).await;
+    let [asked] = node.asked().try_into().unwrap();
+    let server = server.restart(&toml).await;
+    server.clock.advance(10);
+    let proof = |server: &Server| server.proof(&owner.key);
+    let renewed = refresh(&server, owner.refresh_token(), Some(&proof(&server)), &[]).await;
+    assert_eq!(renewed.claims()["proven_key"], json!({"method": "eip1271"}));
+    let [again] = node.asked().try_into().unwrap();
+    assert_eq!(again, asked, "the same account, digest and signature");
+    // A server whose configuration has no nodes of the chain any more lets nobody on, and ends nothing.
+    let server = server.restart(&self::toml("")).await;
+    server.clock.advance(10);
+    let token = renewed.text("refresh_token");
+    refresh(&server, token, Some(&proof(&server)), &[]).await.refused(
+        400,
+        "invalid_grant",
+        "chain_not_allowed",
+    );
+    let server = server.restart(&toml).await;
+    server.clock.advance(10);
+    node.says(REFUSES);
+    refresh(&server, token, Some(&proof(&server)), &[]).await.refused(
+        400,
+        "invalid_grant",
+        "session_ended",
+    );
+}
+
+#[tokio::test]
+async fn a_contracts_session_ends_by_its_own_lifetime() {
+    let (server, node, toml) = server("[contract]\nsession_lifetime = 1000\n").await;
+    node.says(TAKES);
+    let account = contract();
+    let owner = signed_in(&server, &account).await;
+    server.clock.advance(900);
+    let renewed = owner.refresh(&server, owner.refresh_token()).await;
+    assert_eq!(renewed.claims()["exp"], json!(START + 1000), "no token outlives its session");
+    let other = signed_in(&server, &account).await;
+    server.clock.advance(100);
+    let token = renewed.text("refresh_token");
+    owner.refresh(&server, token).await.refused(400, "invalid_grant", "session_ended");
+    // A configuration that became stricter holds for sessions of before.
+    let server = server.restart(&toml.replace("1000", "300")).await;
+    server.clock.advance(300);
+    let token = other.refresh_token();
+    refresh(&server, token, Some(&server.proof(&other.key)), &[]).await.refused(
+        400,
+        "invalid_grant",
+        "session_ended",
+    );
+    // Shorter than a token would be: no session, and a shorter token.
+    let session = key(Curve::P256);
+    let longer =
+        toml.replace("1000", "300").replace("default_scopes", "token_ttl = 900\ndefault_scopes");
+    let server = server.restart(&longer).await;
+    server.clock.advance(10);
+    let body = json!({"account": account, "resource": RESOURCE, "dpop_jkt": jkt(&session)});
+    let answer = redeem(&server, &EvmWallet::new(), &body, &[], Some(&session)).await;
+    assert_eq!(answer.body["expires_in"], json!(300), "{answer:?}");
+    assert!(answer.body.get("refresh_token").is_none());
+}
+
+#[tokio::test]
+async fn where_no_node_is_asked_a_contract_is_refused_as_a_wrong_key_is() {
+    let (server, node, _) = server("").await;
+    node.says(TAKES);
+    let session = key(Curve::P256);
+    for (account, signature, reason) in [
+        ("eip155:1", "0xab", "signature_malformed"),
+        ("eip155:1", &EvmWallet::new().sign("something"), "signature_mismatch"),
+        ("eip155:1", &format!("0x{}", "00".repeat(600)), "signature_malformed"),
+    ] {
+        let account = format!("{account}:{}", EvmWallet::new().address());
+        let body = json!({"account": account, "resource": RESOURCE, "dpop_jkt": jkt(&session)});
+        let message = server.challenge(&body).await.text("message").to_owned();
+        let form =
+            [("grant_type", SIGNED_MESSAGE), ("message", &*message), ("signature", signature)];
+        let answer = server.token(&form, Some(&server.proof(&session))).await;
+        answer.refused(400, "invalid_grant", reason);
+    }
+    assert!(node.asked().is_empty());
+}
+
+/// A NEAR key that signs for a name, as wallets do.
+async fn near(
+    server: &Server,
+    name: &str,
+    signer: &InMemorySigner,
+    session: &InMemorySigner,
+) -> Answer {
+    let body = json!({
+        "account": format!("near:mainnet:{name}"), "resource": RESOURCE, "dpop_jkt": jkt(session),
+    });
+    let message = server.challenge(&body).await.text("message").to_owned();
+    let recipient = message.split_once(' ').unwrap().0;
+    let nonce = nonce_of(&message);
+    let signed =
+        Signed { message: message.as_bytes(), nonce: &nonce, recipient, callback_url: None };
+    let signature = STANDARD.encode(signer.sign_now(&signed.digest().unwrap()).unwrap());
+    let public_key =
+        format!("ed25519:{}", bs58::encode(signer.public_key().as_bytes()).into_string());
+    let answer =
+        json!({"accountId": name, "publicKey": public_key, "signature": signature}).to_string();
+    let form = [("grant_type", SIGNED_MESSAGE), ("message", &*message), ("signature", &*answer)];
+    server.token(&form, Some(&server.proof(session))).await
+}
+
+#[tokio::test]
+async fn a_name_is_proven_by_a_full_access_key_for_as_long_as_it_is_one() {
+    let (server, node, _) = server("").await;
+    node.permits("FullAccess");
+    let (signer, session) = (key(Curve::Ed25519), key(Curve::P256));
+    let opened = near(&server, "alice.near", &signer, &session).await;
+    let claims = opened.claims();
+    assert_eq!(claims["sub"], "did:pkh:near:mainnet:alice.near");
+    assert_eq!(claims["proven_key"], json!({"jkt": jkt(&signer), "method": "nep413"}));
+    let [asked] = node.asked().try_into().unwrap();
+    assert_eq!(asked["params"]["account_id"], "alice.near");
+    assert_eq!(asked["params"]["finality"], "final");
+    let turn = |token: String| {
+        let (server, session) = (&server, &session);
+        async move { refresh(server, &token, Some(&server.proof(session)), &[]).await }
+    };
+    let renewed = turn(opened.text("refresh_token").to_owned()).await;
+    assert_eq!(renewed.status, 200, "{renewed:?}");
+    assert_eq!(node.asked(), [asked]);
+    node.is_silent();
+    let next = renewed.text("refresh_token").to_owned();
+    turn(next.clone()).await.refused(503, "temporarily_unavailable", "chain_unavailable");
+    near(&server, "alice.near", &signer, &session).await.refused(
+        503,
+        "temporarily_unavailable",
+        "chain_unavailable",
+    );
+    node.permits("FunctionCall");
+    near(&server, "alice.near", &signer, &session).await.refused(
+        400,
+        "invalid_grant",
+        "signature_mismatch",
+    );
+    turn(next.clone()).await.refused(400, "invalid_grant", "session_ended");
+    node.permits("FullAccess");
+    turn(next).await.refused(400, "invalid_grant", "session_ended");
+}
