@@ -162,7 +162,8 @@ fn session_end(
         Some(_) => bound.session_key().is_some(),
         None => access.target.rules.bearer_sessions,
     };
-    let ends_at = access.until.unwrap_or_else(|| now.plus(context.rules.session_lifetime));
+    let longest = bound.format().longest_session(context.rules.session_lifetime);
+    let ends_at = access.until.unwrap_or_else(|| now.plus(longest));
     (opens && ends_at.since(now) > access.target.rules.token_ttl).then_some(ends_at)
 }
 

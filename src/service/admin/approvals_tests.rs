@@ -81,7 +81,7 @@ fn one_person_is_one_voice_under_whatever_account_and_key() {
     let contract = Voice::for_tests("contract", [key(), None], NOW);
     assert!(contract.is_distinct_from(&Voice::for_tests("other", [key(), None], NOW)));
     assert_eq!(approvals.list(NOW)[0].needed, 1);
-    assert!(matches!(approvals.approve(id, &contract, NOW), Ok(Approved::Complete(_))));
+    assert!(matches!(approvals.approve(id, &contract, NOW), Ok(Approved::Complete(..))));
 }
 
 #[test]
@@ -130,7 +130,7 @@ fn of_many_approvals_at_once_one_runs_it() {
                 let approvals = Arc::clone(&approvals);
                 std::thread::spawn(move || {
                     let by = voice(&format!("operator {number}"));
-                    matches!(approvals.approve(id, &by, NOW), Ok(Approved::Complete(_)))
+                    matches!(approvals.approve(id, &by, NOW), Ok(Approved::Complete(..)))
                 })
             })
             .collect();

@@ -196,7 +196,7 @@ impl<'a> BoundMessage<'a> {
         self.opens.grant.as_ref()
     }
 
-    /// When all that the text opens ends, never later than the longest session; `None` for a text
+    /// When all that the text opens ends, never later than the longest session of its format; `None` for a text
     /// without an expiration time.
     pub const fn session_end(&self) -> Option<Timestamp> {
         self.opens.session_end
@@ -255,7 +255,11 @@ pub(crate) fn check_content(
     let opens = Opens {
         session_key: grants::session_key(message)?,
         grant: grants::grant(message, origin)?,
-        session_end: times::session_end(message, expected),
+        session_end: times::session_end(
+            message,
+            format.longest_session(expected.max_session),
+            expected.now,
+        ),
     };
     Ok((account, opens))
 }
