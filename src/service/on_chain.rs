@@ -9,15 +9,17 @@
 
 use countersign_sdk::account::Account;
 use countersign_sdk::key::Thumbprint;
+use countersign_sdk::proof::dpop::VerifiedProof;
 use countersign_sdk::time::Timestamp;
 
 use super::context::Context;
+use super::possession;
 use crate::audit::evidence::ChainSaid;
 use crate::model::reason::{Reason, Refusal};
 use crate::model::resource::ResourceRules;
 use crate::rpc::{ApprovedSignature, AskError, Said};
 use crate::store::SpentNonce;
-use crate::token::access::Authenticated;
+use crate::token::access::{Authenticated, Possession};
 use crate::wallet::format::{Evidence, Issuing, VerifiedSigner};
 use crate::wallet::on_chain::Question;
 use crate::wallet::policy::BoundMessage;
@@ -57,22 +59,50 @@ impl Signed {
         }
     }
 
-    /// Asks the chain, where that has to be, whether this resource takes what only the chain knows.
+    /// Everything that can be refused before a chain is asked, and by whom it is asked: whoever holds the
+    /// key that signs the requests, once for each proof. So the proof is used up by a wrong signature too.
+    /// `None` where nobody has to be asked.
     ///
     /// # Errors
-    /// `account_not_allowed`, `factory_not_allowed`, `chain_unavailable`, or what was wrong with the signature.
-    pub(crate) async fn prove(
-        self,
+    /// `account_not_allowed`, what was wrong with the signature, or what is wrong with the proof.
+    pub(crate) async fn admit(
+        &self,
         context: &Context,
+        session_key: Option<&Thumbprint>,
+        proof: Option<&VerifiedProof>,
         rules: &ResourceRules,
-    ) -> Result<Proven, Refusal> {
+        now: Timestamp,
+    ) -> Result<Option<Possession>, Refusal> {
+        let own_key = match self {
+            Self::ByKey(_) => return Ok(None),
+            // Nothing is proven yet, so this is what it would be without nodes: a signature of no key.
+            Self::Open(Question::Contract(_), refused) if !rules.on_chain.taken => {
+                return Err(refused.clone());
+            }
+            Self::Open(Question::Contract(question), _) => {
+                check_contract(question.account(), rules)?;
+                None
+            }
+            Self::Open(Question::AccessKey(named), _) => {
+                rules.check_on_chain()?;
+                check_signer(named.signer(), rules)?;
+                Some(named.signer().thumbprint())
+            }
+        };
+        possession::match_key(proof, session_key.copied(), own_key)?;
+        possession::claim(context, proof, rules, now).await.map(Some)
+    }
+
+    /// Asks the chain, where that has to be, once the question was [admitted](Self::admit).
+    ///
+    /// # Errors
+    /// `factory_not_allowed`, `chain_unavailable`, or what was wrong with the signature.
+    pub(crate) async fn prove(self, context: &Context) -> Result<Proven, Refusal> {
         let (question, refused) = match self {
             Self::ByKey(signer) => return Ok(Proven::Key(*signer)),
             Self::Open(question, refused) => (question, refused),
         };
         match question {
-            // Nothing is proven yet, so this is what it would be without nodes: a signature of no key.
-            Question::Contract(_) if !rules.on_chain.taken => Err(refused),
             Question::Contract(question) => {
                 match context.nodes.contract(*question).await.map_err(ask_refusal)? {
                     Said::Yes(approved) => Ok(Proven::Contract(approved)),
@@ -85,7 +115,6 @@ impl Signed {
                 }
             }
             Question::AccessKey(named) => {
-                rules.check_on_chain()?;
                 match context.nodes.access_key(named.question()).await.map_err(ask_refusal)? {
                     Said::Yes(witness) => {
                         let block = witness.block();
@@ -148,10 +177,7 @@ impl Proven {
     /// `account_not_allowed`.
     pub(crate) fn check(&self, rules: &ResourceRules) -> Result<(), Refusal> {
         match self {
-            Self::Key(signer) | Self::Name(signer, _) => {
-                rules.check_subject(signer.subject())?;
-                rules.check_names(registry::subjects_of_key(signer.key()))
-            }
+            Self::Key(signer) | Self::Name(signer, _) => check_signer(signer, rules),
             Self::Contract(approved) => check_contract(approved.account(), rules),
         }
     }
@@ -193,6 +219,11 @@ impl Proven {
             }
         }
     }
+}
+
+fn check_signer(signer: &VerifiedSigner, rules: &ResourceRules) -> Result<(), Refusal> {
+    rules.check_subject(signer.subject())?;
+    rules.check_names(registry::subjects_of_key(signer.key()))
 }
 
 fn check_contract(account: &Account, rules: &ResourceRules) -> Result<(), Refusal> {

@@ -17,15 +17,17 @@ use crate::model::session::{ContractProof, Session};
 use crate::rpc::{AccessKeyQuestion, ContractQuestion, Said};
 use crate::service::context::{Context, session_refusal};
 use crate::service::recording;
+use crate::store::SessionError;
 use crate::wallet::format::WalletFormat as _;
 use crate::wallet::{registry, siwe};
 
 /// Whether a session's account has to be asked about again, and may still have tokens.
 ///
 /// # Errors
-/// `account_not_allowed`.
+/// `account_not_allowed`; `session_ended` for a contract's that is bound to no key, as none is opened any more.
 pub(crate) fn check_subject(session: &Session, rules: &ResourceRules) -> Result<(), Refusal> {
     match &session.contract {
+        Some(_) if session.bound_to.is_none() => Err(session_refusal(SessionError::Ended)),
         Some(_) => check_contract(&account_of(session)?, rules),
         None => {
             if is_name(session)? {
