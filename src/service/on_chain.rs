@@ -17,12 +17,12 @@ use super::possession;
 use crate::audit::evidence::ChainSaid;
 use crate::model::reason::{Reason, Refusal};
 use crate::model::resource::ResourceRules;
-use crate::rpc::{ApprovedSignature, AskError, Said};
+use crate::rpc::{ApprovedSignature, AskError, Asker, Asking, Said};
 use crate::store::SpentNonce;
 use crate::token::access::{Authenticated, Possession};
 use crate::wallet::format::{Evidence, Issuing, VerifiedSigner};
 use crate::wallet::on_chain::Question;
-use crate::wallet::policy::BoundMessage;
+use crate::wallet::policy::{BoundMessage, OpenedNonce};
 use crate::wallet::registry;
 
 pub(crate) mod again;
@@ -97,14 +97,21 @@ impl Signed {
     ///
     /// # Errors
     /// `factory_not_allowed`, `chain_unavailable`, or what was wrong with the signature.
-    pub(crate) async fn prove(self, context: &Context) -> Result<Proven, Refusal> {
+    pub(crate) async fn prove(
+        self,
+        context: &Context,
+        bound: &BoundMessage<'_>,
+        now: Timestamp,
+    ) -> Result<Proven, Refusal> {
         let (question, refused) = match self {
             Self::ByKey(signer) => return Ok(Proven::Key(*signer)),
             Self::Open(question, refused) => (question, refused),
         };
+        let asker = Asker::SignIn { nonce: bound.nonce_as_issued(), until: bound.nonce().until };
+        let asking = asking(context, asker, now)?;
         match question {
             Question::Contract(question) => {
-                match context.nodes.contract(*question).await.map_err(ask_refusal)? {
+                match context.nodes.contract(*question, &asking).await.map_err(ask_refusal)? {
                     Said::Yes(approved) => Ok(Proven::Contract(approved)),
                     Said::No => Err(Refusal::new(
                         Reason::SignatureMismatch,
@@ -115,7 +122,8 @@ impl Signed {
                 }
             }
             Question::AccessKey(named) => {
-                match context.nodes.access_key(named.question()).await.map_err(ask_refusal)? {
+                let said = context.nodes.access_key(named.question(), &asking).await;
+                match said.map_err(ask_refusal)? {
                     Said::Yes(witness) => {
                         let block = witness.block();
                         let name = |signer| Proven::Name(signer, block);
@@ -145,6 +153,14 @@ impl Proven {
         match self {
             Self::Key(signer) | Self::Name(signer, _) => Some(signer),
             Self::Contract(_) => None,
+        }
+    }
+
+    /// The nonce of the text, to be spent.
+    pub(crate) fn nonce(&self, bound: &BoundMessage<'_>) -> OpenedNonce {
+        match self {
+            Self::Key(_) | Self::Name(..) => *bound.nonce(),
+            Self::Contract(_) => bound.nonce_of_contract(),
         }
     }
 
@@ -245,6 +261,11 @@ fn not_served() -> Refusal {
     )
 }
 
+fn asking(context: &Context, asker: Asker, now: Timestamp) -> Result<Asking, Refusal> {
+    Asking::new(asker, now, &*context.entropy)
+        .map_err(|_| Refusal::new(Reason::ServerError, "no random bytes to be had"))
+}
+
 fn ask_refusal(error: AskError) -> Refusal {
     match error {
         AskError::Unconfigured => not_served(),
@@ -252,6 +273,14 @@ fn ask_refusal(error: AskError) -> Refusal {
             Reason::FactoryNotAllowed,
             "the factory that the signature names (ERC-6492) is not one that this server calls; deploy the \
              account first, or have the factory allowed",
+        ),
+        AskError::TooOften => Refusal::new(
+            Reason::NonceUsed,
+            "the account's chain was asked about this message as often as may be; ask for a new challenge",
+        ),
+        AskError::Crowded => Refusal::new(
+            Reason::ChainUnavailable,
+            "too many questions about the account's chain are under way; nothing has changed: try again shortly",
         ),
         AskError::Unavailable => Refusal::new(
             Reason::ChainUnavailable,

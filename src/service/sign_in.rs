@@ -87,7 +87,7 @@ async fn walk(
     let access = access_for(context, request, &bound, format)?;
     let (key, rules) = (bound.session_key(), access.target.rules);
     let admitted = signed.admit(context, key, proof.as_ref(), rules, now).await?;
-    let proven = signed.prove(context).await?;
+    let proven = signed.prove(context, &bound, now).await?;
     proven.check(access.target.rules)?;
     context.check_scopes(&access.target, &proven.subject(), &access.scope)?;
     let access = Access { until: proven.until(context, access.until, now), ..access };
@@ -100,7 +100,7 @@ async fn walk(
         || Refusal::new(Reason::NonceUsed, "this message was used before; ask for a new challenge");
     let spent = context
         .store
-        .spend(bound.nonce(), now)
+        .spend(&proven.nonce(&bound), now)
         .await
         .map_err(|error| store_refusal(error, used()))?;
     // The wallet cannot have signed before the nonce was there.

@@ -14,7 +14,7 @@ use crate::model::reason::{Reason, Refusal};
 use crate::model::resource::ResourceRules;
 use crate::model::revocation::Revocation;
 use crate::model::session::{ContractProof, Session};
-use crate::rpc::{AccessKeyQuestion, ContractQuestion, Said};
+use crate::rpc::{AccessKeyQuestion, Asker, ContractQuestion, Said};
 use crate::service::context::{Context, session_refusal};
 use crate::service::recording;
 use crate::store::SessionError;
@@ -64,17 +64,18 @@ pub(crate) async fn prove(
     session: &Session,
     now: Timestamp,
 ) -> Result<(), Refusal> {
+    let asking = || super::asking(context, Asker::Session, now);
     let holds = match &session.contract {
         Some(proof) => {
             let question = contract_question(session, proof)?;
-            match context.nodes.contract(question).await.map_err(ask_refusal)? {
+            match context.nodes.contract(question, &asking()?).await.map_err(ask_refusal)? {
                 Said::Yes(_) => true,
                 Said::No | Said::NoContract => false,
             }
         }
         None if is_name(session)? => {
             let question = key_question(session)?;
-            match context.nodes.access_key(&question).await.map_err(ask_refusal)? {
+            match context.nodes.access_key(&question, &asking()?).await.map_err(ask_refusal)? {
                 Said::Yes(_) => true,
                 Said::No | Said::NoContract => false,
             }
