@@ -1,7 +1,8 @@
 //! A signed message becomes a token: the walk of protocol.md §4, one line a step.
 //!
 //! Whatever fails before the last two steps has used nothing up: a stranger who copies a message,
-//! alters it or signs it with another key burns nobody's nonce.
+//! alters it or signs it with another key burns nobody's nonce. Only where an account's chain is asked is
+//! the proof used up first, so that each question costs its asker one.
 
 use std::borrow::Cow;
 
@@ -90,13 +91,18 @@ async fn walk(
     };
     let issuing = IssuedBy { context, until: now };
     let signed = Signed::read(context, &bound, &evidence, &issuing)?;
-    let proven = signed.prove(context, access.target.rules).await?;
+    let (key, rules) = (bound.session_key(), access.target.rules);
+    let admitted = signed.admit(context, key, proof.as_ref(), rules, now).await?;
+    let proven = signed.prove(context, &bound, now).await?;
     proven.check(access.target.rules)?;
     context.check_scopes(&access.target, &proven.subject(), &access.scope)?;
     let access = Access { until: proven.until(context, access.until, now), ..access };
     possession::match_key(proof.as_ref(), bound.session_key().copied(), proven.thumbprint())?;
-    let possession = possession::claim(context, proof.as_ref(), access.target.rules, now).await?;
-    let spent = context.store.spend(bound.nonce(), now).await;
+    let possession = match admitted {
+        Some(claimed) => claimed,
+        None => possession::claim(context, proof.as_ref(), access.target.rules, now).await?,
+    };
+    let spent = context.store.spend(&proven.nonce(&bound), now).await;
     let spent = spent.map_err(|error| store_refusal(error, call_back::used()))?;
     if answer.is_some() {
         call_back::fetched(context, &bound).await;
