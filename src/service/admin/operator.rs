@@ -2,9 +2,10 @@
 //!
 //! An [`Operator`] is a witness: there is no other way to one than through every check here, and
 //! whatever operators do takes one. The configuration is asked at each request and not the token
-//! alone: who is no operator any more is none from the next start on, however long its token lives
-//! (protocol.md §8, RFC 9449 §7, RFC 9470).
+//! alone: who is no operator any more is none from the next start on, however long its token lives. Nor
+//! is the token's signature enough: the account's own key or the store has to say the same (protocol.md §8, RFC 9449 §7, RFC 9470).
 
+use countersign_sdk::account::Account;
 use countersign_sdk::key::Thumbprint;
 use countersign_sdk::time::Timestamp;
 
@@ -13,8 +14,9 @@ use crate::model::operator::{AdminScope, Operators};
 use crate::model::reason::{Reason, Refusal};
 use crate::model::revocation::TokenNames;
 use crate::model::session::SessionId;
-use crate::service::context::Context;
+use crate::service::context::{Context, session_refusal};
 use crate::service::holder::{Holder, Presented, not_live};
+use crate::store::SessionError;
 use crate::token::access::ASSERTION_METHOD;
 use crate::token::verify::OwnAccessToken;
 use crate::wallet::format::WalletFormat as _;
@@ -83,7 +85,9 @@ impl Operator {
             let detail = "this access token is for another resource; sign in for the issuer itself";
             return Err(Refusal::new(Reason::TokenAudience, detail));
         }
-        check_scope(token, check_standing(operators, token)?, action)?;
+        let allowed = check_standing(operators, token)?;
+        check_backing(context, &holder, now).await?;
+        check_scope(token, allowed, action)?;
         check_fresh(operators, token, action, now)?;
         Ok(Self(Voice::of(&holder)))
     }
@@ -120,6 +124,37 @@ fn check_standing<'a>(
     let fits = operators.check_format(method);
     fits.map_err(|_| unknown("operators do not sign in by this message format"))?;
     Ok(allowed)
+}
+
+/// Something beside the token says that it is this operator's: the proof by the very key that the account
+/// is, or a session that the store keeps and in which everything stands that the token says. Whoever has
+/// got hold of a key of the issuer writes any token, and is nobody by that here.
+async fn check_backing(context: &Context, holder: &Holder, now: Timestamp) -> Result<(), Refusal> {
+    let (token, key) = (holder.token(), Some(holder.key()));
+    if let Ok(Account::Key(account)) = token.subject().parse() {
+        let own = Some(account.key().thumbprint());
+        if key == own && token.proven_key().0 == own {
+            return Ok(());
+        }
+    }
+    let nothing = || {
+        let detail = "no session that lives says what this token says: sign in again";
+        Refusal::new(Reason::OperatorUnknown, detail)
+    };
+    let session = context.store.session(token.session().ok_or_else(nothing)?, now).await;
+    let session = match session {
+        Ok(session) => session,
+        Err(SessionError::Ended) => return Err(nothing()),
+        Err(error) => return Err(session_refusal(error)),
+    };
+    let opened: Vec<&str> = session.scope.split(' ').collect();
+    let is_theirs = session.subject == token.subject()
+        && session.bound_to == key
+        && session.resource == context.issuer.url
+        && (session.proven, &*session.method) == token.proven_key()
+        && session.created_at == token.authenticated_at()
+        && token.scope().split(' ').all(|scope| scope.is_empty() || opened.contains(&scope));
+    if is_theirs { Ok(()) } else { Err(nothing()) }
 }
 
 /// The token has the scope, and so has the operator today.
