@@ -83,6 +83,7 @@ async fn walk(
         (None, None) => narrowed(target.rules.default_scopes.clone(), request.scope)?,
     };
     context.check_scopes(&target, &assertion.account().to_did(), &scope)?;
+    context.check_one_operator(&target, &assertion.account().to_did(), assertion.key())?;
     possession::match_key(proof.as_ref(), None, assertion.key().thumbprint())?;
     let possession = possession::claim(context, proof.as_ref(), target.rules, now).await?;
     let claimed =

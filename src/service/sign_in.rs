@@ -87,6 +87,9 @@ async fn walk(
     let proven = signed.prove(context, access.target.rules).await?;
     proven.check(access.target.rules)?;
     context.check_scopes(&access.target, &proven.subject(), &access.scope)?;
+    if let Some(signer) = proven.signer() {
+        context.check_one_operator(&access.target, signer.subject(), signer.key())?;
+    }
     let access = Access { until: proven.until(context, access.until, now), ..access };
     possession::match_key(proof.as_ref(), bound.session_key().copied(), proven.thumbprint())?;
     let possession = possession::claim(context, proof.as_ref(), access.target.rules, now).await?;
