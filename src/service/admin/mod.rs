@@ -114,7 +114,7 @@ impl Desk {
         brought: Result<Brought<'_>, Refusal>,
         now: Timestamp,
     ) -> Result<Operator, Denied> {
-        let nobody = |refusal| Denied { refusal, subject: None };
+        let nobody = |refusal| Denied { refusal, subject: None, is_proven: false };
         let Brought { token, as_bearer, proof } = brought.map_err(nobody)?;
         let target = TargetUri::parse(&format!("{}{path}", self.base))
             .map_err(|error| Refusal::new(Reason::MalformedRequest, error.to_string()));
@@ -123,12 +123,13 @@ impl Desk {
         Operator::prove(&self.context, &self.operators, &presented, action, now).await
     }
 
-    /// Records a refusal: of an operator always, of strangers as many as are recorded.
+    /// Records a refusal: of an operator always, of others as many as are recorded. Who shows an operator's
+    /// token without its key is not that operator.
     async fn note(&self, action: Action, target: Option<String>, denied: &Denied, now: Timestamp) {
         let operator = denied.subject.clone();
         let is_operator =
             operator.as_deref().is_some_and(|subject| self.operators.allowed(subject).is_some());
-        let omitted = match is_operator {
+        let omitted = match is_operator && denied.is_proven {
             true => None,
             false => match self.refusals.take(now) {
                 Some(omitted) => omitted,

@@ -33,6 +33,9 @@ pub struct Denied {
     pub refusal: Refusal,
     /// The subject of the token.
     pub subject: Option<String>,
+    /// Whether the token's key was proven, so that it is the subject who was refused and not somebody who
+    /// has seen its token.
+    pub is_proven: bool,
 }
 
 /// Who said something, and by which keys and token: whether it still counts is asked later.
@@ -62,34 +65,34 @@ impl Operator {
         let token = verified.map_err(|error| Denied {
             refusal: not_live(error),
             subject: context.access_tokens.subject_of(presented.token, now),
+            is_proven: false,
         })?;
         let subject = Some(token.subject().to_owned());
-        let denied = |refusal| Denied { refusal, subject };
-        match Self::of(context, operators, token, presented, action, now).await {
-            Ok(operator) => Ok(operator),
-            Err(refusal) => Err(denied(refusal)),
-        }
+        let holder = match Holder::of(context, token, presented, now).await {
+            Ok(holder) => holder,
+            Err(refusal) => return Err(Denied { refusal, subject, is_proven: false }),
+        };
+        let operator = Self::of(context, operators, &holder, action, now).await;
+        operator.map_err(|refusal| Denied { refusal, subject, is_proven: true })
     }
 
     async fn of(
         context: &Context,
         operators: &Operators,
-        token: OwnAccessToken,
-        presented: &Presented<'_>,
+        holder: &Holder,
         action: Action,
         now: Timestamp,
     ) -> Result<Self, Refusal> {
-        let holder = Holder::of(context, token, presented, now).await?;
         let token = holder.token();
         if token.audience() != context.issuer.url {
             let detail = "this access token is for another resource; sign in for the issuer itself";
             return Err(Refusal::new(Reason::TokenAudience, detail));
         }
         let allowed = check_standing(operators, token)?;
-        check_backing(context, &holder, now).await?;
+        check_backing(context, holder, now).await?;
         check_scope(token, allowed, action)?;
         check_fresh(operators, token, action, now)?;
-        Ok(Self(Voice::of(&holder)))
+        Ok(Self(Voice::of(holder)))
     }
 
     /// The operator's subject.
