@@ -14,7 +14,7 @@ use crate::model::reason::{Reason, Refusal};
 use crate::model::revocation::{LONGEST_TOKEN, Revocation};
 use crate::model::session::SessionId;
 use crate::service::admin::action::Action;
-use crate::service::admin::approvals::{ApprovalId, KeyOperation};
+use crate::service::admin::approvals::{ApprovalId, Operation};
 use crate::service::admin::upkeep::Whose;
 use crate::service::feed::{Cursor, CursorError};
 
@@ -27,7 +27,7 @@ const LONGEST_JTI: usize = 64;
 #[derive(Debug)]
 pub(super) enum Asked {
     Keys,
-    Operate(KeyOperation),
+    Operate(Operation),
     Sessions(Whose),
     EndSession(SessionId),
     Revocations(Option<Cursor>),
@@ -69,9 +69,9 @@ impl Asked {
         let query = || Form::parse(parts.uri.query().unwrap_or_default().as_bytes());
         Ok(match endpoint {
             Endpoint::ListKeys => Self::Keys,
-            Endpoint::RotateKeys => Self::Operate(KeyOperation::Rotate),
-            Endpoint::RetireKey => Self::Operate(KeyOperation::Retire(kid(name)?)),
-            Endpoint::RevokeKey => Self::Operate(KeyOperation::Revoke(kid(name)?)),
+            Endpoint::RotateKeys => Self::Operate(Operation::Rotate),
+            Endpoint::RetireKey => Self::Operate(Operation::Retire(kid(name)?)),
+            Endpoint::RevokeKey => Self::Operate(Operation::Revoke(kid(name)?)),
             Endpoint::ListSessions => Self::Sessions(whose(&query()?)?),
             Endpoint::EndSession => Self::EndSession(session(name)?),
             Endpoint::ListRevocations => {

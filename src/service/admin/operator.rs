@@ -24,7 +24,11 @@ use crate::wallet::key::RawKey;
 
 /// An operator who may do what it asks for with this very request.
 #[derive(Debug)]
-pub struct Operator(Voice);
+pub struct Operator {
+    voice: Voice,
+    /// When its key was proven.
+    signed_in_at: Timestamp,
+}
 
 /// A refusal, and who it was that was refused, as far as a token of ours says.
 #[derive(Debug)]
@@ -91,23 +95,40 @@ impl Operator {
         let allowed = check_standing(operators, token)?;
         check_backing(context, holder, now).await?;
         check_scope(token, allowed, action)?;
-        check_fresh(operators, token, action, now)?;
-        Ok(Self(Voice::of(holder)))
+        let operator = Self { voice: Voice::of(holder), signed_in_at: token.authenticated_at() };
+        if action.is_grave() {
+            operator.check_fresh(operators, now)?;
+        }
+        Ok(operator)
     }
 
     /// The operator's subject.
     pub fn subject(&self) -> &str {
-        &self.0.subject
+        &self.voice.subject
     }
 
     /// The same operator, with the same request: what it approved runs in its name.
     pub(super) fn again(&self) -> Self {
-        Self(self.0.clone())
+        Self { voice: self.voice.clone(), signed_in_at: self.signed_in_at }
     }
 
     /// What this request counts as, where several operators have to agree.
     pub(super) const fn voice(&self) -> &Voice {
-        &self.0
+        &self.voice
+    }
+
+    /// What hurts everybody takes a sign-in of a moment ago; a refresh is none.
+    ///
+    /// # Errors
+    /// [`Reason::StepUpRequired`].
+    pub(super) fn check_fresh(&self, operators: &Operators, now: Timestamp) -> Result<(), Refusal> {
+        let (limit, at) = (operators.care.step_up, self.signed_in_at);
+        // One that lies ahead was dated by a clock that was wrong.
+        if at <= now && now.since(at) <= limit {
+            return Ok(());
+        }
+        let detail = format!("this takes a sign-in of the last {limit} seconds: sign in again");
+        Err(Refusal::new(Reason::StepUpRequired, detail))
     }
 }
 
@@ -174,22 +195,6 @@ fn check_scope(
     let names: Vec<&str> = action.takes().iter().map(|scope| scope.name()).collect();
     let detail = format!("this takes a token, and an operator, with {}", names.join(" or "));
     Err(Refusal::new(Reason::ScopeInsufficient, detail))
-}
-
-/// What hurts everybody takes a sign-in of a moment ago; a refresh is none.
-fn check_fresh(
-    operators: &Operators,
-    token: &OwnAccessToken,
-    action: Action,
-    now: Timestamp,
-) -> Result<(), Refusal> {
-    let (limit, at) = (operators.care.step_up, token.authenticated_at());
-    // One that lies ahead was dated by a clock that was wrong.
-    if !action.is_grave() || (at <= now && now.since(at) <= limit) {
-        return Ok(());
-    }
-    let detail = format!("this takes a sign-in of the last {limit} seconds: sign in again");
-    Err(Refusal::new(Reason::StepUpRequired, detail))
 }
 
 impl Voice {
