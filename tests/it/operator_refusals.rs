@@ -209,8 +209,13 @@ async fn what_hurts_everybody_takes_a_sign_in_of_a_moment_ago() {
     answer.refused(401, "insufficient_user_authentication", "step_up_required");
     // To look, and to end one session, the sign-in does.
     assert_eq!(ask(&server, "GET", KEYS, token, &owner.key).await.status, 200);
-    let path = format!("/admin/sessions/{}", owner.session());
+    let stranger = SignedIn::of(&server, EvmWallet::new(), json!({ "resource": API }), &[]).await;
+    let path = format!("/admin/sessions/{}", stranger.session());
     assert_eq!(ask(&server, "DELETE", &path, token, &owner.key).await.status, 204);
+    // That of an operator hurts the others.
+    let path = format!("/admin/sessions/{}", owner.session());
+    let answer = ask(&server, "DELETE", &path, token, &owner.key).await;
+    answer.refused(401, "insufficient_user_authentication", "step_up_required");
     let found = refusals(&server, &auditor).await;
     let who = format!("did:pkh:{account}");
     for what in

@@ -97,7 +97,7 @@ pub(super) async fn of(admitted: &Admitted<'_>, asked: Asked) -> Result<Response
         Asked::Approvals => {
             Json(Approvals { approvals: admitted.list_approvals().await? }).into_response()
         }
-        Asked::Approve(id) => operated(admitted.approve(id).await?),
+        Asked::Approve(id, expected) => operated(admitted.approve(id, &expected).await?),
         Asked::Withdraw(id) => done(admitted.withdraw(id).await?),
     })
 }

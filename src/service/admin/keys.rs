@@ -3,8 +3,8 @@
 use countersign_sdk::time::Timestamp;
 use serde::Serialize;
 
-use super::approvals::{ApprovalId, Approved, Operation, Waiting};
 use super::action::Action;
+use super::approvals::{ApprovalId, Approved, Operation, ShownOperation, Waiting};
 use super::operator::Voice;
 use super::{Admitted, Desk};
 use crate::audit::Event;
@@ -73,13 +73,17 @@ impl Admitted<'_> {
         .await
     }
 
-    /// Approves a request; with the last approval it runs.
+    /// Approves a request that is for what is `expected`; with the last approval it runs.
     ///
     /// # Errors
-    /// [`Reason::ApprovalUnknown`], [`Reason::ApprovalNotDistinct`], [`Reason::ApprovalVoid`],
+    /// [`Reason::ApprovalUnknown`], [`Reason::ApprovalNotDistinct`], [`Reason::ApprovalMismatch`], [`Reason::ApprovalVoid`],
     /// [`Reason::AuditUnavailable`], or what the keyring says.
-    pub async fn approve(&self, id: ApprovalId) -> Result<Operated, Refusal> {
-        let looked = self.look(id).await;
+    pub async fn approve(
+        &self,
+        id: ApprovalId,
+        expected: &ShownOperation,
+    ) -> Result<Operated, Refusal> {
+        let looked = self.look(id, expected).await;
         self.or_refused(looked).await?;
         self.record(Outcome::Approved, Some(id.to_string())).await?;
         // Somebody else may have been faster.
@@ -100,9 +104,14 @@ impl Admitted<'_> {
 
     /// Whether this operator may approve, and everybody who spoke for it still counts: an operator who
     /// is none any more, or whose key, session or token was revoked since, has said nothing.
-    async fn look(&self, id: ApprovalId) -> Result<(), Refusal> {
+    async fn look(&self, id: ApprovalId, expected: &ShownOperation) -> Result<(), Refusal> {
         let approvals = &self.desk.approvals;
         let (operation, voices) = approvals.look(id, self.operator.voice(), self.now)?;
+        // A name is nothing that a person reads; what it stands for is.
+        if operation.shown() != *expected {
+            let detail = "what waits under this name is something else; look at the list again";
+            return Err(Refusal::new(Reason::ApprovalMismatch, detail));
+        }
         if self.desk.all_count(&operation, &voices, self.now).await? {
             return Ok(());
         }
@@ -178,7 +187,9 @@ impl Desk {
     pub async fn drop_void(&self, now: Timestamp) -> Result<(), Refusal> {
         for (id, operation, voices) in self.approvals.spoken_for(now) {
             // Somebody may have withdrawn it, or it may have run, since.
-            if self.all_count(&operation, &voices, now).await? || self.approvals.withdraw(id, now).is_err() {
+            if self.all_count(&operation, &voices, now).await?
+                || self.approvals.withdraw(id, now).is_err()
+            {
                 continue;
             }
             let dropped = Event::OperatorAction(OperatorAction {

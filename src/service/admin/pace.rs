@@ -29,7 +29,8 @@ impl Pace {
             (*since, *count) = (now, 0);
         }
         if *count >= MOST {
-            let detail = format!("an operator revokes {MOST} times a minute at most; wait a minute");
+            let detail =
+                format!("an operator revokes {MOST} times a minute at most; wait a minute");
             return Err(Refusal::new(Reason::RateLimited, detail));
         }
         *count += 1;
