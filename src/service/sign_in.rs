@@ -96,6 +96,9 @@ async fn walk(
     let proven = signed.prove(context, &bound, now).await?;
     proven.check(access.target.rules)?;
     context.check_scopes(&access.target, &proven.subject(), &access.scope)?;
+    if let Some(signer) = proven.signer() {
+        context.check_one_operator(&access.target, signer.subject(), signer.key())?;
+    }
     let access = Access { until: proven.until(context, access.until, now), ..access };
     possession::match_key(proof.as_ref(), bound.session_key().copied(), proven.thumbprint())?;
     let possession = match admitted {
@@ -110,7 +113,7 @@ async fn walk(
     // The wallet cannot have signed before the nonce was there.
     let signed_from = bound.nonce().until.minus(context.rules.challenge_lifetime);
     let who = proven.authenticated(&bound, spent);
-    let issued = match session_end(context, &bound, &possession, &access, now) {
+    let issued = match session_end(context, (&bound, who.subject()), &possession, &access, now) {
         None => {
             standing::check(context, &who, &possession, signed_from, now).await?;
             mint(context, &who, &possession, &access, now)?
@@ -156,21 +159,24 @@ fn check_named(
 }
 
 /// When the session ends that the message opens; `None` where it opens none: an agent's own key
-/// proves itself again instead, and what would end with its first token is no session.
+/// proves itself again instead, and what would end with its first token is no session. That of an
+/// operator is one all the same: it is what the store says of the token.
 fn session_end(
     context: &Context,
-    bound: &BoundMessage<'_>,
+    (bound, subject): (&BoundMessage<'_>, &str),
     possession: &Possession,
     access: &Access<'_>,
     now: Timestamp,
 ) -> Option<Timestamp> {
+    let operates = context.operators_at(&access.target).is_some();
     let opens = match possession.jkt() {
-        Some(_) => bound.session_key().is_some(),
+        Some(_) => bound.session_key().is_some() || operates && !subject.starts_with("did:key:"),
         None => access.target.rules.bearer_sessions,
     };
     let longest = bound.format().longest_session(context.rules.session_lifetime);
     let ends_at = access.until.unwrap_or_else(|| now.plus(longest));
-    (opens && ends_at.since(now) > access.target.rules.token_ttl).then_some(ends_at)
+    let lasts = operates || ends_at.since(now) > access.target.rules.token_ttl;
+    (opens && lasts).then_some(ends_at)
 }
 
 /// The longest label of a session, in characters.

@@ -4,10 +4,11 @@
 //! |---|---|
 //! | [`action`] | what there is to do, and which scope and sign-in it takes |
 //! | [`operator`] | whether a request comes from an operator who may do it |
-//! | [`approvals`] | when enough operators agree on a key operation |
-//! | [`keys`] | what becomes of a key operation |
+//! | [`approvals`] | when enough operators agree on what hurts everybody |
+//! | [`keys`] | what becomes of that: signing keys, and revocations that put operators out |
 //! | [`upkeep`] | sessions, revocations and the audit log, seen and changed |
 //! | `refusals` | how many refusals of strangers are recorded |
+//! | `pace` | how much an operator revokes in a minute |
 //!
 //! Every action leaves a record, also the refused. What changes something is recorded on the disk
 //! before it happens; if it then fails, a second record says so.
@@ -28,12 +29,14 @@ pub mod action;
 pub mod approvals;
 pub mod keys;
 pub mod operator;
+mod pace;
 mod refusals;
 pub mod upkeep;
 
 use action::Action;
 use approvals::Approvals;
 use operator::{Denied, Operator};
+use pace::Pace;
 use refusals::Refusals;
 
 /// Where operators come to.
@@ -45,6 +48,7 @@ pub struct Desk {
     base: String,
     approvals: Approvals,
     refusals: Refusals,
+    pace: Pace,
 }
 
 /// An operator who was let in for one action.
@@ -74,7 +78,8 @@ impl Desk {
     pub fn of(context: Arc<Context>, base: &str) -> Option<Self> {
         let operators = context.rules.operators.clone()?;
         let (base, approvals) = (base.to_owned(), Approvals::default());
-        Some(Self { context, operators, base, approvals, refusals: Refusals::default() })
+        let (refusals, pace) = (Refusals::default(), Pace::default());
+        Some(Self { context, operators, base, approvals, refusals, pace })
     }
 
     /// The context.
@@ -114,7 +119,7 @@ impl Desk {
         brought: Result<Brought<'_>, Refusal>,
         now: Timestamp,
     ) -> Result<Operator, Denied> {
-        let nobody = |refusal| Denied { refusal, subject: None };
+        let nobody = |refusal| Denied { refusal, subject: None, is_proven: false };
         let Brought { token, as_bearer, proof } = brought.map_err(nobody)?;
         let target = TargetUri::parse(&format!("{}{path}", self.base))
             .map_err(|error| Refusal::new(Reason::MalformedRequest, error.to_string()));
@@ -123,12 +128,13 @@ impl Desk {
         Operator::prove(&self.context, &self.operators, &presented, action, now).await
     }
 
-    /// Records a refusal: of an operator always, of strangers as many as are recorded.
+    /// Records a refusal: of an operator always, of others as many as are recorded. Who shows an operator's
+    /// token without its key is not that operator.
     async fn note(&self, action: Action, target: Option<String>, denied: &Denied, now: Timestamp) {
         let operator = denied.subject.clone();
         let is_operator =
             operator.as_deref().is_some_and(|subject| self.operators.allowed(subject).is_some());
-        let omitted = match is_operator {
+        let omitted = match is_operator && denied.is_proven {
             true => None,
             false => match self.refusals.take(now) {
                 Some(omitted) => omitted,
