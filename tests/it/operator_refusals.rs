@@ -297,11 +297,10 @@ async fn a_token_by_a_stolen_key_of_the_issuer_is_nobody() {
 #[tokio::test]
 async fn one_key_is_no_two_operators() {
     let (wallet, auditor) = (EvmWallet::new(), Operator::new());
-    let raw = wallet.raw_key();
-    let accounts = [wallet.account(), raw.public_key().to_did_key().unwrap(), auditor.account()];
+    let (account, another) = (wallet.account(), auditor.account());
     let tron = countersign_sdk::client::InMemoryWallet::new("tip191", wallet.raw_key(), None);
     let tron = countersign_sdk::client::Wallet::account(&tron.unwrap()).to_string();
-    let list = [(&*accounts[0], EVERY_SCOPE), (&*tron, EVERY_SCOPE), (&*accounts[2], EVERY_SCOPE)];
+    let list = [(&*account, EVERY_SCOPE), (&*tron, EVERY_SCOPE), (&*another, EVERY_SCOPE)];
     let server = Server::configured(&toml(&list, "[admin]\napprovals = 2\n")).await;
     let session = key(Curve::P256);
     let asked = json!({

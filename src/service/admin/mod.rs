@@ -44,8 +44,8 @@ use refusals::Refusals;
 pub struct Desk {
     context: Arc<Context>,
     operators: Operators,
-    /// Where clients reach it, without a closing slash.
-    base: String,
+    /// Where clients reach it.
+    base: TargetUri,
     approvals: Approvals,
     refusals: Refusals,
     pace: Pace,
@@ -75,9 +75,9 @@ pub struct Brought<'a> {
 
 impl Desk {
     /// The desk of an issuer, which clients reach at `base`; `None` where there are no operators.
-    pub fn of(context: Arc<Context>, base: &str) -> Option<Self> {
+    pub fn of(context: Arc<Context>, base: TargetUri) -> Option<Self> {
         let operators = context.rules.operators.clone()?;
-        let (base, approvals) = (base.to_owned(), Approvals::default());
+        let approvals = Approvals::default();
         let (refusals, pace) = (Refusals::default(), Pace::default());
         Some(Self { context, operators, base, approvals, refusals, pace })
     }
@@ -121,7 +121,9 @@ impl Desk {
     ) -> Result<Operator, Denied> {
         let nobody = |refusal| Denied { refusal, subject: None, is_proven: false };
         let Brought { token, as_bearer, proof } = brought.map_err(nobody)?;
-        let target = TargetUri::parse(&format!("{}{path}", self.base))
+        // As it was received: a spelling of the path that a proxy or the router takes for another one is not
+        // what the proof names.
+        let target = TargetUri::at(&self.base, path)
             .map_err(|error| Refusal::new(Reason::MalformedRequest, error.to_string()));
         let target = &target.map_err(nobody)?;
         let presented = Presented { token, as_bearer, proof, method, target };
@@ -204,7 +206,7 @@ impl Admitted<'_> {
     async fn record(&self, outcome: Outcome, approval: Option<String>) -> Result<(), Refusal> {
         let (audit, event) = (&self.context().audit, self.event(outcome, None, approval));
         let recorded = match self.action.changes() {
-            true => audit.keep(event, self.now).await,
+            true => audit.insist(event, self.now).await,
             false => audit.write(event, self.now).await,
         };
         recorded.map_err(audit_refusal)
