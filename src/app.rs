@@ -12,7 +12,7 @@ use std::time::Duration;
 use axum::Router;
 use countersign_sdk::entropy::{Entropy, EntropyError, OsEntropy};
 use countersign_sdk::proof::nonce::NonceMint;
-use countersign_sdk::proof::target_uri::TargetUriError;
+use countersign_sdk::proof::target_uri::{TargetUri, TargetUriError};
 use countersign_sdk::time::{Clock, SystemClock, Timestamp};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -76,6 +76,9 @@ pub enum StartError {
     /// The issuer is no URL under which requests can arrive.
     #[error("the issuer: {0}")]
     Issuer(#[from] TargetUriError),
+    /// Where operators call is no URL under which requests can arrive.
+    #[error("operations_url: {0}")]
+    OperationsUrl(TargetUriError),
     /// The store was not opened.
     #[error("the store: {0}")]
     Store(#[from] OpenError),
@@ -153,7 +156,7 @@ impl App {
         void_tokens_of_before(&state.context).await?;
         let founding = state.context.key_office().founded(state.context.now()).await;
         founding.map_err(StartError::Record)?;
-        let desk = desk(&settings, operations.as_ref(), &state);
+        let desk = desk(&settings, operations.as_ref(), &state)?;
         Ok(Self { settings, public, operations, control, state, desk })
     }
 
@@ -401,11 +404,12 @@ fn desk(
     settings: &Settings,
     listener: Option<&TcpListener>,
     state: &AppState,
-) -> Option<(AppState, Arc<Desk>)> {
-    let address = listener?.local_addr().ok()?;
+) -> Result<Option<(AppState, Arc<Desk>)>, StartError> {
+    let Some(Ok(address)) = listener.map(TcpListener::local_addr) else { return Ok(None) };
     let own = || format!("http://{address}");
     let base = settings.operations_url.clone().unwrap_or_else(own);
-    let desk = Desk::of(Arc::clone(&state.context), &base)?;
+    let base = TargetUri::parse(&base).map_err(StartError::OperationsUrl)?;
+    let Some(desk) = Desk::of(Arc::clone(&state.context), base) else { return Ok(None) };
     let state = AppState { gate: Arc::new(gate(&settings.limits)), ..state.clone() };
-    Some((state, Arc::new(desk)))
+    Ok(Some((state, Arc::new(desk))))
 }

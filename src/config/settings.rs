@@ -236,6 +236,10 @@ pub struct RpcSettings {
     pub max_answer_bytes: usize,
     /// The block that an Ethereum node is asked at.
     pub block: BlockTag,
+    /// Seconds since the block of an Ethereum node's answer.
+    pub max_block_age: u64,
+    /// Whether code that keys have delegated to is taken for a contract.
+    pub delegated: bool,
     /// The factories that may be called (ERC-6492).
     pub factories: Vec<[u8; 20]>,
 }

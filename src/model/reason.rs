@@ -166,6 +166,8 @@ reasons! {
     ApprovalUnknown = "approval_unknown",
     /// Whoever asked, or approved before, does not count twice: it takes another account with another key.
     ApprovalNotDistinct = "approval_not_distinct",
+    /// What waits under that name is something else than whoever approves says.
+    ApprovalMismatch = "approval_mismatch",
     /// Somebody who asked for this or approved it was revoked since; it is dropped.
     ApprovalVoid = "approval_void",
     /// As much waits for approval as may.

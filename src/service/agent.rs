@@ -85,6 +85,7 @@ async fn walk(
     };
     ResourceRules::check_some(&scope)?;
     context.check_scopes(&target, &assertion.account().to_did(), &scope)?;
+    context.check_one_operator(&target, &assertion.account().to_did(), assertion.key())?;
     possession::match_key(proof.as_ref(), None, assertion.key().thumbprint())?;
     let possession = possession::claim(context, proof.as_ref(), target.rules, now).await?;
     let claimed =

@@ -116,7 +116,7 @@ fn write(
         session_key.map(|jkt| jkt.to_uri()).into_iter().chain([grant.to_uri()]).collect();
     let expires_at = now.plus(context.rules.challenge_lifetime);
     let signed_until = if session_key.is_some() || request.session_expires_in.is_some() {
-        let longest = context.rules.session_lifetime;
+        let longest = format.longest_session(context.rules.session_lifetime);
         now.plus(request.session_expires_in.map_or(longest, |asked| asked.min(longest)))
     } else {
         expires_at

@@ -25,6 +25,10 @@ pub const MAX_SIGNATURE: usize = 1024;
 /// character escaped, and the object around it.
 pub const MAX_STRUCTURE: usize = 24 * 1024;
 
+/// The longest session of a format whose wallet does not show the text, in seconds: a day. The session may be
+/// that of a stranger who led the person to sign, and nobody would look for it.
+pub const UNSEEN_SESSION: u64 = 86_400;
+
 /// What came with the text to prove who signed it.
 #[derive(Clone, Copy, Debug)]
 pub struct Evidence<'a> {
@@ -57,6 +61,11 @@ pub trait WalletFormat: Send + Sync + Debug {
     /// resource takes the format only if its configuration names it.
     fn shows_text(&self) -> bool {
         true
+    }
+
+    /// Seconds that a session of this format lasts at most, where others may last `configured`.
+    fn longest_session(&self, configured: u64) -> u64 {
+        if self.shows_text() { configured } else { configured.min(UNSEEN_SESSION) }
     }
 
     /// The accounts that it signs for.

@@ -182,6 +182,8 @@ pub(crate) const RPC_KEYS: &[&dyn AnyKey] = &[
     &RPC_TIMEOUT,
     &RPC_MAX_ANSWER_BYTES,
     &RPC_BLOCK,
+    &RPC_MAX_BLOCK_AGE,
+    &RPC_DELEGATED,
     &RPC_FACTORIES,
 ];
 
