@@ -55,11 +55,6 @@ impl NamedSigner {
         &self.question
     }
 
-    /// The key that signed; that it is the account's is not shown yet.
-    pub const fn signer(&self) -> &VerifiedSigner {
-        &self.signer
-    }
-
     /// The key and its account, once the chain has said that they belong together; `None` for a
     /// witness of another key or account.
     pub fn confirmed(self, witness: &KeyOfAccount) -> Option<VerifiedSigner> {
