@@ -204,7 +204,6 @@ pub(super) struct Writer {
 impl Writer {
     /// Writes until nobody is left who could hand over an event.
     pub(super) fn run(mut self) {
-        self.tell_replaced();
         let mut last = 0;
         loop {
             let first = match self.next() {
@@ -246,7 +245,11 @@ impl Writer {
     fn take(&mut self, batch: Vec<Job>) {
         let latest = batch.iter().map(|job| job.time).max();
         self.look_at_clock(latest.unwrap_or_default());
-        match self.begin_segment().and_then(|()| self.write(&batch)) {
+        let written = self
+            .begin_segment()
+            .and_then(|()| self.tell_replaced())
+            .and_then(|()| self.write(&batch));
+        match written {
             Ok(refused) => {
                 for (job, refused) in batch.into_iter().zip(refused) {
                     answer(job, if refused { Err(AuditError::Unavailable) } else { Ok(()) });
@@ -336,16 +339,13 @@ impl Writer {
     }
 
     /// Records, where this log is in the place of another one, that it is.
-    fn tell_replaced(&mut self) {
-        let Some(replaced) = self.replaced.take() else { return };
-        let Some(job) = own_job(&Event::LogReplaced(replaced), self.now) else { return };
-        match self.write(&[job]) {
-            Ok(_) => self.write_anchor(),
-            Err(error) => {
-                self.failed(&error);
-                self.recover();
-            }
-        }
+    fn tell_replaced(&mut self) -> io::Result<()> {
+        let Some(replaced) = self.replaced else { return Ok(()) };
+        let Some(job) = own_job(&Event::LogReplaced(replaced), self.now) else { return Ok(()) };
+        self.write(&[job])?;
+        self.replaced = None;
+        self.write_anchor();
+        Ok(())
     }
 
     /// Keeps outside of the folder what was signed last; then what had to be signed before it goes is removed.
