@@ -6,7 +6,7 @@
 //! | [`refusals`] | which refusals are, and how many |
 //! | [`record`] | how a record is written, hashed and chained |
 //! | [`folder`], `log`, `writer`, `anchor` | where the log lies, how it is opened, and who writes it |
-//! | [`retention`] | when old records go |
+//! | [`retention`], `upkeep` | when old records go |
 //! | `stream` | the lines for a collector |
 //! | `chain`, [`verify`] | whether the log is what was written |
 //! | [`search`] | which records somebody asks for |
@@ -33,6 +33,7 @@ pub mod refusals;
 pub mod retention;
 pub mod search;
 mod stream;
+mod upkeep;
 pub mod verify;
 mod writer;
 
