@@ -383,7 +383,7 @@ async fn what_waits_is_dropped_before_its_revocation_is_forgotten() {
     assert_eq!(waiting.body["approvals"], json!([]));
     // By now nothing of the revocation is left in the store, and the request would still have its time.
     server.clock.advance(600);
-    let gone = approve(&bob, &server, id, "keys.rotate").await;
+    let gone = bob.ask(&server, "POST", &format!("/admin/approvals/{id}")).await;
     gone.refused(404, "invalid_request", "approval_unknown");
     let actions = bob.actions(&server).await;
     let dropped = (&*accounts[0], "keys.rotate", "failed", "approval_void");
