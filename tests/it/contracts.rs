@@ -110,6 +110,42 @@ async fn signed_in(server: &Server, account: &str) -> SignedIn {
 }
 
 #[tokio::test]
+async fn the_proof_of_a_contract_says_what_to_ask_its_chain() {
+    use countersign::service::arbiter::{self, Asked, NotProven};
+    let (server, node, _) = server("").await;
+    node.says(TAKES);
+    let account = contract();
+    let owner = signed_in(&server, &account).await;
+    let jti = owner.answer.claims()["jti"].as_str().unwrap().to_owned();
+    let data = server.shut_down_and_keep().await;
+    let data = data.path().join("store");
+    let file = data.join("proof.json");
+    let (code, told) =
+        crate::audit::audit(&["prove", &jti, "--out", file.to_str().unwrap()], Some(&data)).await;
+    assert_eq!(code, 0, "{told}");
+    let (code, told) = crate::audit::audit(&["check", file.to_str().unwrap()], None).await;
+    assert!(code == 1 && told.contains("\"digest\"") && told.contains("block 77"), "{told}");
+    let proof = crate::audit::proof_of(&data, &json!(jti));
+    let Err(NotProven::OnChain(asked)) = arbiter::check(&proof, None) else { panic!("{told}") };
+    assert_eq!((asked.account, asked.block), (account, 77));
+    assert!(matches!(asked.asked, Asked::Contract { .. }));
+    // Everything else is judged: another binding, and a key that nobody has.
+    let true_one = countersign::audit::proof::sign_in_of(&proof.record).unwrap();
+    let at = proof.record.time;
+    assert!(matches!(arbiter::evidence(&true_one, at), Err(NotProven::OnChain(_))));
+    for what in ["jkt", "key", "exp"] {
+        let mut forged = true_one.clone();
+        match what {
+            "jkt" => forged.token.jkt = None,
+            "key" => forged.proven_jkt = forged.token.jkt,
+            _ => forged.token.exp = forged.token.exp.plus(901),
+        }
+        let judged = arbiter::evidence(&forged, at);
+        assert!(matches!(judged, Err(NotProven::Evidence(_))), "{what}: {judged:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_contract_is_its_chains_and_no_key_is_named() {
     let (server, node, _) = server("").await;
     node.says(TAKES);
