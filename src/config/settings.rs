@@ -176,6 +176,8 @@ pub struct Limits {
     pub spent_nonces: usize,
     /// The hard bound of remembered proofs; when it is reached, requests with a proof answer 503.
     pub proofs: usize,
+    /// The hard bound of wallets' answers that wait; when it is reached, wallets are answered 503.
+    pub answers: usize,
     /// The hard bound of sessions; when it is reached, messages that would open one answer 503.
     pub sessions: usize,
     /// Sessions of one subject; one more ends the one that was used longest ago.

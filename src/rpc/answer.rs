@@ -56,8 +56,9 @@ struct Envelope<'a> {
 /// # Errors
 /// [`AnswerError::Malformed`].
 pub(super) fn read(body: &[u8], id: u64) -> Result<Answer<'_>, AnswerError> {
-    let envelope: Envelope<'_> =
-        serde_json::from_slice(body).map_err(|_| AnswerError::Malformed)?;
+    // All of it: the parser does not look into members that it skips.
+    let text = std::str::from_utf8(body).map_err(|_| AnswerError::Malformed)?;
+    let envelope: Envelope<'_> = serde_json::from_str(text).map_err(|_| AnswerError::Malformed)?;
     if envelope.jsonrpc != "2.0" || envelope.id != id {
         return Err(AnswerError::Malformed);
     }

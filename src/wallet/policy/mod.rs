@@ -154,6 +154,14 @@ impl<'a> BoundMessage<'a> {
         self.format.question(&self.account, &self.message, evidence, refused)
     }
 
+    /// The same for whoever judges a record, and has nothing of the issuer's. Never for a sign-in.
+    ///
+    /// # Errors
+    /// What the format's `verify_recorded` gives.
+    pub fn verify_recorded(&self, evidence: &Evidence<'_>) -> Result<VerifiedSigner, Refusal> {
+        self.format.verify_recorded(&self.account, &self.message, evidence)
+    }
+
     /// The text.
     pub const fn message(&self) -> &UnverifiedMessage<'a> {
         &self.message
@@ -200,7 +208,7 @@ impl<'a> BoundMessage<'a> {
         self.opens.grant.as_ref()
     }
 
-    /// When all that the text opens ends, never later than the longest session; `None` for a text
+    /// When all that the text opens ends, never later than the longest session of its format; `None` for a text
     /// without an expiration time.
     pub const fn session_end(&self) -> Option<Timestamp> {
         self.opens.session_end
@@ -258,12 +266,21 @@ pub(crate) fn check_content(
     places::check_domain(message, expected.domains)?;
     places::check_uri(message, origin, expected.issuer)?;
     let account = format.accounts().account_of(message)?;
+    if origin == NonceOrigin::Bare && format.is_whoever(&account) {
+        // A bare nonce is spent account by account, and this would be one for everybody.
+        let detail = "a message that the client writes names its account";
+        return Err(Refusal::new(Reason::AccountInvalid, detail));
+    }
     check_chain(&account, expected.chains)?;
     times::check(message, expected)?;
     let opens = Opens {
         session_key: grants::session_key(message)?,
-        grant: grants::grant(message)?,
-        session_end: times::session_end(message, expected),
+        grant: grants::grant(message, origin)?,
+        session_end: times::session_end(
+            message,
+            format.longest_session(expected.max_session),
+            expected.now,
+        ),
     };
     Ok((account, opens))
 }
