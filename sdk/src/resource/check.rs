@@ -167,6 +167,10 @@ impl ResourceServer {
         let ath = AccessTokenHash::of(credentials.token);
         let verdict = self.verified(credentials.token, ath).await?;
         self.0.revocations.settle(self.0.clock.now()).await;
+        // What was waited for may have withdrawn the key that the verdict rests on.
+        if !self.0.keys.keys().await?.holds(verdict.token.key()) {
+            return Err(TokenError::UnknownKey.into());
+        }
         // Read after the waits: judged by the time before it, a used proof could still pass
         // for young when its use is forgotten already.
         let now = self.0.clock.now();
