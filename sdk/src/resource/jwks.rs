@@ -148,6 +148,17 @@ impl IssuerKeys {
         Self(self.0.iter().filter(is_kept).cloned().collect())
     }
 
+    /// The keys of these names alone.
+    pub(super) fn among(&self, names: &[String]) -> Self {
+        let is_named = |one: &&IssuerKey| one.id.as_ref().is_some_and(|id| names.contains(id));
+        Self(self.0.iter().filter(is_named).cloned().collect())
+    }
+
+    /// Whether one of its keys has this name.
+    pub(super) fn names(&self, name: &str) -> bool {
+        self.0.iter().any(|one| one.id.as_deref() == Some(name))
+    }
+
     /// Whether the issuer still publishes this key. A verdict by a key that is gone is gone too.
     pub(super) fn holds(&self, key: &PublicKey) -> bool {
         self.0.iter().any(|one| *one.key == *key)

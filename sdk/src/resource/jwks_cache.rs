@@ -13,9 +13,10 @@
 //! nobody holds a lock while a fetch runs: it is a task of its own, and a request that is dropped
 //! does not stop it.
 //!
-//! The revocation feed names the keys that are published. One that it does not name is dropped at once,
-//! however fresh the set is, and comes back by no fetch until the feed names it again: an answer that was
-//! on its way, or in a cache, may be of before.
+//! The revocation feed names the keys that are published. Once it has spoken, tokens verify by keys that it
+//! named last and by no others, however fresh the set is: a fetch that was on its way, or came from a
+//! cache, may be of before. Answers of the feed itself verify by every key of the set that is not
+//! withdrawn, or no new key could ever be told of.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
@@ -72,7 +73,8 @@ struct Shared {
     source: Arc<dyn KeySource>,
     clock: Arc<dyn Clock>,
     policy: KeyCachePolicy,
-    /// The last set that was good. Replaced whole; a bad answer leaves it alone.
+    /// The last set that was good. Replaced whole; a bad answer leaves it alone. Written under the lock of
+    /// what was told, so that neither a landing nor an answer of the feed is lost to the other.
     set: RwLock<Option<Arc<KeySet>>>,
     /// What the feed said of keys.
     told: Mutex<Told>,
@@ -82,9 +84,14 @@ struct Shared {
     landed: watch::Sender<u64>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct KeySet {
-    keys: Arc<IssuerKeys>,
+    /// As it was fetched.
+    landed: Arc<IssuerKeys>,
+    /// What of it tokens verify by.
+    of_tokens: Arc<IssuerKeys>,
+    /// What of it answers of the feed verify by.
+    of_feed: Arc<IssuerKeys>,
     asked_at: Timestamp,
     refresh_from: Timestamp,
     fresh_until: Timestamp,
@@ -94,8 +101,43 @@ struct KeySet {
 #[derive(Debug, Default)]
 struct Told {
     at: Timestamp,
-    /// Keys that were here and that it did not name.
+    /// The keys that it named; `None` before it has spoken.
+    names: Option<Vec<String>>,
+    /// Keys that were here, or named before, and that it names no more.
     withdrawn: Vec<String>,
+}
+
+impl Told {
+    /// Takes in what the feed named now; whether that is anything new.
+    fn hear(&mut self, names: &[String], set: Option<&KeySet>) -> bool {
+        // A set that was asked for since the answer was made may know more than it.
+        let older = set.filter(|set| set.asked_at < self.at);
+        let here = older.map(|set| set.of_feed.names_beside(names)).unwrap_or_default();
+        let before = self.names.iter().flatten().filter(|name| !names.contains(name));
+        let mut gone: Vec<String> = before.cloned().chain(here).collect();
+        gone.sort_unstable();
+        gone.dedup();
+        let is_news = !gone.is_empty() || self.names.as_deref() != Some(names);
+        self.withdrawn.retain(|name| !names.contains(name) && !gone.contains(name));
+        if !gone.is_empty() {
+            tracing::info!(keys = ?gone, "the issuer has withdrawn keys");
+            self.withdrawn.extend(gone);
+            let excess = self.withdrawn.len().saturating_sub(MOST_WITHDRAWN);
+            self.withdrawn.drain(..excess);
+        }
+        self.names = Some(names.to_vec());
+        is_news
+    }
+
+    /// What of a set tokens verify by, and what answers of the feed do.
+    fn split(&self, landed: &IssuerKeys) -> (Arc<IssuerKeys>, Arc<IssuerKeys>) {
+        let of_feed = Arc::new(landed.without(&self.withdrawn));
+        let of_tokens = match &self.names {
+            Some(names) => Arc::new(of_feed.among(names)),
+            None => Arc::clone(&of_feed),
+        };
+        (of_tokens, of_feed)
+    }
 }
 
 #[derive(Debug, Default)]
@@ -129,11 +171,23 @@ impl JwksCache {
         }))
     }
 
-    /// The keys to verify with now. Must run inside a tokio runtime.
+    /// The keys to verify tokens with now. Must run inside a tokio runtime.
     ///
     /// # Errors
     /// [`KeysUnavailable`] when there is no set, or none that may still be used.
     pub async fn keys(&self) -> Result<Arc<IssuerKeys>, KeysUnavailable> {
+        self.set().await.map(|set| Arc::clone(&set.of_tokens))
+    }
+
+    /// The keys to verify answers of the feed with now.
+    ///
+    /// # Errors
+    /// As [`JwksCache::keys`].
+    pub(super) async fn keys_of_feed(&self) -> Result<Arc<IssuerKeys>, KeysUnavailable> {
+        self.set().await.map(|set| Arc::clone(&set.of_feed))
+    }
+
+    async fn set(&self) -> Result<Arc<KeySet>, KeysUnavailable> {
         let now = self.0.clock.now();
         if let Some(set) = self.0.current()
             && set.is_fresh(now)
@@ -142,16 +196,15 @@ impl JwksCache {
                 // Ahead of time, so that no request has to wait for it.
                 let _ = self.start_fetch(now);
             }
-            return Ok(Arc::clone(&set.keys));
+            return Ok(set);
         }
         let has_failed = self.0.flight().failed;
         let landing = self.start_fetch(now);
         if let Some(set) = self.0.current().filter(|set| has_failed && self.serves(set, now)) {
-            return Ok(Arc::clone(&set.keys));
+            return Ok(set);
         }
         wait_for(landing).await;
-        let set = self.0.current().filter(|set| self.serves(set, now));
-        set.map(|set| Arc::clone(&set.keys)).ok_or(KeysUnavailable)
+        self.0.current().filter(|set| self.serves(set, now)).ok_or(KeysUnavailable)
     }
 
     /// A newer set than `seen`, which lacks the key that a token names; `None` when the issuer was
@@ -163,40 +216,63 @@ impl JwksCache {
         &self,
         seen: &Arc<IssuerKeys>,
     ) -> Result<Option<Arc<IssuerKeys>>, KeysUnavailable> {
+        self.newer(seen, |set| &set.of_tokens).await
+    }
+
+    /// The same for an answer of the feed.
+    ///
+    /// # Errors
+    /// As [`JwksCache::newer_than`].
+    pub(super) async fn newer_of_feed(
+        &self,
+        seen: &Arc<IssuerKeys>,
+    ) -> Result<Option<Arc<IssuerKeys>>, KeysUnavailable> {
+        self.newer(seen, |set| &set.of_feed).await
+    }
+
+    async fn newer(
+        &self,
+        seen: &Arc<IssuerKeys>,
+        part: impl Fn(&KeySet) -> &Arc<IssuerKeys>,
+    ) -> Result<Option<Arc<IssuerKeys>>, KeysUnavailable> {
         let now = self.0.clock.now();
         wait_for(self.start_fetch(now)).await;
         match self.0.current() {
-            Some(set) if !Arc::ptr_eq(&set.keys, seen) => Ok(Some(Arc::clone(&set.keys))),
+            Some(set) if !Arc::ptr_eq(part(&set), seen) => Ok(Some(Arc::clone(part(&set)))),
             Some(set) if set.asked_at >= now => Ok(None),
             Some(_) | None => Err(KeysUnavailable),
         }
     }
 
+    /// Whether the feed and the set disagree on the key of this name, so that nobody knows yet if it is the
+    /// issuer's: one of them is older than the other. A key that was withdrawn is not.
+    pub(super) fn is_open(&self, name: &str) -> bool {
+        let told = self.0.told();
+        let Some(names) = &told.names else { return false };
+        let is_told = names.iter().any(|one| one == name);
+        let is_here = self.0.current().is_some_and(|set| set.of_feed.names(name));
+        is_told != is_here
+    }
+
     /// The feed says, in an answer of `told_at`, that the issuer publishes the keys of these names and no
     /// others. An older answer than the last says nothing.
     pub(super) fn hear_of(&self, names: &[String], told_at: Timestamp, now: Timestamp) {
-        {
+        let is_news = {
             let mut told = self.0.told();
             if told_at < told.at {
                 return;
             }
             told.at = told_at;
-            told.withdrawn.retain(|name| !names.contains(name));
-            let Some(set) = self.0.current() else { return };
-            let gone = set.keys.names_beside(names);
-            if gone.is_empty() {
-                return;
+            let is_news = told.hear(names, self.0.current().as_deref());
+            if let Some(set) = self.0.current().filter(|_| is_news) {
+                let (of_tokens, of_feed) = told.split(&set.landed);
+                self.0.put(KeySet { of_tokens, of_feed, ..KeySet::clone(&set) });
             }
-            tracing::warn!(keys = ?gone, "the issuer has withdrawn keys");
-            let known = told.withdrawn.len();
-            let excess = (known + gone.len()).saturating_sub(MOST_WITHDRAWN).min(known);
-            told.withdrawn.drain(..excess);
-            told.withdrawn.extend(gone);
-            // Under the lock of what was told, as a landing is: none of the two is lost to the other.
-            let keys = Arc::new(set.keys.without(&told.withdrawn));
-            self.0.put(KeySet { keys, ..*set });
+            is_news
+        };
+        if is_news {
+            let _ = self.start_fetch(now);
         }
-        let _ = self.start_fetch(now);
     }
 
     fn serves(&self, set: &KeySet, now: Timestamp) -> bool {
@@ -310,9 +386,11 @@ async fn fly(mut landing: Landing, asked_at: Timestamp) {
     let max_age = fetched.max_age.unwrap_or(FRESH_BY_DEFAULT);
     let lifetime = max_age.clamp(FRESH_AT_LEAST, FRESH_AT_MOST);
     let told = shared.told();
-    let keys = Arc::new(keys.without(&told.withdrawn));
+    let (of_tokens, of_feed) = told.split(&keys);
     let set = KeySet {
-        keys,
+        landed: Arc::new(keys),
+        of_tokens,
+        of_feed,
         asked_at,
         refresh_from: asked_at.plus(lifetime / 5 * 4),
         fresh_until: asked_at.plus(lifetime),

@@ -105,7 +105,7 @@ impl RevocationSource for Held {
         self.go.acquire().await.unwrap().forget();
         let header = json!({ "typ": "revocations+jwt", "alg": "EdDSA", "kid": "b" });
         let mut payload = json!({
-            "iss": ISSUER, "iat": NOW, "entries": [], "cursor": "c", "more": false, "kids": ["b"],
+            "iss": ISSUER, "iat": NOW.plus(1), "entries": [], "cursor": "c", "more": false, "kids": ["b"],
         });
         if let Some(after) = after {
             payload["after"] = json!(after);

@@ -241,11 +241,11 @@ impl Shared {
         if answer.len() > MAX_FEED_BYTES {
             return Err(FeedError::TooLong);
         }
-        let keys = self.keys.keys().await.map_err(|_| FeedError::NoKeys)?;
+        let keys = self.keys.keys_of_feed().await.map_err(|_| FeedError::NoKeys)?;
         let verify = |keys| verify_typed(answer, MAX_FEED_BYTES, TYPE, keys, &self.algorithms);
         let outcome = match verify(&keys) {
             Err(TokenError::UnknownKey) => {
-                match self.keys.newer_than(&keys).await.map_err(|_| FeedError::NoKeys)? {
+                match self.keys.newer_of_feed(&keys).await.map_err(|_| FeedError::NoKeys)? {
                     Some(newer) => verify(&newer),
                     None => Err(TokenError::UnknownKey),
                 }
