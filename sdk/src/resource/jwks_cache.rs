@@ -16,7 +16,9 @@
 //! The revocation feed names the keys that are published. Once it has spoken, tokens verify by keys that it
 //! named last and by no others, however fresh the set is: a fetch that was on its way, or came from a
 //! cache, may be of before. Answers of the feed itself verify by every key of the set that is not
-//! withdrawn, or no new key could ever be told of.
+//! withdrawn, or no new key could ever be told of. A withdrawal ends, for one that is no leftover of a
+//! cache but what the issuer still publishes hours later. Where the two leave no key, the keys are
+//! unavailable: 503.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
@@ -37,6 +39,11 @@ const COOL_DOWN_WITHOUT_KEYS: u64 = 1;
 /// How long requests wait for a fetch, counted from its start. It goes on without them.
 const PATIENCE: Duration = Duration::from_secs(2);
 
+/// Seconds after which a key that was withdrawn may sign answers of the feed again, if the issuer still
+/// publishes it: longer than a set lives in a cache on the way, stale or not, and a token after it. What is
+/// published after that is no leftover: the issuer went back to a copy of its ring, or somebody else had
+/// said that the key was gone. Tokens wait for what the feed then says.
+const WITHDRAWN_FOR: u64 = 2 * FRESH_AT_MOST + 900;
 /// The most withdrawn keys that are remembered, more than an issuer publishes at a time.
 const MOST_WITHDRAWN: usize = 256;
 
@@ -104,12 +111,19 @@ struct Told {
     /// The keys that it named; `None` before it has spoken.
     names: Option<Vec<String>>,
     /// Keys that were here, or named before, and that it names no more.
-    withdrawn: Vec<String>,
+    withdrawn: Vec<Withdrawn>,
+}
+
+#[derive(Debug)]
+struct Withdrawn {
+    name: String,
+    /// A set that is asked for from then on may bring it back.
+    until: Timestamp,
 }
 
 impl Told {
     /// Takes in what the feed named now; whether that is anything new.
-    fn hear(&mut self, names: &[String], set: Option<&KeySet>) -> bool {
+    fn hear(&mut self, names: &[String], set: Option<&KeySet>, now: Timestamp) -> bool {
         // A set that was asked for since the answer was made may know more than it.
         let older = set.filter(|set| set.asked_at < self.at);
         let here = older.map(|set| set.of_feed.names_beside(names)).unwrap_or_default();
@@ -118,10 +132,11 @@ impl Told {
         gone.sort_unstable();
         gone.dedup();
         let is_news = !gone.is_empty() || self.names.as_deref() != Some(names);
-        self.withdrawn.retain(|name| !names.contains(name) && !gone.contains(name));
+        self.withdrawn.retain(|one| !names.contains(&one.name) && !gone.contains(&one.name));
         if !gone.is_empty() {
             tracing::info!(keys = ?gone, "the issuer has withdrawn keys");
-            self.withdrawn.extend(gone);
+            let until = now.plus(WITHDRAWN_FOR);
+            self.withdrawn.extend(gone.into_iter().map(|name| Withdrawn { name, until }));
             let excess = self.withdrawn.len().saturating_sub(MOST_WITHDRAWN);
             self.withdrawn.drain(..excess);
         }
@@ -131,7 +146,8 @@ impl Told {
 
     /// What of a set tokens verify by, and what answers of the feed do.
     fn split(&self, landed: &IssuerKeys) -> (Arc<IssuerKeys>, Arc<IssuerKeys>) {
-        let of_feed = Arc::new(landed.without(&self.withdrawn));
+        let is_withdrawn = |name: &str| self.withdrawn.iter().any(|one| one.name == name);
+        let of_feed = Arc::new(landed.without(is_withdrawn));
         let of_tokens = match &self.names {
             Some(names) => Arc::new(of_feed.among(names)),
             None => Arc::clone(&of_feed),
@@ -174,9 +190,10 @@ impl JwksCache {
     /// The keys to verify tokens with now. Must run inside a tokio runtime.
     ///
     /// # Errors
-    /// [`KeysUnavailable`] when there is no set, or none that may still be used.
+    /// [`KeysUnavailable`] when there is no set, none that may still be used, or none with a key that the
+    /// feed names.
     pub async fn keys(&self) -> Result<Arc<IssuerKeys>, KeysUnavailable> {
-        self.set().await.map(|set| Arc::clone(&set.of_tokens))
+        self.part(|set| &set.of_tokens).await
     }
 
     /// The keys to verify answers of the feed with now.
@@ -184,27 +201,32 @@ impl JwksCache {
     /// # Errors
     /// As [`JwksCache::keys`].
     pub(super) async fn keys_of_feed(&self) -> Result<Arc<IssuerKeys>, KeysUnavailable> {
-        self.set().await.map(|set| Arc::clone(&set.of_feed))
+        self.part(|set| &set.of_feed).await
     }
 
-    async fn set(&self) -> Result<Arc<KeySet>, KeysUnavailable> {
+    async fn part(
+        &self,
+        part: impl Fn(&KeySet) -> &Arc<IssuerKeys>,
+    ) -> Result<Arc<IssuerKeys>, KeysUnavailable> {
         let now = self.0.clock.now();
-        if let Some(set) = self.0.current()
+        let usable = |set: &Arc<KeySet>| self.serves(set, now) && !part(set).is_empty();
+        let current = || self.0.current().filter(usable);
+        if let Some(set) = current()
             && set.is_fresh(now)
         {
             if now >= set.refresh_from {
                 // Ahead of time, so that no request has to wait for it.
                 let _ = self.start_fetch(now);
             }
-            return Ok(set);
+            return Ok(Arc::clone(part(&set)));
         }
         let has_failed = self.0.flight().failed;
         let landing = self.start_fetch(now);
-        if let Some(set) = self.0.current().filter(|set| has_failed && self.serves(set, now)) {
-            return Ok(set);
+        if let Some(set) = current().filter(|_| has_failed) {
+            return Ok(Arc::clone(part(&set)));
         }
         wait_for(landing).await;
-        self.0.current().filter(|set| self.serves(set, now)).ok_or(KeysUnavailable)
+        current().map(|set| Arc::clone(part(&set))).ok_or(KeysUnavailable)
     }
 
     /// A newer set than `seen`, which lacks the key that a token names; `None` when the issuer was
@@ -263,7 +285,7 @@ impl JwksCache {
                 return;
             }
             told.at = told_at;
-            let is_news = told.hear(names, self.0.current().as_deref());
+            let is_news = told.hear(names, self.0.current().as_deref(), now);
             if let Some(set) = self.0.current().filter(|_| is_news) {
                 let (of_tokens, of_feed) = told.split(&set.landed);
                 self.0.put(KeySet { of_tokens, of_feed, ..KeySet::clone(&set) });
@@ -385,7 +407,8 @@ async fn fly(mut landing: Landing, asked_at: Timestamp) {
     };
     let max_age = fetched.max_age.unwrap_or(FRESH_BY_DEFAULT);
     let lifetime = max_age.clamp(FRESH_AT_LEAST, FRESH_AT_MOST);
-    let told = shared.told();
+    let mut told = shared.told();
+    told.withdrawn.retain(|one| asked_at < one.until);
     let (of_tokens, of_feed) = told.split(&keys);
     let set = KeySet {
         landed: Arc::new(keys),

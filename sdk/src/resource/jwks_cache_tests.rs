@@ -335,3 +335,36 @@ async fn a_key_that_the_feed_once_named_is_withdrawn_also_when_it_was_not_here()
     assert_eq!(edge.believes([&old, &new]).await, [false, true]);
     assert!(!edge.cache.is_open("old"));
 }
+
+#[tokio::test]
+async fn what_is_published_hours_after_it_was_withdrawn_is_no_leftover() {
+    let (old, new) = (signer(Curve::Ed25519), signer(Curve::Ed25519));
+    let edge = Edge::new(&[(&old, "old"), (&new, "new")]);
+    assert_eq!(edge.takes([&old]).await, [true]);
+    edge.hears(&["new"]).await;
+    let until = edge.clock.now().plus(WITHDRAWN_FOR);
+    edge.clock.set(until.minus(401));
+    edge.publish(&[(&old, "old"), (&new, "new")]).await;
+    assert_eq!(edge.believes([&old, &new]).await, [false, true], "a second before");
+    edge.clock.set(until.minus(400));
+    edge.publish(&[(&old, "old"), (&new, "new")]).await;
+    edge.publish(&[(&old, "old"), (&new, "new")]).await;
+    assert_eq!(edge.believes([&old, &new]).await, [true, true], "it may tell that it is back");
+    assert_eq!(edge.takes([&old, &new]).await, [false, true], "and has not told it yet");
+    edge.hears(&["old", "new"]).await;
+    assert_eq!(edge.takes([&old, &new]).await, [true, true]);
+}
+
+#[tokio::test]
+async fn a_set_without_a_key_that_the_feed_names_is_none() {
+    let (old, new) = (signer(Curve::Ed25519), signer(Curve::Ed25519));
+    let edge = Edge::new(&[(&new, "new")]);
+    assert_eq!(edge.takes([&new]).await, [true]);
+    edge.hears(&["new"]).await;
+    edge.publish(&[(&old, "old")]).await;
+    assert_eq!(edge.cache.keys().await.err(), Some(KeysUnavailable));
+    // It is asked for again as soon as that may be, however long the set was to live.
+    *edge.source.0.lock().unwrap() = set_of(&[(&new, "new")]);
+    edge.clock.advance(5);
+    assert_eq!(edge.takes([&new]).await, [true]);
+}

@@ -215,10 +215,15 @@ impl Shared {
             Ok(Err(error)) => return Err(FeedError::NoAnswer(error.to_string())),
             Err(_) => return Err(FeedError::NoAnswer("the source took too long".to_owned())),
         };
-        let payload = self.open(&answer).await?;
+        let (payload, signer) = self.open(&answer).await?;
         let answer = FeedAnswer::from_payload(&payload)?;
         if answer.issuer() != self.issuer {
             return Err(FeedError::Issuer);
+        }
+        // The keys that there are include the one that says so.
+        let names_signer = |kids: &[String]| kids.iter().any(|kid| signer.as_ref() == Some(kid));
+        if !answer.kids().is_none_or(names_signer) {
+            return Err(FeedError::Keys);
         }
         if answer.after() != after {
             return Err(FeedError::Misplaced);
@@ -236,8 +241,8 @@ impl Shared {
         Ok(answer)
     }
 
-    /// The payload of an answer that the issuer signed.
-    async fn open(&self, answer: &str) -> Result<Vec<u8>, FeedError> {
+    /// The payload of an answer that the issuer signed, and the name of the key that did.
+    async fn open(&self, answer: &str) -> Result<(Vec<u8>, Option<String>), FeedError> {
         if answer.len() > MAX_FEED_BYTES {
             return Err(FeedError::TooLong);
         }
