@@ -277,11 +277,20 @@ impl JwksCache {
     }
 
     /// The feed says, in an answer of `told_at`, that the issuer publishes the keys of these names and no
-    /// others. An older answer than the last says nothing.
-    pub(super) fn hear_of(&self, names: &[String], told_at: Timestamp, now: Timestamp) {
+    /// others. An older answer than the last says nothing, and neither does one of a moment later than
+    /// `latest`, the last that is no moment ahead of our clock: it would keep the next ones from being heard.
+    pub(super) fn hear_of(
+        &self,
+        names: &[String],
+        told_at: Timestamp,
+        now: Timestamp,
+        latest: Timestamp,
+    ) {
         let is_news = {
             let mut told = self.0.told();
-            if told_at < told.at {
+            // What was heard by a clock that ran ahead, and was put right since, is no bar either.
+            let is_older = told_at < told.at && told.at <= latest;
+            if told_at > latest || is_older {
                 return;
             }
             told.at = told_at;

@@ -263,7 +263,8 @@ impl Edge {
     }
 
     fn hear(&self, told: &[&str], at: Timestamp) {
-        self.cache.hear_of(&names(told), at, self.clock.now());
+        let now = self.clock.now();
+        self.cache.hear_of(&names(told), at, now, now.plus(5));
     }
 
     async fn hears(&self, told: &[&str]) {
@@ -367,4 +368,21 @@ async fn a_set_without_a_key_that_the_feed_names_is_none() {
     *edge.source.0.lock().unwrap() = set_of(&[(&new, "new")]);
     edge.clock.advance(5);
     assert_eq!(edge.takes([&new]).await, [true]);
+}
+
+#[tokio::test]
+async fn a_moment_ahead_of_the_clock_keeps_no_later_answer_from_being_heard() {
+    let (old, new) = (signer(Curve::Ed25519), signer(Curve::Ed25519));
+    let edge = Edge::new(&[(&old, "old"), (&new, "new")]);
+    assert_eq!(edge.takes([&old, &new]).await, [true, true]);
+    edge.hear(&["old"], NOW.plus(6));
+    assert_eq!(edge.takes([&old, &new]).await, [true, true], "beyond the leeway");
+    edge.hears(&["new"]).await;
+    assert_eq!(edge.takes([&old, &new]).await, [false, true]);
+    // Heard while our own clock ran ahead.
+    edge.clock.set(NOW.plus(100_000));
+    edge.hears(&["old", "new"]).await;
+    edge.clock.set(NOW.plus(100));
+    edge.hears(&["new"]).await;
+    assert_eq!(edge.takes([&old, &new]).await, [false, true]);
 }

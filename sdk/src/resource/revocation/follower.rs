@@ -67,6 +67,7 @@ struct Shared {
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
     wait: u64,
+    leeway: u64,
     view: View,
     running: AtomicBool,
     task: Mutex<Option<AbortHandle>>,
@@ -94,6 +95,7 @@ impl Follower {
             clock: parts.clock,
             entropy: parts.entropy,
             wait: parts.wait,
+            leeway: parts.leeway,
             view: View::new(parts.capacity, bounds),
             running: AtomicBool::new(false),
             task: Mutex::default(),
@@ -231,11 +233,11 @@ impl Shared {
         if answer.has_more() && after == Some(answer.cursor()) {
             return Err(FeedError::Stuck);
         }
-        let heard = self.view.hear(&answer, self.clock.now());
-        // Also where the view has no room for all of it: keys take none. A date ahead of ours is believed
-        // in nothing.
-        if let Some(kids) = answer.kids().filter(|_| !matches!(heard, Err(FeedError::Ahead(_)))) {
-            self.keys.hear_of(kids, answer.issued_at(), self.clock.now());
+        let now = self.clock.now();
+        let heard = self.view.hear(&answer, now);
+        // Also where the view has no room for all of it: keys take none.
+        if let Some(kids) = answer.kids() {
+            self.keys.hear_of(kids, answer.issued_at(), now, now.plus(self.leeway));
         }
         heard?;
         Ok(answer)
