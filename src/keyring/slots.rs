@@ -63,7 +63,7 @@ impl Slots {
 mod tests {
     use super::*;
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn the_feed_takes_no_place_of_a_token_and_who_waits_gets_the_next() {
         let slots = Slots::new(1, 1);
         let feed = slots.reserve(Purpose::Feed).await;
