@@ -15,11 +15,14 @@
 //!
 //! The revocation feed names the keys that are published. Once it has spoken, tokens verify by keys that it
 //! named last and by no others, however fresh the set is: a fetch that was on its way, or came from a
-//! cache, may be of before. Answers of the feed itself verify by every key of the set that is not
+//! cache, may be of before. That holds for as long as the view of revocations counts as current; after it, when
+//! only what was named as open is served, it is every key that is not withdrawn: the issuer may have rotated
+//! since. Answers of the feed itself verify by every key of the set that is not
 //! withdrawn, or no new key could ever be told of. A withdrawal ends, for one that is no leftover of a
 //! cache but what the issuer still publishes hours later. Where the two leave no key, the keys are
 //! unavailable: 503.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -27,6 +30,7 @@ use tokio::sync::watch;
 
 use super::jwks::IssuerKeys;
 use super::jwks_source::{FetchError, FetchedKeys, KeySource};
+use super::revocation::Bounds;
 use crate::time::{Clock, Timestamp};
 
 /// Seconds that a set counts as fresh: the issuer's `max-age` within these bounds.
@@ -85,6 +89,8 @@ struct Shared {
     set: RwLock<Option<Arc<KeySet>>>,
     /// What the feed said of keys.
     told: Mutex<Told>,
+    /// Until when tokens verify by no other keys than those that the feed named, in Unix seconds.
+    binds_until: AtomicU64,
     /// Whether a fetch is under way, and when the last one began. Held for an instant only.
     flight: Mutex<Flight>,
     /// Counts the fetches that ended, well or not; who waits for one waits for a change.
@@ -182,6 +188,7 @@ impl JwksCache {
             policy,
             set: RwLock::default(),
             told: Mutex::default(),
+            binds_until: AtomicU64::new(0),
             flight: Mutex::default(),
             landed: watch::Sender::new(0),
         }))
@@ -193,7 +200,8 @@ impl JwksCache {
     /// [`KeysUnavailable`] when there is no set, none that may still be used, or none with a key that the
     /// feed names.
     pub async fn keys(&self) -> Result<Arc<IssuerKeys>, KeysUnavailable> {
-        self.part(|set| &set.of_tokens).await
+        let now = self.0.clock.now();
+        self.part(|set| self.of_tokens(set, now)).await
     }
 
     /// The keys to verify answers of the feed with now.
@@ -202,6 +210,14 @@ impl JwksCache {
     /// As [`JwksCache::keys`].
     pub(super) async fn keys_of_feed(&self) -> Result<Arc<IssuerKeys>, KeysUnavailable> {
         self.part(|set| &set.of_feed).await
+    }
+
+    fn of_tokens<'a>(&self, set: &'a KeySet, now: Timestamp) -> &'a Arc<IssuerKeys> {
+        if self.feed_binds(now) { &set.of_tokens } else { &set.of_feed }
+    }
+
+    fn feed_binds(&self, now: Timestamp) -> bool {
+        now.as_unix() <= self.0.binds_until.load(Ordering::Acquire)
     }
 
     async fn part(
@@ -238,7 +254,8 @@ impl JwksCache {
         &self,
         seen: &Arc<IssuerKeys>,
     ) -> Result<Option<Arc<IssuerKeys>>, KeysUnavailable> {
-        self.newer(seen, |set| &set.of_tokens).await
+        let now = self.0.clock.now();
+        self.newer(seen, |set| self.of_tokens(set, now)).await
     }
 
     /// The same for an answer of the feed.
@@ -270,22 +287,27 @@ impl JwksCache {
     /// issuer's: one of them is older than the other. A key that was withdrawn is not.
     pub(super) fn is_open(&self, name: &str) -> bool {
         let told = self.0.told();
-        let Some(names) = &told.names else { return false };
+        let Some(names) = told.names.as_ref().filter(|_| self.feed_binds(self.0.clock.now()))
+        else {
+            return false;
+        };
         let is_told = names.iter().any(|one| one == name);
         let is_here = self.0.current().is_some_and(|set| set.of_feed.names(name));
         is_told != is_here
     }
 
     /// The feed says, in an answer of `told_at`, that the issuer publishes the keys of these names and no
-    /// others. An older answer than the last says nothing, and neither does one of a moment later than
-    /// `latest`, the last that is no moment ahead of our clock: it would keep the next ones from being heard.
+    /// others, which counts for `max_staleness` seconds. An older answer than the last says nothing, and
+    /// neither does one that is ahead of our clock by more than `leeway`: it would keep the next ones from
+    /// being heard.
     pub(super) fn hear_of(
         &self,
         names: &[String],
         told_at: Timestamp,
         now: Timestamp,
-        latest: Timestamp,
+        Bounds { max_staleness, leeway }: Bounds,
     ) {
+        let latest = now.plus(leeway);
         let is_news = {
             let mut told = self.0.told();
             // What was heard by a clock that ran ahead, and was put right since, is no bar either.
@@ -294,6 +316,8 @@ impl JwksCache {
                 return;
             }
             told.at = told_at;
+            let until = told_at.plus(max_staleness).as_unix();
+            self.0.binds_until.store(until, Ordering::Release);
             let is_news = told.hear(names, self.0.current().as_deref(), now);
             if let Some(set) = self.0.current().filter(|_| is_news) {
                 let (of_tokens, of_feed) = told.split(&set.landed);

@@ -264,7 +264,7 @@ impl Edge {
 
     fn hear(&self, told: &[&str], at: Timestamp) {
         let now = self.clock.now();
-        self.cache.hear_of(&names(told), at, now, now.plus(5));
+        self.cache.hear_of(&names(told), at, now, Bounds { max_staleness: 1000, leeway: 5 });
     }
 
     async fn hears(&self, told: &[&str]) {
@@ -385,4 +385,21 @@ async fn a_moment_ahead_of_the_clock_keeps_no_later_answer_from_being_heard() {
     edge.clock.set(NOW.plus(100));
     edge.hears(&["new"]).await;
     assert_eq!(edge.takes([&old, &new]).await, [false, true]);
+}
+
+#[tokio::test]
+async fn what_the_feed_named_long_ago_keeps_no_new_key_out_and_brings_no_withdrawn_one_back() {
+    let (old, new) = (signer(Curve::Ed25519), signer(Curve::Ed25519));
+    let next = signer(Curve::Ed25519);
+    let all = [&old, &new, &next];
+    let edge = Edge::new(&[(&old, "old"), (&new, "new")]);
+    assert_eq!(edge.takes(all).await, [true, true, false]);
+    edge.hears(&["new"]).await;
+    edge.publish(&[(&old, "old"), (&new, "new"), (&next, "next")]).await;
+    edge.clock.advance(600);
+    assert_eq!(edge.takes(all).await, [false, true, false], "a thousand seconds after");
+    assert!(edge.cache.is_open("next"));
+    edge.clock.advance(1);
+    assert_eq!(edge.takes(all).await, [false, true, true]);
+    assert!(!edge.cache.is_open("next"));
 }

@@ -67,7 +67,7 @@ struct Shared {
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
     wait: u64,
-    leeway: u64,
+    bounds: Bounds,
     view: View,
     running: AtomicBool,
     task: Mutex<Option<AbortHandle>>,
@@ -95,7 +95,7 @@ impl Follower {
             clock: parts.clock,
             entropy: parts.entropy,
             wait: parts.wait,
-            leeway: parts.leeway,
+            bounds,
             view: View::new(parts.capacity, bounds),
             running: AtomicBool::new(false),
             task: Mutex::default(),
@@ -237,7 +237,7 @@ impl Shared {
         let heard = self.view.hear(&answer, now);
         // Also where the view has no room for all of it: keys take none.
         if let Some(kids) = answer.kids() {
-            self.keys.hear_of(kids, answer.issued_at(), now, now.plus(self.leeway));
+            self.keys.hear_of(kids, answer.issued_at(), now, self.bounds);
         }
         heard?;
         Ok(answer)
