@@ -109,6 +109,16 @@ async fn try_again(context: &Context) {
     if key.is_ready() {
         return;
     }
+    if !context.keyring.is_proven() {
+        let (keyring, now) = (Arc::clone(&context.keyring), context.now());
+        let turn = keyring.turn().await;
+        match tokio::task::spawn_blocking(move || keyring.prove(&turn, now)).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::error!(%error, "the keys cannot be used"),
+            Err(error) => tracing::error!(%error, "the keys were not asked for"),
+        }
+        return;
+    }
     let tried = Arc::clone(&key);
     if tokio::task::spawn_blocking(move || tried.warm_up()).await.is_ok() && key.is_ready() {
         tracing::warn!(kid = key.kid(), "the signing key is back");

@@ -232,3 +232,56 @@ fn a_stolen_ring_opens_nothing_and_shows_no_key() {
     change(&keyring, leaked, START.plus(1)).unwrap();
     assert!(!fs::read_to_string(folder.path().join("keys/ring.json")).unwrap().contains(&handle));
 }
+
+#[test]
+fn a_ring_that_was_written_to_without_its_secret_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let keyring = open(folder.path(), START).unwrap();
+    let leaked = keyring.active(START).kid().to_owned();
+    change(&keyring, Operation::Revoke(leaked), START.plus(1)).unwrap();
+    let now = START.plus(2);
+    let path = folder.path().join("keys/ring.json");
+    let good = fs::read_to_string(&path).unwrap();
+    let own = InMemorySigner::generate(Curve::Ed25519, &OsEntropy).unwrap();
+    let own = |signs_from: Timestamp| {
+        let key = own.public_key();
+        serde_json::json!({
+            "kid": key.thumbprint().to_string(), "jwk": key.to_jwk(), "created_at": now,
+            "published_at": now, "signs_from": signs_from,
+        })
+    };
+    let edited = |edit: &dyn Fn(&mut serde_json::Value)| {
+        let mut value: serde_json::Value = serde_json::from_str(&good).unwrap();
+        edit(&mut value);
+        value.to_string()
+    };
+    let push = |value: &mut serde_json::Value, entry| {
+        value["keys"].as_array_mut().unwrap().push(entry);
+    };
+    let drop_member = |value: &mut serde_json::Value, name: &str| {
+        value.as_object_mut().unwrap().remove(name).unwrap();
+    };
+    let (no_half, changed) = ("has no private half", "is not as this program wrote it");
+    for (text, why) in [
+        (edited(&|ring| push(ring, own(now.plus(1_000_000_000)))), no_half),
+        (edited(&|ring| push(ring, own(START.minus(1)))), no_half),
+        (edited(&|ring| drop_member(&mut ring["keys"][0], "revoked_at")), no_half),
+        (edited(&|ring| ring["keys"][0]["revoked_at"] = serde_json::json!(START)), changed),
+        (edited(&|ring| ring["keys"][0]["is_told"] = true.into()), changed),
+        (edited(&|ring| ring["keys"][1]["signs_from"] = serde_json::json!(START)), changed),
+        (edited(&|ring| drop(ring["keys"].as_array_mut().unwrap().remove(0))), changed),
+        (edited(&|ring| ring["keys"].as_array_mut().unwrap().reverse()), changed),
+        (edited(&|ring| ring["mac"] = "AAAA".into()), changed),
+        (edited(&|ring| drop_member(ring, "mac")), changed),
+        (edited(&|ring| ring["keys"] = serde_json::json!([])), "holds no key"),
+    ] {
+        assert_ne!(text, good);
+        fs::write(&path, &text).unwrap();
+        let refused = open(folder.path(), now).map(|_| text.clone()).unwrap_err().to_string();
+        assert!(refused.contains(why), "{why}: {refused}");
+        assert_eq!(fs::read_to_string(&path).unwrap(), text, "not touched");
+    }
+    // The same members in another order and spacing are the same ring.
+    fs::write(&path, edited(&|_| {})).unwrap();
+    open(folder.path(), now).unwrap();
+}

@@ -80,13 +80,10 @@ impl Keyring {
     ) -> Result<Arc<Self>, KeyringError> {
         let found = shelf.as_ref().map(|shelf| shelf.read()).transpose()?.flatten();
         let is_new = found.is_none();
-        let (sealing, kind, entries) = match found {
-            Some(Document { sealing, custody, keys, .. }) => (sealing, Some(custody), keys),
-            None => (None, None, Vec::new()),
-        };
+        let written = found.as_ref();
         // Before a secret is asked for that the keys were never sealed with.
-        let custody = make_custody(sealing)?;
-        if let Some(kind) = kind.filter(|kind| kind != custody.kind()) {
+        let custody = make_custody(written.and_then(|found| found.sealing.clone()))?;
+        if let Some(kind) = written.map(|found| &found.custody).filter(|it| *it != custody.kind()) {
             return Err(CustodyError::Secret(format!(
                 "the keys are in the custody \"{kind}\", and keys.custody is \"{}\": write the one that has \
                  them, or move the ring away to begin a new one; every token is void then",
@@ -94,12 +91,10 @@ impl Keyring {
             ))
             .into());
         }
-        let ring = Ring { entries };
-        let mut opened = HashMap::new();
-        for entry in ring.entries.iter().filter(|entry| entry.can_sign()) {
-            if let Some(handle) = &entry.handle {
-                opened.insert(entry.kid.clone(), Arc::new(custody.open(entry, handle)?));
-            }
+        let ring = Ring { entries: written.map_or_else(Vec::new, |found| found.keys.clone()) };
+        let opened = opened(&*custody, &ring)?;
+        if let Some(found) = written {
+            found.check(&*custody)?;
         }
         let turn = Arc::new(Mutex::new(()));
         let first = work::founded(&*custody, ring, opened, policy, now, entropy)?;
@@ -120,6 +115,24 @@ impl Keyring {
             return Err(error.into());
         }
         Ok(keyring)
+    }
+
+    /// Whether every key that is to be published has shown that it is the one of the ring.
+    pub fn is_proven(&self) -> bool {
+        self.keys().opened.values().all(|key| key.is_proven())
+    }
+
+    /// Asks the custody once more for keys that it could not be asked for when the ring was opened. May
+    /// block. The turn is whoever calls it.
+    ///
+    /// # Errors
+    /// [`KeyringError`]; what was unproven still is.
+    pub fn prove(&self, _turn: &Turn, now: Timestamp) -> Result<(), KeyringError> {
+        let ring = self.keys().ring;
+        let opened = opened(&*self.custody, &ring)?;
+        let view = Arc::new(View::of(&ring, &opened, now)?);
+        self.put(Keys { ring, opened: Arc::new(opened), view });
+        Ok(())
     }
 
     /// A ring of this process alone.
@@ -217,8 +230,7 @@ impl Keyring {
 
     fn write(&self, ring: &Ring) -> Result<(), RingFileError> {
         let Some(shelf) = &self.shelf else { return Ok(()) };
-        let (kind, sealing) = (self.custody.kind(), self.custody.sealing());
-        shelf.write(&Document::new(kind, sealing, ring.entries.clone()))
+        shelf.write(&Document::new(&*self.custody, ring.entries.clone())?)
     }
 
     fn destroy(&self, handles: &[String]) {
@@ -228,6 +240,24 @@ impl Keyring {
             }
         }
     }
+}
+
+/// Opens every key of a ring that may sign. Where one cannot be asked to show that it is the one of the
+/// ring, none counts as proven: the set that is published is whole or empty, for a key that is missing
+/// in it counts as withdrawn.
+fn opened(
+    custody: &dyn Custody,
+    ring: &Ring,
+) -> Result<HashMap<String, Arc<SigningKey>>, CustodyError> {
+    let mut opened = Vec::new();
+    for entry in ring.entries.iter().filter(|entry| entry.can_sign()) {
+        if let Some(handle) = &entry.handle {
+            opened.push(custody.open(entry, handle)?);
+        }
+    }
+    let is_proven = opened.iter().all(SigningKey::is_proven);
+    let whole = opened.into_iter().map(|key| if is_proven { key } else { key.unproven() });
+    Ok(whole.map(|key| (key.kid().to_owned(), Arc::new(key))).collect())
 }
 
 /// Seals every key of a ring with `new` in place of `old`, in one change of its file; returns how many.
@@ -245,6 +275,8 @@ pub fn reseal(
     let found = shelf.read()?.filter(|ring| ring.sealing.is_some()).ok_or_else(nothing)?;
     let from = Sealed::new(&old.read()?, found.sealing.clone(), entropy)?;
     let to = Sealed::new(&new.read()?, None, entropy)?;
+    opened(&from, &Ring { entries: found.keys.clone() })?;
+    found.check(&from)?;
     let (mut keys, mut count) = (found.keys, 0);
     for entry in &mut keys {
         if let Some(handle) = entry.handle.take() {
@@ -252,7 +284,7 @@ pub fn reseal(
             count += 1;
         }
     }
-    shelf.write(&Document::new(to.kind(), to.sealing(), keys))?;
+    shelf.write(&Document::new(&to, keys)?)?;
     Ok(count)
 }
 

@@ -70,6 +70,12 @@ pub trait Custody: Send + Sync + fmt::Debug {
         None
     }
 
+    /// A code over what is written of a ring, which only who has the secret of this custody makes; none
+    /// where it has no such secret.
+    fn authenticate(&self, _: &[u8]) -> Option<[u8; 32]> {
+        None
+    }
+
     /// Makes a key. May block.
     ///
     /// # Errors
@@ -82,7 +88,8 @@ pub trait Custody: Send + Sync + fmt::Debug {
     /// [`CustodyError`]; nothing is left behind.
     fn import(&self, key: &InMemorySigner, entropy: &dyn Entropy) -> Result<Made, CustodyError>;
 
-    /// Opens the key of an entry to sign with. May block.
+    /// Opens the key of an entry to sign with, and has it show that it is the other half of what is
+    /// written; where it cannot be asked now the key comes unproven. May block.
     ///
     /// # Errors
     /// [`CustodyError`]; also when the handle is of another key than the entry's.

@@ -223,6 +223,16 @@ impl Shared {
         }
     }
 
+    /// Whether the token has exactly one private key of this id, asked in a session of its own.
+    fn holds(&self, id: &[u8]) -> Result<bool, String> {
+        self.idle().clear();
+        self.with(|open| {
+            let template = [Attribute::Class(ObjectClass::PRIVATE_KEY), Attribute::Id(id.to_vec())];
+            let objects = open.session.find_objects(&template);
+            Ok(objects.map_err(|error| error.to_string())?.len() == 1)
+        })
+    }
+
     fn sign(&self, id: &[u8], curve: Curve, input: &[u8]) -> Result<[u8; 64], String> {
         self.with(|open| {
             let key = Self::find(open, id)?;
@@ -362,11 +372,11 @@ impl Custody for Pkcs11 {
         ))
     }
 
-    /// A module that is away is no fault of the entry: its key is opened all the same, and signs when
-    /// the module is back.
+    /// A module that is away is no fault of the entry: its key is opened all the same, unproven.
     fn open(&self, entry: &Entry, handle: &str) -> Result<SigningKey, CustodyError> {
         let damaged = || CustodyError::Handle(entry.kid.clone());
         let id = hex::decode(handle).map_err(|_| damaged())?;
+        let half_id = id.clone();
         let half = self.half(id, entry.public.curve());
         let key = SigningKey::new(entry.public.clone(), Box::new(half));
         match key.sign(b"") {
@@ -374,7 +384,14 @@ impl Custody for Pkcs11 {
                 let verdict = entry.public.verify(entry.algorithm(), b"", &signature);
                 verdict.map_err(|_| damaged())?;
             }
-            Err(error) => tracing::error!(%error, kid = entry.kid, "the key is out of reach"),
+            Err(error) => {
+                tracing::error!(%error, kid = entry.kid, "the key is out of reach");
+                // One that is not there is another matter than a module that cannot be asked.
+                if self.0.holds(&half_id).is_ok_and(|holds| !holds) {
+                    return Err(damaged());
+                }
+                return Ok(key.unproven());
+            }
         }
         Ok(key)
     }
