@@ -36,6 +36,7 @@ use crate::service::admin::Desk;
 use crate::service::context::Context;
 use crate::service::feed::Feed;
 use crate::service::issuing::stellar_key;
+use crate::service::keys::Unrecorded;
 use crate::service::recording;
 use crate::store::embedded::{Bounds, EmbeddedStore, Folder, OpenError};
 use crate::store::memory::MemoryStore;
@@ -331,6 +332,7 @@ fn state(
     let context = Context {
         access_tokens: AccessTokens::new(&issuer.url, &keyring),
         audit,
+        unrecorded: Unrecorded::default(),
         feed: Feed::new(limits.feed_waiters),
         nodes: Nodes::new(rules::nodes(settings))?,
         issuer,

@@ -29,7 +29,7 @@ use crate::control::{self, Answer, KeysRequest, Request, SecretText};
 use crate::keyring::custody::secret::SecretSource;
 use crate::keyring::ring::Ring;
 use crate::keyring::{RingFile, Shelf as _, key_set};
-use crate::service::keys::{KeyOffice, KeyView};
+use crate::service::keys::{KeyOffice, KeyView, Unrecorded};
 use crate::store::SessionBounds;
 use crate::store::embedded::{Bounds, EmbeddedStore, Folder};
 
@@ -283,7 +283,13 @@ async fn done_here(
     let audit = Audit::open(folder, &options, settings.audit.on_failure);
     let audit = audit.map_err(|error| failed(&error))?;
     let is_new = keyring.is_new();
-    let office = KeyOffice { keyring, store: Arc::new(store), audit, entropy: Arc::new(OsEntropy) };
+    let office = KeyOffice {
+        keyring,
+        store: Arc::new(store),
+        audit,
+        unrecorded: Unrecorded::default(),
+        entropy: Arc::new(OsEntropy),
+    };
     let refused = |refusal: crate::model::reason::Refusal| Failure::refused(refusal.to_string());
     office.founded(now).await.map_err(refused)?;
     // The first keys are what was asked for.

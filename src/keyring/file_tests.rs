@@ -285,3 +285,99 @@ fn a_ring_that_was_written_to_without_its_secret_is_refused() {
     fs::write(&path, edited(&|_| {})).unwrap();
     open(folder.path(), now).unwrap();
 }
+
+/// A module that has no room for another key.
+#[derive(Debug)]
+struct Full(Sealed, Arc<AtomicBool>);
+
+impl Custody for Full {
+    fn kind(&self) -> &'static str {
+        self.0.kind()
+    }
+
+    fn generate(
+        &self,
+        algorithm: Algorithm,
+        entropy: &dyn Entropy,
+    ) -> Result<custody::Made, CustodyError> {
+        match self.1.load(Ordering::SeqCst) {
+            true => Err(CustodyError::Unavailable("full".to_owned())),
+            false => self.0.generate(algorithm, entropy),
+        }
+    }
+
+    fn import(
+        &self,
+        key: &InMemorySigner,
+        entropy: &dyn Entropy,
+    ) -> Result<custody::Made, CustodyError> {
+        self.0.import(key, entropy)
+    }
+
+    fn open(&self, entry: &ring::Entry, handle: &str) -> Result<SigningKey, CustodyError> {
+        self.0.open(entry, handle)
+    }
+
+    fn destroy(&self, handle: &str) -> Result<(), CustodyError> {
+        self.0.destroy(handle)
+    }
+}
+
+#[test]
+fn a_key_is_revoked_where_no_other_can_be_made_as_long_as_one_stands_by() {
+    let is_full = Arc::new(AtomicBool::new(false));
+    let sealed = Sealed::new(&Secret::Key(Zeroizing::new([1; 32])), None, &OsEntropy).unwrap();
+    let full = Full(sealed, Arc::clone(&is_full));
+    let keyring =
+        Keyring::open(Box::new(|_| Ok(Arc::new(full))), None, POLICY, START, &OsEntropy).unwrap();
+    let now = START.plus(5);
+    let leaked = keyring.active(now).kid().to_owned();
+    is_full.store(true, Ordering::SeqCst);
+    change(&keyring, Operation::Revoke(leaked.clone()), now).unwrap();
+    sound(&keyring, now);
+    let successor = keyring.active(now).kid().to_owned();
+    assert_ne!(successor, leaked);
+    assert!(!keyring.view(now).kids().contains(&leaked));
+    // With nothing that could sign instead, the ring stays as it is.
+    change(&keyring, Operation::Revoke(successor.clone()), now).unwrap_err();
+    change(&keyring, Operation::RevokeAll, now).unwrap_err();
+    assert_eq!(keyring.active(now).kid(), successor);
+    // What stands by is made when there is room again.
+    change(&keyring, Operation::Tend, now).unwrap_err();
+    is_full.store(false, Ordering::SeqCst);
+    change(&keyring, Operation::Tend, now).unwrap();
+    assert_eq!(keyring.ring().nexts(now).len(), 1);
+}
+
+#[test]
+fn a_revocation_is_in_force_before_it_is_written_and_written_when_it_can_be() {
+    let folder = tempfile::tempdir().unwrap();
+    let after = Arc::new(AtomicUsize::new(NEVER));
+    let shelf = Crashing { file: RingFile::of(folder.path()), after: Arc::clone(&after) };
+    let keyring = open_by(Box::new(shelf), START).unwrap();
+    let now = START.plus(5);
+    let leaked = keyring.active(now).kid().to_owned();
+    let mut withdrawals = keyring.withdrawals();
+    after.store(0, Ordering::SeqCst);
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let turn = runtime.block_on(keyring.turn());
+    let revoke = Operation::Revoke(leaked.clone());
+    let mut draft = Draft::of(&keyring, turn, revoke, now, &OsEntropy).unwrap();
+    assert!(keyring.view(now).kids().contains(&leaked));
+    draft.enforce();
+    assert!(!keyring.view(now).kids().contains(&leaked));
+    assert!(withdrawals.has_changed().unwrap());
+    withdrawals.mark_unchanged();
+    assert!(draft.commit().unwrap().unwritten.is_some() && keyring.is_behind());
+    sound(&keyring, now);
+    let written = || open(folder.path(), now).unwrap().ring().find(&leaked).unwrap().revoked_at;
+    assert_eq!(written(), None);
+    let turn = runtime.block_on(keyring.turn());
+    keyring.write_again(&turn).unwrap_err();
+    assert!(keyring.is_behind());
+    after.store(NEVER, Ordering::SeqCst);
+    keyring.write_again(&turn).unwrap();
+    assert!(!keyring.is_behind());
+    assert_eq!(written(), Some(now));
+    assert!(!withdrawals.has_changed().unwrap(), "told once");
+}

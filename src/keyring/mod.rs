@@ -11,6 +11,7 @@
 //! | [`custody`] | where private halves lie |
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use bytes::Bytes;
@@ -53,6 +54,8 @@ pub struct Keyring {
     turn: Arc<Mutex<()>>,
     /// Counts what took keys out of the published set at once.
     withdrawals: watch::Sender<u64>,
+    /// Whether what is in force could not be written.
+    is_behind: AtomicBool,
     is_new: bool,
     founding: Vec<KeyEvent>,
 }
@@ -105,6 +108,7 @@ impl Keyring {
             keys: RwLock::new(first.keys),
             turn,
             withdrawals: watch::Sender::new(0),
+            is_behind: AtomicBool::new(false),
             is_new,
             founding: first.events,
         });
@@ -215,11 +219,32 @@ impl Keyring {
         self.keys.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// Whether the ring that is kept is behind the one that is in force.
+    pub fn is_behind(&self) -> bool {
+        self.is_behind.load(Ordering::Acquire)
+    }
+
+    fn set_behind(&self, is_behind: bool) {
+        self.is_behind.store(is_behind, Ordering::Release);
+    }
+
+    /// Writes the ring that is in force. Blocks until it is on the disk.
+    ///
+    /// # Errors
+    /// [`RingFileError`].
+    pub fn write_again(&self, _turn: &Turn) -> Result<(), RingFileError> {
+        self.write(&self.keys().ring)?;
+        self.set_behind(false);
+        Ok(())
+    }
+
     fn put(&self, new: Keys) {
-        let revoked = |ring: &Ring| ring.entries.iter().filter(|e| e.revoked_at.is_some()).count();
         let is_withdrawal = {
             let mut keys = self.keys.write().unwrap_or_else(PoisonError::into_inner);
-            let is_withdrawal = revoked(&new.ring) > revoked(&keys.ring);
+            // By their names: the record of an older one may go in the same change.
+            let is_known = |kid| keys.ring.find(kid).is_some_and(|old| old.revoked_at.is_some());
+            let mut revoked = new.ring.entries.iter().filter(|entry| entry.revoked_at.is_some());
+            let is_withdrawal = revoked.any(|entry| !is_known(&entry.kid));
             *keys = new;
             is_withdrawal
         };

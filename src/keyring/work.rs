@@ -89,20 +89,27 @@ impl Work<'_> {
     /// # Errors
     /// [`KeyringError`]; the copy is then of no use, and `made` is to be destroyed.
     pub(super) fn run(&mut self, operation: Operation) -> Result<Option<String>, KeyringError> {
+        let is_emergency = operation.is_emergency();
         let subject = match operation {
             Operation::Tend => None,
             Operation::Rotate => self.rotate(),
             Operation::Retire(kid) => self.retire(kid)?,
             Operation::Revoke(kid) => Some(self.revoke(kid)?),
             Operation::RevokeAll => Some(self.revoke_all()?),
-            Operation::Told => {
-                self.told();
+            Operation::Told(kids) => {
+                self.told(&kids);
                 None
             }
             Operation::Generate => Some(self.bring_new()?),
             Operation::Import(key) => Some(self.import(&key)?),
         };
-        self.settle()?;
+        match self.settle() {
+            // What else is due is done when it can be.
+            Err(error) if is_emergency && self.signs() => {
+                tracing::error!(%error, "no key could be made that stands by; it is tried again");
+            }
+            settled => settled?,
+        }
         self.forget_the_oldest();
         Ok(subject)
     }
@@ -165,9 +172,14 @@ impl Work<'_> {
         self.generate(self.now)
     }
 
-    fn told(&mut self) {
-        for entry in self.ring.entries.iter_mut().filter(|entry| entry.revoked_at.is_some()) {
-            entry.is_told = true;
+    /// Whether a key can sign now.
+    fn signs(&self) -> bool {
+        self.ring.active(self.now).is_some_and(|active| self.keys.contains_key(&active.kid))
+    }
+
+    fn told(&mut self, kids: &[String]) {
+        for kid in kids {
+            self.set(kid, |entry| entry.is_told = entry.revoked_at.is_some());
         }
     }
 
@@ -277,9 +289,10 @@ impl Work<'_> {
         let now = self.now;
         self.tell(Happening::Revoked, kid);
         self.set(kid, |entry| {
+            // What never signed has nothing that the feed could end; what was withdrawn in its time has
+            // nothing left, and everybody's tokens would end with it.
+            entry.is_told = entry.withdrawn_at.is_some() || !entry.has_signed(now);
             entry.revoked_at = Some(now);
-            // What never signed has nothing that the feed could end.
-            entry.is_told = !entry.has_signed(now);
         });
         self.let_go(kid);
     }

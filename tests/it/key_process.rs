@@ -163,16 +163,35 @@ async fn a_full_disk_changes_no_key_and_is_told() {
     };
     // Nothing can be written any more: neither the record of a change nor the change.
     bound("0").await;
-    let active = place.in_state("active").await.pop().unwrap();
-    for change in [&["rotate"][..], &["generate"], &["revoke", &active], &["revoke", "--all"]] {
+    let mut active = place.in_state("active").await.pop().unwrap();
+    for change in [&["rotate"][..], &["generate"]] {
         let (code, told) = place.keys(change).await;
         assert_eq!(code, 1, "{change:?}: {told}");
         assert!(told.contains("error"), "{told}");
     }
     assert_eq!((place.list().await, published(&server).await), before);
     assert_eq!(fs::read_to_string(place.ring()).unwrap(), ring);
+    // A key that leaked ends all the same, and it is told what is not kept of that.
+    let (code, told) = place.keys(&["revoke", &active]).await;
+    assert_eq!(code, 0, "{told}");
+    assert!(told.contains("\"ring\"") && told.contains("\"audit\""), "{told}");
+    assert!(!published(&server).await.contains(&active));
+    let revoked = std::mem::replace(&mut active, place.in_state("active").await.pop().unwrap());
+    assert_ne!(active, revoked);
+    assert_eq!(fs::read_to_string(place.ring()).unwrap(), ring);
     // Room again, and it goes on by itself.
     bound("unlimited").await;
+    let kept = async {
+        while place.keys(&["revoke", &revoked]).await.1.contains("pending")
+            || !fs::read_to_string(place.ring()).unwrap().contains("is_told")
+        {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), kept).await.unwrap();
+    let log = fs::read_dir(place.path("store/audit")).unwrap();
+    let log = log.map(|file| fs::read_to_string(file.unwrap().path()).unwrap_or_default());
+    assert!(log.collect::<String>().contains("key_revoked"));
     let rotated = async {
         while place.keys(&["rotate"]).await.0 != 0 {
             tokio::time::sleep(Duration::from_millis(100)).await;

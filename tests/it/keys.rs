@@ -296,3 +296,22 @@ async fn time_alone_rotates_and_withdraws() {
     })
     .await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_is_revoked_beside_whoever_keeps_the_socket_busy() {
+    let server = Server::sealed().await;
+    server.clock.advance(1);
+    let socket = server.folder().join("control.sock");
+    let mut idle = Vec::new();
+    for _ in 0..3 {
+        idle.push(tokio::net::UnixStream::connect(&socket).await.unwrap());
+    }
+    let leaked = active(&server).await;
+    keys(&server, KeysRequest::Revoke(leaked.clone())).await.unwrap();
+    assert!(!published(&server).await.contains(&leaked));
+    // They were not waited for: the server still waits for what they will ask.
+    for stream in idle {
+        let nothing = stream.try_read(&mut [0; 1]).unwrap_err();
+        assert_eq!(nothing.kind(), std::io::ErrorKind::WouldBlock);
+    }
+}
