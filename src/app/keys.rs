@@ -7,6 +7,8 @@ use countersign_sdk::entropy::Entropy;
 use countersign_sdk::key::Algorithm;
 use countersign_sdk::time::Timestamp;
 
+use tokio::time::Instant;
+
 use super::{StartError, Surroundings};
 use crate::config::{CustodySettings, Settings, SigningAlgorithm, StoreSettings};
 use crate::keyring::custody::memory::Memory;
@@ -20,8 +22,9 @@ use crate::service::keys::tend;
 
 /// How often it is looked whether anything is due. The change from one key to the next needs no looking.
 const TEND_EVERY: Duration = Duration::from_secs(1);
-/// The pause after something that is due could not be done.
-const PAUSE_AFTER_FAILURE: Duration = Duration::from_secs(5);
+/// The pause after something that is due could not be done, which grows twofold to the longest.
+const PAUSE_AFTER_FAILURE: Duration = Duration::from_secs(2);
+const LONGEST_PAUSE: Duration = Duration::from_secs(32);
 
 /// Opens the ring of these settings, or makes a new one. Blocks for as long as the custody does.
 ///
@@ -93,12 +96,19 @@ fn custody(
 pub(super) async fn keep_tended(context: Arc<Context>) {
     let mut ticks = tokio::time::interval(TEND_EVERY);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let (mut pause, mut not_before) = (PAUSE_AFTER_FAILURE, Instant::now());
     loop {
         ticks.tick().await;
         try_again(&context).await;
+        if Instant::now() < not_before {
+            continue;
+        }
         if let Err(refusal) = tend(&context, context.now()).await {
             tracing::error!(%refusal, "what is due for the signing keys was not done; it is tried again");
-            tokio::time::sleep(PAUSE_AFTER_FAILURE).await;
+            not_before = Instant::now() + pause;
+            pause = LONGEST_PAUSE.min(pause.saturating_mul(2));
+        } else {
+            pause = PAUSE_AFTER_FAILURE;
         }
     }
 }

@@ -72,6 +72,8 @@ pub enum Operation {
     RevokeAll,
     /// Note that the feed was told that what these revoked keys signed is void.
     Told(Vec<String>),
+    /// Note that the custody has destroyed these keys, which are over.
+    Destroyed(Vec<String>),
     /// Have a new key be the next.
     Generate,
     /// Have this key be the next.
@@ -87,6 +89,7 @@ impl Operation {
             | Self::Rotate
             | Self::Retire(_)
             | Self::Told(_)
+            | Self::Destroyed(_)
             | Self::Generate
             | Self::Import(_) => false,
         }
@@ -139,8 +142,6 @@ pub struct Draft {
     subject: Option<String>,
     /// Handles of keys that were made for it, to be destroyed if it is dropped.
     made: Vec<String>,
-    /// Handles that are needed no more once it is done.
-    dropped: Vec<String>,
     is_changed: bool,
     is_in_force: bool,
 }
@@ -166,7 +167,6 @@ impl Draft {
             keys: (*opened).clone(),
             events: Vec::new(),
             made: Vec::new(),
-            dropped: Vec::new(),
             now,
             entropy,
         };
@@ -187,7 +187,6 @@ impl Draft {
                 events: work.events,
                 subject,
                 made: work.made,
-                dropped: work.dropped,
                 is_changed,
                 is_in_force: false,
             }),
@@ -254,8 +253,13 @@ impl Draft {
                 committed.unwritten = Some(error);
                 return Ok(committed);
             }
-            // Drops the draft, and with it the keys that it made.
-            Err(error) => return Err(error),
+            // Drops the draft, and with it the keys that it made, unless they may stand in the file.
+            Err(error) => {
+                if error.is_outcome_unknown() {
+                    self.made.clear();
+                }
+                return Err(error);
+            }
         }
         self.made.clear();
         if !self.is_in_force {
@@ -266,7 +270,6 @@ impl Draft {
                 view: Arc::clone(&self.view),
             });
         }
-        self.keyring.destroy(&self.dropped);
         Ok(committed)
     }
 }

@@ -57,6 +57,14 @@ pub enum RingFileError {
         /// Its layout.
         found: u32,
     },
+    /// It was not written in full order, and could not be read to see what it is now.
+    #[error("{}: {error}; whether it was replaced is not known", path.display())]
+    Unknown {
+        /// The file.
+        path: PathBuf,
+        /// Why it was not written.
+        error: PrivateFileError,
+    },
     /// It could not be put into JSON.
     #[error("the ring of keys: {0}")]
     Encoding(#[from] serde_json::Error),
@@ -82,6 +90,18 @@ pub struct Document {
 #[derive(Deserialize)]
 struct Layout {
     layout: u32,
+}
+
+impl RingFileError {
+    /// Whether the file may hold the new ring all the same.
+    pub const fn is_outcome_unknown(&self) -> bool {
+        match self {
+            Self::Unknown { .. } => true,
+            Self::Reach { .. } | Self::Damaged { .. } | Self::Newer { .. } | Self::Encoding(_) => {
+                false
+            }
+        }
+    }
 }
 
 impl Document {
@@ -207,10 +227,14 @@ impl Shelf for RingFile {
         let Err(error) = private_file::replace(&path, &beside, &text) else { return Ok(()) };
         // Renamed, and only not certain to outlive a power cut: readers have the new ring, so has this
         // process, and the next change flushes the folder again.
-        if private_file::read(&path, MAX_BYTES).is_ok_and(|found| *found == *text) {
-            tracing::error!(%error, "the folder of keys was not flushed: the last change may not outlive a power cut");
-            return Ok(());
+        match private_file::read(&path, MAX_BYTES) {
+            Ok(found) if *found == *text => {
+                tracing::error!(%error, "the folder of keys was not flushed: the last change may not outlive a power cut");
+                Ok(())
+            }
+            Ok(_) => Err(Self::reach(&path)(error)),
+            Err(read) if read.is_absent() => Err(Self::reach(&path)(error)),
+            Err(_) => Err(RingFileError::Unknown { path, error }),
         }
-        Err(Self::reach(&path)(error))
     }
 }

@@ -115,7 +115,9 @@ impl Keyring {
         if !first.made.is_empty()
             && let Err(error) = keyring.write(&keyring.keys().ring)
         {
-            keyring.destroy(&first.made);
+            if !error.is_outcome_unknown() {
+                keyring.destroy(&first.made);
+            }
             return Err(error.into());
         }
         Ok(keyring)
@@ -256,6 +258,21 @@ impl Keyring {
     fn write(&self, ring: &Ring) -> Result<(), RingFileError> {
         let Some(shelf) = &self.shelf else { return Ok(()) };
         shelf.write(&Document::new(&*self.custody, ring.entries.clone())?)
+    }
+
+    /// Has the custody destroy the keys that are over, and names those that it did. May block.
+    pub fn destroy_what_is_over(&self) -> Vec<String> {
+        let ring = self.keys().ring;
+        let over = ring.entries.iter().filter_map(|it| Some((it, it.to_destroy.as_ref()?)));
+        let destroyed = over.filter(|(entry, handle)| match self.custody.destroy(handle) {
+            Ok(()) => true,
+            Err(error) => {
+                let kid = &entry.kid;
+                tracing::error!(%error, kid, id = handle, "a key that is over lives on; it is tried again");
+                false
+            }
+        });
+        destroyed.map(|(entry, _)| entry.kid.clone()).collect()
     }
 
     fn destroy(&self, handles: &[String]) {

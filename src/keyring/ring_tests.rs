@@ -272,8 +272,7 @@ fn a_change_that_fails_changes_nothing() {
     let before = keyring.ring();
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     let turn = runtime.block_on(keyring.turn());
-    let active = Operation::Revoke(keyring.active(START).kid().to_owned());
-    let failed = Draft::of(&keyring, turn, active, START.plus(DAY), &Dry);
+    let failed = Draft::of(&keyring, turn, Operation::Generate, START.plus(DAY), &Dry);
     assert!(matches!(failed, Err(KeyringError::Custody(_))));
     assert_eq!(keyring.ring().entries, before.entries);
     sound(&keyring, START.plus(DAY));
@@ -396,4 +395,28 @@ fn a_key_that_was_withdrawn_long_ago_takes_nobodys_token_with_it() {
     let ring = keyring.ring();
     assert_eq!(ring.state(ring.find(&first).unwrap(), now), State::Revoked);
     assert!(ring.find(&first).unwrap().is_told, "there is nothing left to void");
+}
+
+#[test]
+fn a_clock_that_was_ahead_for_a_moment_stops_no_rotation() {
+    let keyring = open(START, POLICY);
+    change(&keyring, Operation::Tend, START.plus(400 * DAY)).unwrap();
+    // Back to the right time.
+    let now = START.plus(60);
+    change(&keyring, Operation::Tend, now).unwrap();
+    sound(&keyring, now);
+    let ring = keyring.ring();
+    assert!(ring.entries.iter().all(|entry| entry.is_over() || entry.published_at <= now));
+    let leaked = keyring.active(now).kid().to_owned();
+    // On demand as soon as every cache knows the key, and by itself when its time has come.
+    let (_, next) = change(&keyring, Operation::Rotate, now).unwrap();
+    let soon = now.plus(BEFORE);
+    assert_eq!(keyring.active(soon).kid(), next.unwrap());
+    change(&keyring, Operation::Tend, soon).unwrap();
+    sound(&keyring, soon);
+    let later = soon.plus(31 * DAY);
+    assert_ne!(keyring.active(later).kid(), keyring.active(soon).kid());
+    // What signed meanwhile is void when its key is revoked, whatever its times say.
+    change(&keyring, Operation::Revoke(leaked.clone()), soon).unwrap();
+    assert!(!keyring.ring().find(&leaked).unwrap().is_told);
 }

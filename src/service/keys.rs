@@ -169,6 +169,8 @@ impl KeyOffice {
             }
             told => told?,
         }
+        // What is left of it is tried again, and logged.
+        let _ = self.destroy(now).await;
         let unknown = || refusal(&KeyringError::Unknown);
         let entry = subject.as_deref().and_then(|kid| ring.find(kid)).ok_or_else(unknown)?;
         Ok(KeyView { pending, ..KeyView::of(&ring, entry, now) })
@@ -183,7 +185,26 @@ impl KeyOffice {
         let tended = self.apply(Operation::Tend, &Actor::Server, now).await;
         // Whatever became of the others.
         let told = self.tell(now).await;
-        caught_up.and(tended.map(drop)).and(told)
+        let destroyed = self.destroy(now).await;
+        caught_up.and(tended.map(drop)).and(told).and(destroyed)
+    }
+
+    /// Destroys what is over, once the ring says so: a crash between the two leaves its name there.
+    async fn destroy(&self, now: Timestamp) -> Result<(), Refusal> {
+        let left = || self.keyring.ring().entries.iter().any(|entry| entry.to_destroy.is_some());
+        if !left() || self.keyring.is_behind() {
+            return Ok(());
+        }
+        let keyring = Arc::clone(&self.keyring);
+        let destroyed = tokio::task::spawn_blocking(move || keyring.destroy_what_is_over()).await;
+        let kids = destroyed.map_err(|_| failed())?;
+        if !kids.is_empty() {
+            self.apply(Operation::Destroyed(kids), &Actor::Server, now).await?;
+        }
+        match left() {
+            true => Err(Refusal::new(Reason::KeysUnavailable, "a key that is over lives on")),
+            false => Ok(()),
+        }
     }
 
     /// Records and writes what a revocation has left.

@@ -43,6 +43,9 @@ pub enum CustodyError {
     /// The handle is none of this custody, or of another key.
     #[error("the key {0} cannot be opened: what is kept of it is not what was written")]
     Handle(String),
+    /// A token refused its PIN. It is not tried again: a token locks after a few.
+    #[error("{0}")]
+    Pin(String),
     /// A service or device is away or has failed.
     #[error("{0}")]
     Unavailable(String),
@@ -74,6 +77,11 @@ pub trait Custody: Send + Sync + fmt::Debug {
     /// where it has no such secret.
     fn authenticate(&self, _: &[u8]) -> Option<[u8; 32]> {
         None
+    }
+
+    /// Whether a key lives on when the ring has forgotten its handle, so that it has to be destroyed.
+    fn outlives_its_handle(&self) -> bool {
+        false
     }
 
     /// Makes a key. May block.

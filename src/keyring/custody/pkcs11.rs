@@ -61,6 +61,8 @@ struct Shared {
     calls: AtomicUsize,
     is_ready: AtomicBool,
     pin_refused: AtomicBool,
+    /// One login at a time, so that a PIN that is wrong is tried once.
+    logging_in: Mutex<()>,
 }
 
 /// A session, and what it has found.
@@ -112,7 +114,15 @@ impl Pkcs11 {
             calls: AtomicUsize::new(0),
             is_ready: AtomicBool::new(true),
             pin_refused: AtomicBool::new(false),
+            logging_in: Mutex::default(),
         })))
+    }
+
+    fn failed(&self, error: String) -> CustodyError {
+        match self.0.pin_refused.load(Ordering::Acquire) {
+            true => CustodyError::Pin(error),
+            false => CustodyError::Unavailable(error),
+        }
     }
 
     fn half(&self, id: Vec<u8>, curve: Curve) -> InModule {
@@ -146,9 +156,16 @@ impl Shared {
             let info = module.get_token_info(**slot);
             info.is_ok_and(|info| info.label().trim_end() == self.login.token)
         };
-        let slot = slots.iter().find(is_ours);
-        let slot = slot.ok_or_else(|| format!("there is no token {}", self.login.token))?;
-        let session = module.open_rw_session(*slot).map_err(about)?;
+        let ours: Vec<_> = slots.iter().filter(is_ours).collect();
+        let [slot] = ours.as_slice() else {
+            return Err(match ours.is_empty() {
+                true => format!("there is no token {}", self.login.token),
+                // Which one is meant, and gets the PIN, is nothing to guess.
+                false => format!("there are several tokens {}", self.login.token),
+            });
+        };
+        let session = module.open_rw_session(**slot).map_err(about)?;
+        let _one = self.logging_in.lock().unwrap_or_else(PoisonError::into_inner);
         if self.pin_refused.load(Ordering::Acquire) {
             return Err(
                 "the PIN was refused and is not tried again; put it right and restart".to_owned()
@@ -275,6 +292,12 @@ impl Shared {
             Attribute::Sensitive(true),
             Attribute::Extractable(false),
             Attribute::Sign(true),
+            // For signatures and nothing else, as long as it lives.
+            Attribute::Derive(false),
+            Attribute::Decrypt(false),
+            Attribute::Unwrap(false),
+            Attribute::Copyable(false),
+            Attribute::Modifiable(false),
         ]);
         self.with(|open| {
             let text = |error: Error| error.to_string();
@@ -348,6 +371,10 @@ impl Custody for Pkcs11 {
         "pkcs11"
     }
 
+    fn outlives_its_handle(&self) -> bool {
+        true
+    }
+
     fn generate(&self, algorithm: Algorithm, entropy: &dyn Entropy) -> Result<Made, CustodyError> {
         let mut id = [0; 16];
         entropy.fill(&mut id)?;
@@ -361,7 +388,7 @@ impl Custody for Pkcs11 {
             Err(error) => {
                 // Why there is no key is told; that half of one is left is not worse.
                 let _ = self.0.destroy(&id);
-                Err(CustodyError::Unavailable(error))
+                Err(self.failed(error))
             }
         }
     }
@@ -386,6 +413,10 @@ impl Custody for Pkcs11 {
             }
             Err(error) => {
                 tracing::error!(%error, kid = entry.kid, "the key is out of reach");
+                // A start that went on would try it again with each restart.
+                if self.0.pin_refused.load(Ordering::Acquire) {
+                    return Err(self.failed(error.to_string()));
+                }
                 // One that is not there is another matter than a module that cannot be asked.
                 if self.0.holds(&half_id).is_ok_and(|holds| !holds) {
                     return Err(damaged());

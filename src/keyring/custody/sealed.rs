@@ -80,6 +80,11 @@ impl Sealing {
                         "the ring asks for more work than any version of this program would",
                     ));
                 }
+                if *memory_kib < MEMORY_KIB || *passes < PASSES || *lanes < LANES {
+                    return Err(other(
+                        "the ring asks for less work than any version of this program does: it was changed",
+                    ));
+                }
                 let params = Params::new(*memory_kib, *passes, *lanes, Some(32));
                 let params =
                     params.map_err(|_| other("the ring's Argon2id parameters are none"))?;
