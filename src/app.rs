@@ -251,13 +251,25 @@ fn control(store: Arc<EmbeddedStore>, context: &Context, clock: Arc<dyn Clock>) 
 /// Sessions go on.
 async fn void_tokens_of_before(context: &Context) -> Result<(), StartError> {
     let now = context.now();
-    let is_needed = context.store.has_forgotten_proofs() && context.keyring.is_new();
-    if !is_needed && !is_everything_void_ahead(context, now).await? {
-        return Ok(());
+    let owes = context.keyring.owes_void();
+    let is_needed = owes && context.store.has_forgotten_proofs();
+    if is_needed || is_everything_void_ahead(context, now).await? {
+        let void = Revocation::TokensBefore(now);
+        context.store.revoke(&void, now).await.map_err(StartError::Unwritten)?;
+        recording::revoked(context, &void, Actor::Server, now);
     }
-    let void = Revocation::TokensBefore(now);
-    context.store.revoke(&void, now).await.map_err(StartError::Unwritten)?;
-    recording::revoked(context, &void, Actor::Server, now);
+    if owes {
+        let (keyring, turn) = (Arc::clone(&context.keyring), context.keyring.turn().await);
+        match tokio::task::spawn_blocking(move || keyring.void_told(&turn)).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => {
+                tracing::error!(%error, "the next start tells once more that earlier tokens are void")
+            }
+            Err(error) => {
+                tracing::error!(%error, "the next start tells once more that earlier tokens are void")
+            }
+        }
+    }
     Ok(())
 }
 

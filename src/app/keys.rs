@@ -15,6 +15,7 @@ use crate::keyring::custody::memory::Memory;
 #[cfg(feature = "pkcs11")]
 use crate::keyring::custody::pkcs11::{Pkcs11, TokenLogin};
 use crate::keyring::custody::sealed::Sealed;
+use crate::keyring::custody::secret::SecretSource;
 use crate::keyring::custody::{Custody, CustodyError, Sealing};
 use crate::keyring::{Keyring, KeyringError, Policy, RingFile, Shelf};
 use crate::service::context::Context;
@@ -51,8 +52,37 @@ pub(crate) fn open(
             StoreSettings::Embedded { directory },
         ) => Some(Box::new(RingFile::of(directory)) as Box<dyn Shelf>),
     };
+    lies_elsewhere(settings)?;
     let make = |sealing| custody(&settings.keys.custody, sealing, entropy);
     Keyring::open(Box::new(make), shelf, policy, now, entropy)
+}
+
+/// That what opens the keys does not lie beside them: whoever takes the folder, or a copy of it, had both.
+///
+/// # Errors
+/// [`CustodyError::Secret`].
+fn lies_elsewhere(settings: &Settings) -> Result<(), CustodyError> {
+    let StoreSettings::Embedded { directory } = &settings.store else { return Ok(()) };
+    let path = match &settings.keys.custody {
+        CustodySettings::Sealed(
+            SecretSource::PassphraseFile(path) | SecretSource::KeyFile(path),
+        ) => path,
+        CustodySettings::Pkcs11 { pin_file, .. } => pin_file,
+        CustodySettings::Sealed(SecretSource::Credential(_)) | CustodySettings::Memory => {
+            return Ok(());
+        }
+    };
+    // Where one of them is not there, there is nothing to compare, and it is told elsewhere.
+    let (Ok(folder), Ok(secret)) = (directory.canonicalize(), path.canonicalize()) else {
+        return Ok(());
+    };
+    if secret.starts_with(&folder) {
+        return Err(CustodyError::Secret(format!(
+            "{} lies in the store's folder, beside what it opens: move it elsewhere, best to another disk",
+            path.display()
+        )));
+    }
+    Ok(())
 }
 
 /// Opens it where nobody else waits: a passphrase takes a moment, and so may a security module.

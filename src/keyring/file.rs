@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use super::custody::{Custody, CustodyError, Sealing};
-use super::ring::Entry;
+use super::ring::{Entry, is_false};
 
 /// The folder of keys in the server's folder.
 pub const FOLDER: &str = "keys";
@@ -80,6 +80,9 @@ pub struct Document {
     /// By what they are sealed, if they are.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sealing: Option<Sealing>,
+    /// Whether what an earlier ring signed, of which nothing is left, is still to be called void.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub owes_void: bool,
     /// The keys.
     pub keys: Vec<Entry>,
     /// A code over all of the above by the secret of the custody, if it has one; base64url.
@@ -109,9 +112,13 @@ impl Document {
     ///
     /// # Errors
     /// [`RingFileError::Encoding`].
-    pub fn new(custody: &dyn Custody, keys: Vec<Entry>) -> Result<Self, RingFileError> {
+    pub fn new(
+        custody: &dyn Custody,
+        keys: Vec<Entry>,
+        owes_void: bool,
+    ) -> Result<Self, RingFileError> {
         let (kind, sealing) = (custody.kind().to_owned(), custody.sealing());
-        let bare = Self { layout: LAYOUT, custody: kind, sealing, keys, mac: None };
+        let bare = Self { layout: LAYOUT, custody: kind, sealing, owes_void, keys, mac: None };
         let code = custody.authenticate(&serde_json::to_vec(&bare)?);
         Ok(Self { mac: code.map(|code| URL_SAFE_NO_PAD.encode(code)), ..bare })
     }

@@ -381,3 +381,18 @@ fn a_revocation_is_in_force_before_it_is_written_and_written_when_it_can_be() {
     assert_eq!(written(), Some(now));
     assert!(!withdrawals.has_changed().unwrap(), "told once");
 }
+
+#[test]
+fn that_earlier_tokens_are_void_is_owed_until_it_was_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    assert!(open(folder.path(), START).unwrap().owes_void());
+    // A start that went no further, for instance since the log refused.
+    let keyring = open(folder.path(), START).unwrap();
+    assert!(keyring.owes_void() && !keyring.is_new());
+    change(&keyring, Operation::Generate, START).unwrap();
+    assert!(open(folder.path(), START).unwrap().owes_void());
+    keyring.void_told(&runtime.block_on(keyring.turn())).unwrap();
+    assert!(!keyring.owes_void());
+    assert!(!open(folder.path(), START).unwrap().owes_void());
+}

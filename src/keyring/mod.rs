@@ -57,6 +57,8 @@ pub struct Keyring {
     /// Whether what is in force could not be written.
     is_behind: AtomicBool,
     is_new: bool,
+    /// Whether what an earlier ring signed is still to be called void.
+    owes_void: AtomicBool,
     founding: Vec<KeyEvent>,
 }
 
@@ -110,6 +112,7 @@ impl Keyring {
             withdrawals: watch::Sender::new(0),
             is_behind: AtomicBool::new(false),
             is_new,
+            owes_void: AtomicBool::new(written.is_none_or(|found| found.owes_void)),
             founding: first.events,
         });
         if !first.made.is_empty()
@@ -153,9 +156,24 @@ impl Keyring {
         Self::open(Box::new(|_| Ok(Arc::new(Memory))), None, policy, now, entropy)
     }
 
-    /// Whether there was no ring before, so that nobody can verify what was signed earlier.
+    /// Whether there was no ring before.
     pub const fn is_new(&self) -> bool {
         self.is_new
+    }
+
+    /// Whether there was no ring before, so that nobody can verify what was signed earlier, and that has
+    /// still to be told. Kept with the ring: a start that fails after this leaves it to the next one.
+    pub fn owes_void(&self) -> bool {
+        self.owes_void.load(Ordering::Acquire)
+    }
+
+    /// Notes that it was told. Blocks until it is on the disk.
+    ///
+    /// # Errors
+    /// [`RingFileError`]; it is told again then, which does no harm.
+    pub fn void_told(&self, turn: &Turn) -> Result<(), RingFileError> {
+        self.owes_void.store(false, Ordering::Release);
+        self.write_again(turn)
     }
 
     /// What happened to keys as the ring was opened.
@@ -257,7 +275,7 @@ impl Keyring {
 
     fn write(&self, ring: &Ring) -> Result<(), RingFileError> {
         let Some(shelf) = &self.shelf else { return Ok(()) };
-        shelf.write(&Document::new(&*self.custody, ring.entries.clone())?)
+        shelf.write(&Document::new(&*self.custody, ring.entries.clone(), self.owes_void())?)
     }
 
     /// Has the custody destroy the keys that are over, and names those that it did. May block.
@@ -326,7 +344,7 @@ pub fn reseal(
             count += 1;
         }
     }
-    shelf.write(&Document::new(&to, keys)?)?;
+    shelf.write(&Document::new(&to, keys, found.owes_void)?)?;
     Ok(count)
 }
 

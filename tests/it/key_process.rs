@@ -246,6 +246,13 @@ async fn a_server_starts_with_its_own_secret_alone() {
     assert_eq!(place.in_state("active").await, active);
     assert_eq!(fs::read_to_string(place.ring()).unwrap(), ring, "nothing was touched");
     put(&right, 0o600);
+    // Nor beside what it opens, by whatever name.
+    let beside = place.path("store/sealing.key");
+    fs::rename(&secret, &beside).unwrap();
+    std::os::unix::fs::symlink(&beside, &secret).unwrap();
+    let told = place.refuses_to_start().await;
+    assert!(told.contains("lies in the store's folder"), "{told}");
+    fs::rename(&beside, &secret).unwrap();
     fs::set_permissions(place.ring(), Permissions::from_mode(0o644)).unwrap();
     let told = place.refuses_to_start().await;
     assert!(told.contains("ring.json: others can read or write it"), "{told}");
@@ -289,8 +296,20 @@ async fn keys_are_looked_after_on_a_stopped_server_and_on_a_running_one() {
     let (code, set) = place.keys(&["export-public"]).await;
     let set: Value = serde_json::from_str(&set).unwrap();
     let kids: Vec<&Value> = set["keys"].as_array().unwrap().iter().map(|key| &key["kid"]).collect();
-    assert!(code == 0 && kids.contains(&&json!(first[0])) && kids.contains(&&json!(jkt(&own))));
-    assert!(set["keys"].as_array().unwrap().iter().all(|key| key.get("d").is_none()));
+    // Whoever trusts this set trusts no key that was revoked.
+    assert!(code == 0 && !kids.is_empty(), "{set}");
+    assert!(!kids.contains(&&json!(first[0])) && !kids.contains(&&json!(jkt(&own))), "{set}");
+    assert!(set["keys"].as_array().unwrap().iter().all(|key| key["use"] == "sig"));
+    let (code, archive) = place.keys(&["export-public", "--all"]).await;
+    let archive: Value = serde_json::from_str(&archive).unwrap();
+    let find = |kid: &str| archive["keys"].as_array().unwrap().iter().find(|it| it["kid"] == kid);
+    let (revoked, retired) = (find(&first[0]).unwrap(), find(&jkt(&own)).unwrap());
+    assert!(code == 0 && revoked["state"] == "revoked" && revoked["revoked_at"].is_string());
+    assert!(retired["state"] == "retired" && retired["withdrawn_at"].is_string());
+    for set in [&set, &archive] {
+        assert!(set["keys"].as_array().unwrap().iter().all(|key| key.get("d").is_none()));
+    }
+    assert!(archive["keys"].as_array().unwrap().iter().all(|key| key.get("use").is_none()));
 
     reseals(&place).await;
     let mut server = place.start().await;

@@ -111,8 +111,11 @@ pub(super) fn check(file: &Path, keys: Option<&Path>, output: &Output) -> Result
     let keys = keys.map(key_file).transpose()?;
     let verdict = Proof::read(&bytes)
         .map_err(arbiter::NotProven::from)
-        .and_then(|proof| arbiter::check(&proof, keys.as_ref()))
+        .and_then(|proof| arbiter::check(&proof, keys.as_ref().map(|known| &known.keys)))
         .map_err(|error| Failure::refused(error.to_string()))?;
+    if let Some(known) = &keys {
+        known.check(&verdict.kid, &verdict.checkpoint_at).map_err(Failure::refused)?;
+    }
     let told = serde_json::to_value(&verdict).unwrap_or_default();
     let pairs: Vec<(&str, Value)> = NAMES
         .iter()
@@ -147,33 +150,68 @@ const NAMES: [&str; 15] = [
     "key_is_known",
 ];
 
-/// A checkpoint whose signature holds: by one of `keys`, or, where none are known, by the one that it names.
-fn signed(said: &Checkpoint, keys: Option<&IssuerKeys>) -> Result<checkpoint::Signed, String> {
-    match keys {
-        Some(keys) => checkpoint::read(&said.jws, keys),
-        None => checkpoint::read(&said.jws, &keys_of(&said.key)?),
+/// Keys that are known, and when those of them ended that were revoked.
+struct Known {
+    keys: IssuerKeys,
+    revoked: Vec<(String, String)>,
+}
+
+impl Known {
+    /// That the key was not revoked when it signed: whoever took it can sign since then. Both moments are
+    /// written in one way, in which later ones come later.
+    fn check(&self, kid: &str, at: &str) -> Result<(), String> {
+        let ended = self.revoked.iter().find(|(name, ended)| name == kid && at > ended.as_str());
+        match ended {
+            Some((_, ended)) => Err(format!(
+                "it was signed at {at} by the key {kid}, which was revoked at {ended}: whoever took that key \
+                 may have signed it"
+            )),
+            None => Ok(()),
+        }
     }
 }
 
+/// A checkpoint whose signature holds: by one of `keys`, at a time at which it was not revoked, or, where
+/// none are known, by the one that it names.
+fn signed(said: &Checkpoint, known: Option<&Known>) -> Result<checkpoint::Signed, String> {
+    let Some(known) = known else { return checkpoint::read(&said.jws, &keys_of(&said.key)?) };
+    let signed = checkpoint::read(&said.jws, &known.keys)?;
+    known.check(&signed.kid, &signed.at.to_string())?;
+    Ok(signed)
+}
+
 /// The public keys of the ring in a data directory; none where there is no ring.
-fn ring(data: &Path) -> Result<Option<IssuerKeys>, Failure> {
+fn ring(data: &Path) -> Result<Option<Known>, Failure> {
     let wrong = |error: &dyn std::error::Error| Failure::configuration(error.to_string());
     let Some(ring) = RingFile::of(data).read().map_err(|error| wrong(&error))? else {
         return Ok(None);
     };
     let set = key_set(ring.keys.iter()).map_err(|error| wrong(&error))?;
-    IssuerKeys::from_json(set.as_bytes()).map(Some).map_err(|error| wrong(&error))
+    let keys = IssuerKeys::from_json(set.as_bytes()).map_err(|error| wrong(&error))?;
+    let revoked =
+        ring.keys.iter().filter_map(|key| Some((key.kid.clone(), key.revoked_at?.to_string())));
+    Ok(Some(Known { keys, revoked: revoked.collect() }))
 }
 
-fn key_file(path: &Path) -> Result<IssuerKeys, Failure> {
+/// A JWK set, which tells of its keys when they were revoked if `keys export-public --all` wrote it.
+fn key_file(path: &Path) -> Result<Known, Failure> {
     let bytes = File::open(path).and_then(|file| read(file, MAX_JWKS_BYTES));
     let bytes = bytes.map_err(|error| unreadable(path, &error))?;
-    IssuerKeys::from_json(&bytes)
-        .map_err(|error| Failure::configuration(format!("{}: {error}", path.display())))
+    let wrong = |error: &dyn std::error::Error| {
+        Failure::configuration(format!("{}: {error}", path.display()))
+    };
+    let keys = IssuerKeys::from_json(&bytes).map_err(|error| wrong(&error))?;
+    let set: Value = serde_json::from_slice(&bytes).map_err(|error| wrong(&error))?;
+    let all = set.get("keys").and_then(Value::as_array).into_iter().flatten();
+    let revoked = all.filter_map(|key| {
+        let text = |name: &str| key.get(name).and_then(Value::as_str).map(str::to_owned);
+        Some((text("kid")?, text("revoked_at")?))
+    });
+    Ok(Known { keys, revoked: revoked.collect() })
 }
 
 /// The checkpoints in lines of the log that were kept elsewhere.
-fn known_checkpoints(path: &Path, keys: Option<&IssuerKeys>) -> Result<Vec<Covered>, Failure> {
+fn known_checkpoints(path: &Path, keys: Option<&Known>) -> Result<Vec<Covered>, Failure> {
     let mut known = Vec::new();
     let mut reader = BufReader::new(File::open(path).map_err(|error| unreadable(path, &error))?);
     loop {
@@ -204,5 +242,25 @@ fn read(from: impl io::Read, most: usize) -> io::Result<Vec<u8>> {
     match bytes.len() > most {
         true => Err(io::Error::new(io::ErrorKind::FileTooLarge, "it is too large")),
         false => Ok(bytes),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Known;
+
+    #[test]
+    fn a_checkpoint_of_a_revoked_key_is_judged_by_its_time() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("keys.jwks");
+        let set = r#"{"keys":[{"kty":"OKP","crv":"Ed25519","kid":"one","alg":"EdDSA","state":"revoked",
+            "x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo","revoked_at":"2026-11-22T10:00:00Z"}]}"#;
+        std::fs::write(&path, set).unwrap();
+        let known: Known = super::key_file(&path).unwrap();
+        assert!(known.check("one", "2026-11-22T09:59:59Z").is_ok());
+        assert!(known.check("one", "2026-11-22T10:00:00Z").is_ok(), "in its last second");
+        let refused = known.check("one", "2026-11-22T10:00:01Z").unwrap_err();
+        assert!(refused.contains("revoked at"), "{refused}");
+        assert!(known.check("two", "2026-11-22T10:00:01Z").is_ok());
     }
 }
