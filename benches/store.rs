@@ -18,9 +18,9 @@ use std::time::{Duration, Instant};
 
 use clap::Parser;
 use countersign::model::session::{Session, SessionId};
-use countersign::store::embedded::{Bounds, EmbeddedStore, FILE, Folder};
+use countersign::store::embedded::{EmbeddedStore, FILE, Folder};
 use countersign::store::memory::MemoryStore;
-use countersign::store::{ProvenKey, SessionBounds, SessionError, Store};
+use countersign::store::{Bounds, ProvenKey, SessionBounds, SessionError, Store};
 use countersign_sdk::entropy::{Entropy as _, OsEntropy};
 use countersign_sdk::key::Thumbprint;
 use countersign_sdk::time::Timestamp;
@@ -35,6 +35,7 @@ const START: u64 = 1_800_000_000;
 const BOUNDS: Bounds = Bounds {
     nonces: 1000,
     proofs: 1000,
+    answers: 1000,
     sessions: SessionBounds { total: 100_000_000, per_subject: 100, revocations: 1_000_000 },
 };
 
@@ -276,7 +277,7 @@ async fn measure(args: &Args) -> Result<(), Failure> {
     drop(known);
 
     let before = resident()?;
-    let memory = MemoryStore::new(BOUNDS.nonces, BOUNDS.proofs, BOUNDS.sessions, &OsEntropy)?;
+    let memory = MemoryStore::new(&BOUNDS, &OsEntropy)?;
     let store: Arc<dyn Store> = Arc::new(memory);
     let known = Arc::new(fill(&store, args.sessions).await?);
     let grown = resident()?.saturating_sub(before);

@@ -12,7 +12,7 @@ use std::time::Duration;
 use axum::Router;
 use countersign_sdk::entropy::{Entropy, EntropyError, OsEntropy};
 use countersign_sdk::proof::nonce::NonceMint;
-use countersign_sdk::proof::target_uri::TargetUriError;
+use countersign_sdk::proof::target_uri::{TargetUri, TargetUriError};
 use countersign_sdk::time::{Clock, SystemClock, Timestamp};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -27,6 +27,7 @@ use crate::http::layers::Gate;
 use crate::http::metadata::Documents;
 use crate::http::router::{self, AppState};
 use crate::http::serve::{ConnectionBounds, serve};
+use crate::http::work::Work;
 use crate::keyring::custody::CustodyError;
 use crate::keyring::{Keyring, KeyringError};
 use crate::limit::RequestLimit;
@@ -39,9 +40,9 @@ use crate::service::feed::Feed;
 use crate::service::issuing::stellar_key;
 use crate::service::keys::Unrecorded;
 use crate::service::recording;
-use crate::store::embedded::{Bounds, EmbeddedStore, Folder, OpenError};
+use crate::store::embedded::{EmbeddedStore, Folder, OpenError};
 use crate::store::memory::MemoryStore;
-use crate::store::{SessionBounds, SessionError, Store};
+use crate::store::{Bounds, SessionBounds, SessionError, Store};
 use crate::token::nonce::Nonces;
 use crate::token::refresh::RefreshTokens;
 use crate::token::verify::AccessTokens;
@@ -77,6 +78,9 @@ pub enum StartError {
     /// The issuer is no URL under which requests can arrive.
     #[error("the issuer: {0}")]
     Issuer(#[from] TargetUriError),
+    /// Where operators call is no URL under which requests can arrive.
+    #[error("operations_url: {0}")]
+    OperationsUrl(TargetUriError),
     /// The store was not opened.
     #[error("the store: {0}")]
     Store(#[from] OpenError),
@@ -161,7 +165,7 @@ impl App {
         void_tokens_of_before(&state.context).await?;
         let founding = state.context.key_office().founded(state.context.now()).await;
         founding.map_err(StartError::Record)?;
-        let desk = desk(&settings, operations.as_ref(), &state);
+        let desk = desk(&settings, operations.as_ref(), &state)?;
         Ok(Self { settings, public, operations, control, state, desk })
     }
 
@@ -194,9 +198,10 @@ impl App {
             Arc::clone(&self.state.context.store),
             self.state.context.audit.clone(),
         ));
+        let at_the_desk = self.desk.as_ref().map(|(_, desk)| Arc::clone(desk));
         let gates = self.desk.iter().map(|(state, _)| Arc::clone(&state.gate));
         let gates = gates.chain([Arc::clone(&self.state.gate)]).collect();
-        let sweeper = tokio::spawn(sweep(Arc::clone(&self.state.context), gates));
+        let sweeper = tokio::spawn(sweep(Arc::clone(&self.state.context), at_the_desk, gates));
         let key_keeper = tokio::spawn(keys::keep_tended(Arc::clone(&self.state.context)));
         let control = self.control.map(|control| tokio::spawn(control.run()));
         // The operations listener outlives the public one, so that draining can be watched.
@@ -215,7 +220,7 @@ impl App {
         let gate = Arc::clone(&self.state.gate);
         let context = Arc::clone(&self.state.context);
         let signer = tokio::spawn(log::sign(Arc::clone(&context), log::due(&self.settings)));
-        let recorded = Arc::clone(&context);
+        let (recorded, work) = (Arc::clone(&context), self.state.work.clone());
         let routes = router::public(self.state);
         let draining = mark_draining(stop.clone(), Arc::clone(&health), context);
         let ((), ()) = tokio::join!(serve(self.public, routes, bounds, gate, stop), draining);
@@ -229,6 +234,12 @@ impl App {
             && let Err(error) = operations.await
         {
             tracing::error!(%error, "the operations listener ended badly");
+        }
+        // Of requests whose clients are gone; as long as others had to end.
+        if tokio::time::timeout(bounds.grace, work.ended()).await.is_err() {
+            tracing::error!(
+                "requests whose clients are gone did not end; what they do may not be recorded"
+            );
         }
         signer.abort();
         log::end(&recorded).await;
@@ -309,10 +320,16 @@ async fn listen(address: SocketAddr) -> Result<TcpListener, StartError> {
 }
 
 /// Clears away what has expired.
-async fn sweep(context: Arc<Context>, gates: Vec<Arc<Gate>>) {
+async fn sweep(context: Arc<Context>, desk: Option<Arc<Desk>>, gates: Vec<Arc<Gate>>) {
     let mut ticks = tokio::time::interval(SWEEP_EVERY);
     loop {
         ticks.tick().await;
+        // Before the store forgets what was revoked.
+        if let Some(desk) = &desk
+            && let Err(refusal) = desk.drop_void(context.now()).await
+        {
+            tracing::error!(%refusal, "whether what waits for approval still counts is not known");
+        }
         let store = Arc::clone(&context.store);
         let until = context.now().minus(SWEEP_AFTER);
         let runtime = tokio::runtime::Handle::current();
@@ -338,10 +355,15 @@ async fn open_store(
         per_subject: limits.sessions_per_subject,
         revocations: limits.revocations,
     };
-    let bounds = Bounds { nonces: limits.spent_nonces, proofs: limits.proofs, sessions };
+    let bounds = Bounds {
+        nonces: limits.spent_nonces,
+        proofs: limits.proofs,
+        answers: limits.answers,
+        sessions,
+    };
     match settings.store.clone() {
         StoreSettings::Memory => {
-            let store = MemoryStore::new(bounds.nonces, bounds.proofs, sessions, &*entropy)?;
+            let store = MemoryStore::new(&bounds, &*entropy)?;
             Ok((Arc::new(store), None))
         }
         StoreSettings::Embedded { directory } => {
@@ -397,7 +419,12 @@ fn state(
         entropy,
     };
     let documents = Arc::new(Documents::of(&context)?);
-    Ok(AppState { context: Arc::new(context), documents, gate: Arc::new(gate(limits)) })
+    Ok(AppState {
+        context: Arc::new(context),
+        documents,
+        gate: Arc::new(gate(limits)),
+        work: Work::default(),
+    })
 }
 
 fn gate(limits: &Limits) -> Gate {
@@ -419,11 +446,12 @@ fn desk(
     settings: &Settings,
     listener: Option<&TcpListener>,
     state: &AppState,
-) -> Option<(AppState, Arc<Desk>)> {
-    let address = listener?.local_addr().ok()?;
+) -> Result<Option<(AppState, Arc<Desk>)>, StartError> {
+    let Some(Ok(address)) = listener.map(TcpListener::local_addr) else { return Ok(None) };
     let own = || format!("http://{address}");
     let base = settings.operations_url.clone().unwrap_or_else(own);
-    let desk = Desk::of(Arc::clone(&state.context), &base)?;
+    let base = TargetUri::parse(&base).map_err(StartError::OperationsUrl)?;
+    let Some(desk) = Desk::of(Arc::clone(&state.context), base) else { return Ok(None) };
     let state = AppState { gate: Arc::new(gate(&settings.limits)), ..state.clone() };
-    Some((state, Arc::new(desk)))
+    Ok(Some((state, Arc::new(desk))))
 }

@@ -325,11 +325,8 @@ fn audit() {
     let omitted = Event::RefusalsOmitted(RefusalsOmitted { count: 7 });
     let next = Record::of(2, now, record.hash, &omitted).unwrap();
     seed("audit_record", "omitted", next.line());
-    let checkpoint = Checkpoint {
-        upto: 2,
-        jws: "e30.e30.AA".to_owned(),
-        key: json!({ "kty": "OKP" }),
-    };
+    let checkpoint =
+        Checkpoint { upto: 2, jws: "e30.e30.AA".to_owned(), key: json!({ "kty": "OKP" }) };
     let found = Found { leaves: vec![next.leaf()], record, checkpoint };
     seed("audit_proof", "sign_in", serde_json::to_vec(&Proof::of(found)).unwrap());
 }

@@ -28,7 +28,7 @@ impl Issuing for Issuer {
         &self.0
     }
 
-    fn call_back_state(&self, _digest: &[u8; 32]) -> Result<String, Refusal> {
+    fn call_back_state(&self, _digest: &[u8; 32], _key: Option<&[u8; 33]>) -> Result<String, Refusal> {
         Err(Refusal::new(Reason::ServerError, "nobody calls back here"))
     }
 }

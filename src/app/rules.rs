@@ -94,6 +94,8 @@ pub(super) fn nodes(settings: &Settings) -> Vec<ChainNodes> {
         timeout: Duration::from_secs(rpc.timeout),
         max_answer: rpc.max_answer_bytes,
         block: rpc.block,
+        max_block_age: rpc.max_block_age,
+        delegated: rpc.delegated,
         factories: rpc.factories.clone(),
     };
     settings.rpc.iter().map(of).collect()

@@ -178,15 +178,27 @@ impl Audit {
         self.until(Wanted::Flushed, event, now).await
     }
 
+    /// The same, whatever `audit.on_failure` says: of what must never happen unrecorded.
+    ///
+    /// # Errors
+    /// [`AuditError`].
+    pub async fn insist(&self, event: Event, now: Timestamp) -> Result<(), AuditError> {
+        self.taken(Wanted::Flushed, &event, now).await
+    }
+
     async fn until(&self, wanted: Wanted, event: Event, now: Timestamp) -> Result<(), AuditError> {
-        let taken = match &self.form {
-            Form::Memory(memory) => remember(memory, &event, now),
-            Form::Disk(log) => match log.queue(&event, now, wanted) {
+        let taken = self.taken(wanted, &event, now).await;
+        self.settled(taken, &event)
+    }
+
+    async fn taken(&self, wanted: Wanted, event: &Event, now: Timestamp) -> Result<(), AuditError> {
+        match &self.form {
+            Form::Memory(memory) => remember(memory, event, now),
+            Form::Disk(log) => match log.queue(event, now, wanted) {
                 Ok(answered) => answered.await.unwrap_or(Err(AuditError::Unavailable)),
                 Err(error) => Err(error),
             },
-        };
-        self.settled(taken, &event)
+        }
     }
 
     fn settled(&self, taken: Result<(), AuditError>, event: &Event) -> Result<(), AuditError> {

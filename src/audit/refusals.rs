@@ -59,6 +59,7 @@ pub const fn is_decision(reason: Reason) -> bool {
         | Reason::ScopeInsufficient
         | Reason::StepUpRequired
         | Reason::ApprovalNotDistinct
+        | Reason::ApprovalMismatch
         | Reason::ApprovalVoid => true,
         Reason::MalformedRequest
         | Reason::AuthorizationPending

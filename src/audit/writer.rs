@@ -27,6 +27,10 @@ use super::stream::Stream;
 
 /// How many events share a write at most.
 const LARGEST_BATCH: usize = 512;
+/// From so many events in a write on, the next one waits a moment for more.
+const CROWD: usize = 4;
+/// That moment.
+const GATHER: Duration = Duration::from_micros(500);
 /// How long something that was written may wait for its flush.
 const FLUSH_WITHIN: Duration = Duration::from_millis(500);
 /// A segment of this size, in bytes, is the last that is added to it.
@@ -165,6 +169,7 @@ impl Writer {
     /// Writes until nobody is left who could hand over an event.
     pub(super) fn run(mut self) {
         self.trim();
+        let mut last = 0;
         loop {
             let first = match self.next() {
                 Ok(first) => first,
@@ -175,11 +180,16 @@ impl Writer {
                 Err(RecvTimeoutError::Disconnected) => break,
             };
             let mut batch = vec![first];
+            if last >= CROWD {
+                // Whoever comes within this moment shares the write in place of paying for the next.
+                std::thread::park_timeout(GATHER);
+            }
             while batch.len() < LARGEST_BATCH
                 && let Ok(job) = self.jobs.try_recv()
             {
                 batch.push(job);
             }
+            last = batch.len();
             self.take(batch);
             if self.flush_by.is_some_and(|by| by <= now()) {
                 self.flush();

@@ -30,8 +30,8 @@ use crate::keyring::custody::secret::SecretSource;
 use crate::keyring::ring::Ring;
 use crate::keyring::{RingFile, Shelf as _};
 use crate::service::keys::{KeyOffice, KeyView, Unrecorded};
-use crate::store::SessionBounds;
-use crate::store::embedded::{Bounds, EmbeddedStore, Folder};
+use crate::store::embedded::{EmbeddedStore, Folder};
+use crate::store::{Bounds, SessionBounds};
 
 const EXAMPLE: &str = "\
 Examples:
@@ -290,7 +290,7 @@ async fn done_here(
     let now = SystemClock.now();
     let sessions =
         SessionBounds { total: usize::MAX, per_subject: usize::MAX, revocations: usize::MAX };
-    let bounds = Bounds { nonces: 1, proofs: 1, sessions };
+    let bounds = Bounds { nonces: 1, proofs: 1, answers: 1, sessions };
     // Nothing but the first keys begins a folder.
     let taken = match request {
         KeysRequest::Generate => Folder::take(folder),

@@ -105,8 +105,17 @@ pub fn load(flags: &Flags, environment: &[(String, String)]) -> Result<Settings,
         Some((path, _)) => validate::configured(&raw, &path.display().to_string(), &mut faults),
         None => validate::development(&raw, &mut faults),
     };
+    faults.iter_mut().for_each(hide_nodes);
     // Whatever kept the settings from being complete has said so in `faults`.
     settings.filter(|_| faults.is_empty()).ok_or_else(|| Faults::sorted(faults))
+}
+
+/// Shows nothing of what stands under `rpc`, wherever it was misplaced: URLs of nodes hold keys.
+fn hide_nodes(fault: &mut Fault) {
+    let inside = fault.key.strip_prefix(RPC);
+    if inside.is_some_and(|rest| rest.is_empty() || rest.starts_with(['[', '.'])) {
+        fault.found = None;
+    }
 }
 
 /// The variable that sets the key `name`: `challenge.lifetime` is `COUNTERSIGN_CHALLENGE__LIFETIME`.

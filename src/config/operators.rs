@@ -6,6 +6,7 @@
 use std::net::SocketAddr;
 
 use countersign_sdk::account::Account;
+use countersign_sdk::chain::near::name_of;
 
 use super::fault::Fault;
 use super::keys::{
@@ -54,6 +55,12 @@ fn one(raw: &RawTable, faults: &mut Vec<Fault>) -> Option<Operator> {
         reader.fault(&OPERATOR_ACCOUNT, problem);
         return None;
     }
+    if is_name(&subject) {
+        let problem =
+            "cannot sign in as an operator: it is a name, whose keys only its chain knows";
+        reader.fault(&OPERATOR_ACCOUNT, problem);
+        return None;
+    }
     Some(Operator { subject, scopes: plain(scopes?) })
 }
 
@@ -73,6 +80,13 @@ fn can_sign_in(subject: &str) -> bool {
             && format.accounts().namespaces().contains(&account.namespace())
             && format.accounts().canonical_account(&account).is_ok()
     })
+}
+
+/// Whether an account is no key of its own. That a contract stands at an address does not show here: its
+/// operator is refused at the sign-in.
+fn is_name(subject: &str) -> bool {
+    let Some(Account::Chain(account)) = account_of(subject) else { return false };
+    account.chain().namespace() == "near" && name_of(account.address()).is_some()
 }
 
 /// Whether `key` is a `did:key` that signs in as `subject` too.

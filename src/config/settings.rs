@@ -176,6 +176,8 @@ pub struct Limits {
     pub spent_nonces: usize,
     /// The hard bound of remembered proofs; when it is reached, requests with a proof answer 503.
     pub proofs: usize,
+    /// The hard bound of wallets' answers that wait; when it is reached, wallets are answered 503.
+    pub answers: usize,
     /// The hard bound of sessions; when it is reached, messages that would open one answer 503.
     pub sessions: usize,
     /// Sessions of one subject; one more ends the one that was used longest ago.
@@ -234,6 +236,10 @@ pub struct RpcSettings {
     pub max_answer_bytes: usize,
     /// The block that an Ethereum node is asked at.
     pub block: BlockTag,
+    /// Seconds since the block of an Ethereum node's answer.
+    pub max_block_age: u64,
+    /// Whether code that keys have delegated to is taken for a contract.
+    pub delegated: bool,
     /// The factories that may be called (ERC-6492).
     pub factories: Vec<[u8; 20]>,
 }

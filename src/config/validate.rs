@@ -302,6 +302,7 @@ fn limits(reader: &mut Reader<'_>) -> Option<Limits> {
     let body_timeout = reader.read(&keys::LIMITS_BODY_TIMEOUT);
     let spent_nonces = reader.read(&keys::LIMITS_SPENT_NONCES);
     let proofs = reader.read(&keys::LIMITS_PROOFS);
+    let answers = reader.read(&keys::LIMITS_ANSWERS);
     let sessions = reader.read(&keys::LIMITS_SESSIONS);
     let sessions_per_subject = reader.read(&keys::LIMITS_SESSIONS_PER_SUBJECT);
     let revocations = reader.read(&keys::LIMITS_REVOCATIONS);
@@ -318,6 +319,7 @@ fn limits(reader: &mut Reader<'_>) -> Option<Limits> {
         body_timeout: body_timeout?,
         spent_nonces: spent_nonces?,
         proofs: proofs?,
+        answers: answers?,
         sessions: sessions?,
         sessions_per_subject: sessions_per_subject?,
         revocations: revocations?,

@@ -199,9 +199,10 @@ pub const fn wire(reason: Reason, refused: Refused) -> (StatusCode, &'static str
         | Reason::TokenAudience => (StatusCode::UNAUTHORIZED, "invalid_token"),
         Reason::StepUpRequired => (StatusCode::UNAUTHORIZED, "insufficient_user_authentication"),
         Reason::ScopeInsufficient => (StatusCode::FORBIDDEN, "insufficient_scope"),
-        Reason::OperatorUnknown | Reason::ApprovalNotDistinct | Reason::ApprovalVoid => {
-            (StatusCode::FORBIDDEN, "access_denied")
-        }
+        Reason::OperatorUnknown
+        | Reason::ApprovalNotDistinct
+        | Reason::ApprovalMismatch
+        | Reason::ApprovalVoid => (StatusCode::FORBIDDEN, "access_denied"),
         Reason::ClientNotAuthenticated => (StatusCode::UNAUTHORIZED, "invalid_client"),
         Reason::GrantUnsupported => (BAD, "unsupported_grant_type"),
         Reason::ResourceRequired | Reason::ResourceNotAllowed => (BAD, "invalid_target"),

@@ -8,6 +8,7 @@
 //! | [`error`] | status and OAuth error of each reason; the only place with status codes |
 //! | [`layers`] | CORS, request limits, the security headers of every answer |
 //! | [`admin`] | what operators ask for, on the operations listener |
+//! | [`work`] | that what has begun is finished |
 //! | [`serve`] | connections: time-outs, bounds, draining |
 //! | `challenge`, `nonce`, `token`, `sessions`, `revoke`, `introspect`, `revocations`, `lnurl`, `metadata`, `health` | one endpoint each |
 
@@ -29,3 +30,4 @@ pub mod router;
 pub mod serve;
 pub mod sessions;
 pub mod token;
+pub mod work;

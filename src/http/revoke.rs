@@ -30,7 +30,13 @@ async fn answer(state: &AppState, request: Request<Body>) -> Result<(), Refusal>
     check_content_type(request.headers(), "application/x-www-form-urlencoded")?;
     let proof = credentials::proof(request.headers())?.map(str::to_owned);
     let body = read_body(request, state.gate.body).await?;
-    let form = Form::parse(&body)?;
+    let own = state.clone();
+    let work = async move { revoked(&own, &body, proof.as_deref()).await };
+    state.work.to_its_end(work).await
+}
+
+async fn revoked(state: &AppState, body: &[u8], proof: Option<&str>) -> Result<(), Refusal> {
+    let form = Form::parse(body)?;
     let token = form.require("token")?;
     let everything = match form.get("everything_of") {
         None => return revoke(&state.context, token).await,
@@ -44,7 +50,7 @@ async fn answer(state: &AppState, request: Request<Body>) -> Result<(), Refusal>
     let presented = Presented {
         token,
         as_bearer: false,
-        proof: proof.as_deref(),
+        proof,
         method: "POST",
         target: &state.context.issuer.target("/revoke")?,
     };

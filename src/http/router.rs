@@ -8,6 +8,7 @@ use countersign_sdk::chain::lnurl::CALL_BACK_PATH;
 
 use super::layers::Gate;
 use super::metadata::Documents;
+use super::work::Work;
 use super::{
     admin, challenge, error, health, introspect, layers, lnurl, metadata, nonce, revocations,
     revoke, sessions, token,
@@ -24,6 +25,8 @@ pub struct AppState {
     pub documents: Arc<Documents>,
     /// The bounds on requests.
     pub gate: Arc<Gate>,
+    /// What is under way, whether or not its client waits.
+    pub work: Work,
 }
 
 /// The public listener.

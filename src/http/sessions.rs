@@ -2,6 +2,8 @@
 //!
 //! protocol.md §2; the request is a protected one as RFC 9449 §7.1 has it.
 
+use std::sync::Arc;
+
 use axum::Json;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
@@ -84,8 +86,9 @@ pub(crate) async fn end(
     id: Result<Path<String>, PathRejection>,
     headers: HeaderMap,
 ) -> Result<Response, ErrorAnswer> {
-    let context = &state.context;
-    let answered = async {
+    let own = Arc::clone(&state.context);
+    let work = async move {
+        let context = &own;
         // A name of another form is one that no session has; 22 characters are all that is read.
         let id = id.ok().and_then(|Path(id)| id.parse::<SessionId>().ok());
         let id = id.ok_or_else(sessions::unknown)?;
@@ -94,7 +97,7 @@ pub(crate) async fn end(
         sessions::end(context, &holder, id).await?;
         Ok(StatusCode::NO_CONTENT.into_response())
     };
-    finish(context, answered.await)
+    finish(&state.context, state.work.to_its_end(work).await)
 }
 
 /// Ends them all.
@@ -102,13 +105,14 @@ pub(crate) async fn end_all(
     State(state): State<AppState>,
     headers: HeaderMap,
 ) -> Result<Response, ErrorAnswer> {
-    let context = &state.context;
-    let answered = async {
+    let own = Arc::clone(&state.context);
+    let work = async move {
+        let context = &own;
         let holder = holder(context, &Method::DELETE, "/sessions", &headers).await?;
         sessions::end_all(context, &holder).await?;
         Ok(StatusCode::NO_CONTENT.into_response())
     };
-    finish(context, answered.await)
+    finish(&state.context, state.work.to_its_end(work).await)
 }
 
 /// Who sends the request.

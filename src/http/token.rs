@@ -78,7 +78,17 @@ async fn grant(state: &AppState, request: Request<Body>) -> Result<IssuedToken, 
         .map_err(|refusal| Refusal::new(Reason::ProofInvalid, refusal.detail().to_owned()))?
         .map(str::to_owned);
     let body = read_body(request, state.gate.body).await?;
-    let form = Form::parse(&body)?;
+    let own = state.clone();
+    let work = async move { granted(&own, &body, proof.as_deref()).await };
+    state.work.to_its_end(work).await
+}
+
+async fn granted(
+    state: &AppState,
+    body: &[u8],
+    proof: Option<&str>,
+) -> Result<IssuedToken, Refusal> {
+    let form = Form::parse(body)?;
     match form.require("grant_type")? {
         SIGNED_MESSAGE => {
             let request = SignedMessage {
@@ -89,7 +99,7 @@ async fn grant(state: &AppState, request: Request<Body>) -> Result<IssuedToken, 
                 resource: form.get("resource"),
                 scope: form.get("scope"),
                 session_label: form.get("session_label"),
-                proof: proof.as_deref(),
+                proof,
             };
             sign_in::sign_in(&state.context, &request).await
         }
@@ -98,7 +108,7 @@ async fn grant(state: &AppState, request: Request<Body>) -> Result<IssuedToken, 
                 assertion: form.require("assertion")?,
                 resource: form.get("resource"),
                 scope: form.get("scope"),
-                proof: proof.as_deref(),
+                proof,
             };
             agent::sign_in(&state.context, &request).await
         }
@@ -107,7 +117,7 @@ async fn grant(state: &AppState, request: Request<Body>) -> Result<IssuedToken, 
                 refresh_token: form.require("refresh_token")?,
                 resource: form.get("resource"),
                 scope: form.get("scope"),
-                proof: proof.as_deref(),
+                proof,
             };
             refresh::refresh(&state.context, &request).await
         }

@@ -87,7 +87,8 @@ reasons! {
     MessageNotYetValid = "message_not_yet_valid",
     /// The message was issued in the future, or longer ago than its nonce can live.
     IssuedAtOutOfRange = "issued_at_out_of_range",
-    /// The message's resources hold something that is no well-formed ReCap, or more than one.
+    /// The message's resources hold something that is no well-formed ReCap, or more than one; or the issuer's own message
+    /// states none.
     RecapInvalid = "recap_invalid",
     /// The statement does not end in the sentence that the ReCap derives.
     StatementMismatch = "statement_mismatch",
@@ -165,6 +166,8 @@ reasons! {
     ApprovalUnknown = "approval_unknown",
     /// Whoever asked, or approved before, does not count twice: it takes another account with another key.
     ApprovalNotDistinct = "approval_not_distinct",
+    /// What waits under that name is something else than whoever approves says.
+    ApprovalMismatch = "approval_mismatch",
     /// Somebody who asked for this or approved it was revoked since; it is dropped.
     ApprovalVoid = "approval_void",
     /// As much waits for approval as may.
@@ -178,7 +181,7 @@ reasons! {
     ResourceNotAllowed = "resource_not_allowed",
     /// A scope is malformed, or not one of the resource's.
     ScopeUnknown = "scope_unknown",
-    /// A scope was not signed for.
+    /// A scope was not signed for, or there is no scope at all.
     ScopeNotGranted = "scope_not_granted",
     /// The account may not have a scope that was asked for.
     ScopeNotAllowed = "scope_not_allowed",

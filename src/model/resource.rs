@@ -75,6 +75,18 @@ impl ResourceRules {
         Ok(asked)
     }
 
+    /// Whether there is a scope at all: what names none opens nothing, and is told so.
+    ///
+    /// # Errors
+    /// [`Reason::ScopeNotGranted`].
+    pub fn check_some(set: &ScopeSet) -> Result<(), Refusal> {
+        if !set.is_empty() {
+            return Ok(());
+        }
+        let detail = "no scope was asked for, and this resource gives none by default";
+        Err(Refusal::new(Reason::ScopeNotGranted, detail))
+    }
+
     /// Whether every scope of `set` exists here.
     ///
     /// # Errors

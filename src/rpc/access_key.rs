@@ -2,9 +2,11 @@
 //!
 //! A name such as `alice.near` is no key; which keys it has stands on the chain alone. A key that may
 //! only call some functions (as applications get) does not sign in: it was given for less. A name or a
-//! key that the chain does not know is a no; anything else that is not a permission is no answer.
+//! key that the chain does not know is a no; anything else that is not a permission is no answer. Nodes
+//! tell neither their network nor the time beside it: the network is asked once, and an answer of a block
+//! far below one that was believed before is none.
 //!
-//! Specs: NEP-413, the JSON-RPC of NEAR (`query`, `view_access_key`).
+//! Specs: NEP-413, the JSON-RPC of NEAR (`query`, `view_access_key`; `status`).
 
 use std::borrow::Cow;
 
@@ -14,10 +16,10 @@ use countersign_sdk::key::PublicKey;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::answer::{self, Answer, AnswerError, ID};
-use super::node::NodeError;
+use super::answer::{self, Answer, AnswerError};
+use super::node::{Node, NodeError};
 use super::quorum::{Chain, Reading};
-use super::{AskError, Said};
+use super::{AskError, Asking, Said};
 
 /// A name of NEAR and a key.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -63,10 +65,12 @@ impl KeyOfAccount {
 pub(super) async fn ask(
     chain: &Chain,
     question: &AccessKeyQuestion,
+    asking: &Asking,
 ) -> Result<Said<KeyOfAccount>, AskError> {
+    let id = asking.id;
     let request = json!({
         "jsonrpc": "2.0",
-        "id": ID,
+        "id": id,
         "method": "query",
         "params": {
             "request_type": "view_access_key",
@@ -76,17 +80,55 @@ pub(super) async fn ask(
         },
     });
     let request = Bytes::from(request.to_string());
-    let agreed = chain.agree(|node| {
-        let request = request.clone();
+    let (network, lowest) = (chain.settings.chain.reference().to_owned(), chain.lowest());
+    let agreed = chain.agree(asking, |node| {
+        let (request, network) = (request.clone(), network.clone());
         async move {
+            check_network(&node, &network, id).await?;
             let body = node.exchange(request).await?;
-            let (said, block) = permission(&body).map_err(NodeError::from)?;
+            let (said, block) = permission(&body, id).map_err(NodeError::from)?;
+            if block < lowest {
+                return Err(AnswerError::Behind.into());
+            }
             Ok(Reading { said, block })
         }
     });
     let Reading { said, block } = agreed.await?;
+    chain.has_reached(block);
     let (account, key) = (question.account.clone(), question.key.clone());
     Ok(if said { Said::Yes(KeyOfAccount { account, key, block }) } else { Said::No })
+}
+
+/// The longest `status` that is read, in bytes: it lists every validator.
+const MAX_STATUS: usize = 1 << 20;
+
+/// Asks a node which network it is of, once: what it says of a name does not tell.
+async fn check_network(node: &Node, network: &str, id: u64) -> Result<(), NodeError> {
+    if node.is_of_the_network() {
+        return Ok(());
+    }
+    let request = json!({"jsonrpc": "2.0", "id": id, "method": "status", "params": []});
+    let body = node.exchange_up_to(Bytes::from(request.to_string()), MAX_STATUS).await?;
+    check_status(&body, network, id)?;
+    node.set_of_the_network();
+    Ok(())
+}
+
+fn check_status(body: &[u8], network: &str, id: u64) -> Result<(), AnswerError> {
+    let Answer::Result(result) = answer::read(body, id)? else {
+        return Err(AnswerError::Refused);
+    };
+    let status: Status<'_> = serde_json::from_str(result.get()).map_err(|_| AnswerError::Result)?;
+    if status.chain_id != network {
+        return Err(AnswerError::OtherChain);
+    }
+    Ok(())
+}
+
+#[derive(Deserialize)]
+struct Status<'a> {
+    #[serde(borrow)]
+    chain_id: Cow<'a, str>,
 }
 
 /// A permission, or why there is none: older nodes write it into the result.
@@ -123,8 +165,8 @@ struct Place {
 ///
 /// # Errors
 /// [`AnswerError`] for what is neither a permission nor the word that there is none.
-pub fn permission(body: &[u8]) -> Result<(bool, u64), AnswerError> {
-    match answer::read(body)? {
+pub fn permission(body: &[u8], id: u64) -> Result<(bool, u64), AnswerError> {
+    match answer::read(body, id)? {
         Answer::Result(result) => {
             let viewed: Viewed<'_> =
                 serde_json::from_str(result.get()).map_err(|_| AnswerError::Result)?;
@@ -132,7 +174,7 @@ pub fn permission(body: &[u8]) -> Result<(bool, u64), AnswerError> {
                 (Some(Value::String(permission)), None) => permission == "FullAccess",
                 // Calls of some functions, with an allowance; whatever else there may be is less than all.
                 (Some(Value::Object(_)), None) => false,
-                (None, Some(error)) if error.contains("does not exist") => false,
+                (None, Some(error)) if is_unknown(&error) => false,
                 _ => return Err(AnswerError::Result),
             };
             Ok((full, viewed.block_height))
@@ -148,6 +190,13 @@ pub fn permission(body: &[u8]) -> Result<(bool, u64), AnswerError> {
             }
         }
     }
+}
+
+/// Whether an error in a result says that there is no such name or key. Others say that a block or a shard
+/// does not exist: those are no answers.
+fn is_unknown(error: &str) -> bool {
+    ["access key ", "account "].iter().any(|thing| error.starts_with(thing))
+        && error.contains("does not exist")
 }
 
 #[cfg(test)]

@@ -3,11 +3,11 @@
 use super::*;
 
 fn result(value: &Value) -> Result<(bool, u64), AnswerError> {
-    permission(json!({"jsonrpc": "2.0", "id": 1, "result": value}).to_string().as_bytes())
+    permission(json!({"jsonrpc": "2.0", "id": 5, "result": value}).to_string().as_bytes(), 5)
 }
 
 fn error(value: &Value) -> Result<(bool, u64), AnswerError> {
-    permission(json!({"jsonrpc": "2.0", "id": 1, "error": value}).to_string().as_bytes())
+    permission(json!({"jsonrpc": "2.0", "id": 5, "error": value}).to_string().as_bytes(), 5)
 }
 
 #[test]
@@ -53,7 +53,24 @@ fn unknown_names_and_keys_are_a_no_and_other_errors_no_answer() {
         "block_height": 17, "block_hash": "x",
     });
     assert_eq!(result(&older), Ok((false, 17)));
-    let other = json!({"error": "the node is behind", "block_height": 17});
-    assert_eq!(result(&other), Err(AnswerError::Result));
-    assert_eq!(permission(b"{}"), Err(AnswerError::Malformed));
+    for other in ["the node is behind", "shard 3 does not exist", "the account does not exist"] {
+        let other = json!({"error": other, "block_height": 17});
+        assert_eq!(result(&other), Err(AnswerError::Result), "{other}");
+    }
+    let unknown =
+        json!({"error": "account a.near does not exist while viewing", "block_height": 17});
+    assert_eq!(result(&unknown), Ok((false, 17)));
+    assert_eq!(permission(b"{}", 5), Err(AnswerError::Malformed));
+}
+
+#[test]
+fn a_node_is_of_the_network_that_it_says() {
+    let status = |chain: Value| {
+        let body =
+            json!({"jsonrpc": "2.0", "id": 5, "result": {"chain_id": chain, "validators": []}});
+        check_status(body.to_string().as_bytes(), "mainnet", 5)
+    };
+    assert_eq!(status(json!("mainnet")), Ok(()));
+    assert_eq!(status(json!("testnet")), Err(AnswerError::OtherChain));
+    assert_eq!(status(json!(null)), Err(AnswerError::Result));
 }

@@ -10,9 +10,6 @@ use std::borrow::Cow;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-/// The id of every request; each is alone in its HTTP exchange.
-pub(super) const ID: u64 = 1;
-
 /// Why bytes are no answer to the question.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum AnswerError {
@@ -28,6 +25,12 @@ pub enum AnswerError {
     /// The node is of another chain.
     #[error("the node is of another chain")]
     OtherChain,
+    /// The answer is one to another question.
+    #[error("it is the answer to another question")]
+    OtherQuestion,
+    /// The block that the answer is of is older than may be.
+    #[error("the block that it is of is too old: the node is behind")]
+    Behind,
 }
 
 /// A result or an error, as it was written.
@@ -48,14 +51,15 @@ struct Envelope<'a> {
     error: Option<&'a RawValue>,
 }
 
-/// Reads a body.
+/// Reads a body, the answer to the request `id`.
 ///
 /// # Errors
 /// [`AnswerError::Malformed`].
-pub(super) fn read(body: &[u8]) -> Result<Answer<'_>, AnswerError> {
-    let envelope: Envelope<'_> =
-        serde_json::from_slice(body).map_err(|_| AnswerError::Malformed)?;
-    if envelope.jsonrpc != "2.0" || envelope.id != ID {
+pub(super) fn read(body: &[u8], id: u64) -> Result<Answer<'_>, AnswerError> {
+    // All of it: the parser does not look into members that it skips.
+    let text = std::str::from_utf8(body).map_err(|_| AnswerError::Malformed)?;
+    let envelope: Envelope<'_> = serde_json::from_str(text).map_err(|_| AnswerError::Malformed)?;
+    if envelope.jsonrpc != "2.0" || envelope.id != id {
         return Err(AnswerError::Malformed);
     }
     match (envelope.result, envelope.error) {
@@ -85,7 +89,7 @@ mod tests {
             (r#"{"jsonrpc":"2.0","id":1,"result":"0x"} x"#, None),
             ("", None),
         ] {
-            let found = match read(body.as_bytes()) {
+            let found = match read(body.as_bytes(), 1) {
                 Ok(Answer::Result(result)) => Some(result.get()),
                 Ok(Answer::Error(_)) => Some("error"),
                 Err(error) => {

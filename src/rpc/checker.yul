@@ -6,13 +6,15 @@
 // After the code stand, without padding: the account (20 bytes), the digest (32), the factory (20, zeros for none),
 // the length of the factory's call data (4, big-endian), that call data, and the signature.
 //
-// The answer is three words: the verdict, the chain's id, the block's number. Verdicts:
+// The answer is five words: the verdict, the chain's id, the block's number and time, and the Keccak-256 of all that
+// stands after the code, so that an answer to something else is none. Verdicts:
 //   0  the account has no code
 //   1  it has, and takes the signature
 //   2  it has, and does not: it reverted, or answered anything but the magic value in exactly 32 bytes
 //   3  it had none, and the factory did not deploy it
 //   4  it had none, the factory deployed it, and it takes the signature
 //   5  the same, and it does not
+//   6  it is a key's that has delegated to code (EIP-7702), and that code takes the signature
 object "Checker" {
     code {
         let start := datasize("Checker")
@@ -51,11 +53,19 @@ object "Checker" {
             verdict := add(deployed, 2)
             if and(and(answered, eq(returndatasize(), 0x20)), eq(mload(0), magic)) {
                 verdict := add(deployed, 1)
+                // No contract's code begins with 0xef (EIP-3541); that of an account that delegated, with 0xef01.
+                mstore(0, 0)
+                extcodecopy(account, 0, 0, 3)
+                if eq(shr(240, mload(0)), 0xef01) { verdict := 6 }
             }
         }
+        // Before the words stand where the input is.
+        let asked := keccak256(input, length)
         mstore(0x00, verdict)
         mstore(0x20, chainid())
         mstore(0x40, number())
-        return(0x00, 0x60)
+        mstore(0x60, timestamp())
+        mstore(0x80, asked)
+        return(0x00, 0xa0)
     }
 }

@@ -4,10 +4,11 @@
 //! gives back what it returns. The program looks whether the account has code, calls the factory where
 //! it has none and the signature says how, asks `isValidSignature`, and takes nothing for a yes but the
 //! magic value in exactly one word. A contract that reverts or runs out of gas is a no of the
-//! contract's; an error of the node is no answer. The chain's id is part of what comes back, so
-//! that a node of another chain is found out.
+//! contract's; an error of the node is no answer. The chain's id, the block's time and a digest of the
+//! question are part of what comes back, so that a node of another chain, one that is behind, and an
+//! answer to something else are found out.
 //!
-//! Specs: ERC-1271, ERC-6492, EIP-7702, EIP-1474 (`eth_call`).
+//! Specs: ERC-1271, ERC-6492, EIP-7702, EIP-3541, EIP-1474 (`eth_call`).
 
 use std::borrow::Cow;
 use std::fmt;
@@ -15,21 +16,26 @@ use std::fmt;
 use bytes::Bytes;
 use countersign_sdk::account::Account;
 use serde_json::json;
+use sha3::{Digest as _, Keccak256};
 
-use super::answer::{self, Answer, AnswerError, ID};
+use super::answer::{self, Answer, AnswerError};
 use super::deployment::{Deployment, SignatureParts};
 use super::node::NodeError;
 use super::quorum::{Chain, Reading};
-use super::{AskError, BlockTag, Said};
+use super::{AskError, Asking, BlockTag, Said};
 
 /// The longest signature for a contract that is read, in bytes, with what ERC-6492 wraps around it.
 pub const MAX_CONTRACT_SIGNATURE: usize = 4096;
 
 /// What `checker.yul` compiles to; a test compiles it again and compares.
-const CHECKER: &str = "60f1803803808260803960805160601c6094519060b45160601c9160c85160e01c9485850390604b198201906000968796863b1560ce575b50853b6050575b87600052466020524360405260606000f35b6020975097604c916000979960bf601f1991011695630b135d3f60e11b8752600487015260406024870152836044870152010160648401398380526064602c19909101601f191601915afa906002810191630b135d3f60e11b600051149060203d14161660c4575b8080808080808796603e565b60019150013860b8565b801560375797506000808a60cc8260039c5af160ea575b386037565b87965060e556";
+const CHECKER: &str = "61012c803803808260803960805160601c6094519060b45160601c9160c85160e01c80850390604b198201906000978896863b15610105575b50853b61005e575b88886080209060005246602052436040524260605260805260a06000f35b602095969850600094939291604c91601f1960bf8b011695630b135d3f60e11b8752600487015260406024870152836044870152010160648401398280526064602c19909101601f19160190845afa926002810193630b135d3f60e11b600051149060203d1416166100d5575b8080808080610040565b600391935060006001819201948180523c61ef0160005160f01c146100fc575b38806100cb565b600691506100f5565b80156100385798506000808360cc8260039d5af1610124575b38610038565b88965061011e56";
 
-/// Three words: verdict, chain, block.
-const ANSWER: usize = 96;
+/// Five words: verdict, chain, block, its time, and what was asked.
+const ANSWER: usize = 160;
+
+/// The chain on which keys have their subjects (`did:pkh:eip155:1:…`). Delegated code there would have the
+/// subject of the key that delegated, for every chain; so there it is never a contract.
+const CHAIN_OF_KEYS: u64 = 1;
 
 /// A contract account, what it is to have signed, and the signature.
 #[derive(Clone, PartialEq, Eq)]
@@ -70,8 +76,8 @@ impl ContractQuestion {
         SignatureParts::read(&self.signature).unwrap_or(whole)
     }
 
-    /// The program and its input, as `checker.yul` says.
-    fn program(&self) -> String {
+    /// The input of the program, as `checker.yul` says.
+    fn input(&self) -> Vec<u8> {
         let parts = self.parts();
         let nothing = Deployment { factory: [0; 20], call: &[] };
         let deployment = parts.deployment.unwrap_or(nothing);
@@ -84,7 +90,7 @@ impl ContractQuestion {
             deployment.call,
             parts.signature,
         ];
-        format!("0x{CHECKER}{}", hex::encode(input.concat()))
+        input.concat()
     }
 }
 
@@ -134,19 +140,36 @@ impl ApprovedSignature {
 pub enum Verdict {
     /// It takes the signature, as it is or once it is deployed.
     Takes,
+    /// It is code that a key has delegated to, and takes the signature.
+    DelegatedTakes,
     /// It does not, or is not there and was not deployed.
     Refuses,
     /// There is none.
     NoContract,
 }
 
+/// What an answer must be the answer to.
+#[derive(Clone, Copy, Debug)]
+pub struct Asked {
+    /// The id of the request.
+    pub id: u64,
+    /// The number of the chain (EIP-155).
+    pub chain: u64,
+    /// The Keccak-256 of the program's input.
+    pub input: [u8; 32],
+    /// The second before which no block may have been made.
+    pub not_before: u64,
+}
+
 /// Asks the nodes of a chain.
 pub(super) async fn ask(
     chain: &Chain,
     question: ContractQuestion,
+    asking: &Asking,
 ) -> Result<Said<ApprovedSignature>, AskError> {
+    let settings = &chain.settings;
     if let Some(deployment) = question.parts().deployment
-        && !chain.settings.factories.contains(&deployment.factory)
+        && !settings.factories.contains(&deployment.factory)
     {
         return Err(AskError::Factory);
     }
@@ -155,36 +178,47 @@ pub(super) async fn ask(
         Account::Key(_) => None,
     };
     let number = reference.ok_or(AskError::Unconfigured)?;
-    let tag = chain.settings.block;
+    let (tag, input) = (settings.block, question.input());
+    let asked = Asked {
+        id: asking.id,
+        chain: number,
+        input: Keccak256::digest(&input).into(),
+        not_before: asking.now.minus(settings.max_block_age).as_unix(),
+    };
+    let program = format!("0x{CHECKER}{}", hex::encode(input));
+    // Contracts can tell a simulation by an origin of zero, and answer it as they please.
+    let from = format!("0x{}", hex::encode(asking.from));
     let request = json!({
         "jsonrpc": "2.0",
-        "id": ID,
+        "id": asked.id,
         "method": "eth_call",
-        "params": [{"data": question.program()}, tag.name()],
+        "params": [{"from": from, "data": program}, tag.name()],
     });
     let request = Bytes::from(request.to_string());
-    let agreed = chain.agree(|node| {
+    let agreed = chain.agree(asking, |node| {
         let request = request.clone();
         async move {
             let body = node.exchange(request).await?;
-            let (said, block) = verdict(&body, number).map_err(NodeError::from)?;
+            let (said, block) = verdict(&body, &asked).map_err(NodeError::from)?;
             Ok(Reading { said, block })
         }
     });
     let Reading { said, block } = agreed.await?;
+    let taken = || Said::Yes(ApprovedSignature { question, tag, block });
     Ok(match said {
-        Verdict::Takes => Said::Yes(ApprovedSignature { question, tag, block }),
+        Verdict::Takes => taken(),
+        Verdict::DelegatedTakes if settings.delegated && number != CHAIN_OF_KEYS => taken(),
         Verdict::Refuses => Said::No,
-        Verdict::NoContract => Said::NoContract,
+        Verdict::DelegatedTakes | Verdict::NoContract => Said::NoContract,
     })
 }
 
 /// What a body says: the verdict, and the block that it was given at.
 ///
 /// # Errors
-/// [`AnswerError`] for anything but the three words of a node of the chain `number`.
-pub fn verdict(body: &[u8], number: u64) -> Result<(Verdict, u64), AnswerError> {
-    let Answer::Result(result) = answer::read(body)? else {
+/// [`AnswerError`] for anything but the five words of a node of the chain, about what was asked.
+pub fn verdict(body: &[u8], asked: &Asked) -> Result<(Verdict, u64), AnswerError> {
+    let Answer::Result(result) = answer::read(body, asked.id)? else {
         return Err(AnswerError::Refused);
     };
     let text: Cow<'_, str> = serde_json::from_str(result.get()).map_err(|_| AnswerError::Result)?;
@@ -192,15 +226,22 @@ pub fn verdict(body: &[u8], number: u64) -> Result<(Verdict, u64), AnswerError> 
     text.strip_prefix("0x")
         .and_then(|digits| hex::decode_to_slice(digits, &mut words).ok())
         .ok_or(AnswerError::Result)?;
-    let (said, rest) = words.split_at(32);
-    let (chain, block) = rest.split_at(32);
-    if small(chain) != Some(number) {
+    let (words, _) = words.as_chunks::<32>();
+    let [said, chain, block, time, input] = words else { return Err(AnswerError::Result) };
+    if small(chain) != Some(asked.chain) {
         return Err(AnswerError::OtherChain);
+    }
+    if *input != asked.input {
+        return Err(AnswerError::OtherQuestion);
+    }
+    if small(time).ok_or(AnswerError::Result)? < asked.not_before {
+        return Err(AnswerError::Behind);
     }
     let said = match small(said).ok_or(AnswerError::Result)? {
         0 => Verdict::NoContract,
         1 | 4 => Verdict::Takes,
         2 | 3 | 5 => Verdict::Refuses,
+        6 => Verdict::DelegatedTakes,
         _ => return Err(AnswerError::Result),
     };
     Ok((said, small(block).ok_or(AnswerError::Result)?))

@@ -8,36 +8,50 @@ fn account() -> Account {
     "eip155:10:0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266".parse().unwrap()
 }
 
-fn body(words: [u64; 3]) -> Vec<u8> {
-    let hex: String = words.iter().map(|word| format!("{word:064x}")).collect();
-    json!({"jsonrpc": "2.0", "id": 1, "result": format!("0x{hex}")}).to_string().into_bytes()
+const INPUT: [u8; 32] = [0xab; 32];
+
+const ASKED: Asked = Asked { id: 5, chain: 10, input: INPUT, not_before: 1000 };
+
+fn words(said: u64, chain: u64, time: u64, input: [u8; 32]) -> String {
+    format!("0x{said:064x}{chain:064x}{:064x}{time:064x}{}", 77, hex::encode(input))
+}
+
+fn body(result: impl Into<Value>) -> Vec<u8> {
+    json!({"jsonrpc": "2.0", "id": 5, "result": result.into()}).to_string().into_bytes()
+}
+
+fn said(result: String) -> Result<(Verdict, u64), AnswerError> {
+    verdict(&body(result), &ASKED)
 }
 
 #[test]
 fn every_verdict_is_known_and_no_other() {
-    for (said, verdict_) in [
+    for (number, verdict) in [
         (0, Verdict::NoContract),
         (1, Verdict::Takes),
         (2, Verdict::Refuses),
         (3, Verdict::Refuses),
         (4, Verdict::Takes),
         (5, Verdict::Refuses),
+        (6, Verdict::DelegatedTakes),
     ] {
-        assert_eq!(verdict(&body([said, 10, 77]), 10), Ok((verdict_, 77)));
-        assert_eq!(verdict(&body([said, 1, 77]), 10), Err(AnswerError::OtherChain));
+        assert_eq!(said(words(number, 10, 1000, INPUT)), Ok((verdict, 77)));
+        assert_eq!(said(words(number, 1, 1000, INPUT)), Err(AnswerError::OtherChain));
+        assert_eq!(said(words(number, 10, 999, INPUT)), Err(AnswerError::Behind));
+        assert_eq!(said(words(number, 10, 1000, [1; 32])), Err(AnswerError::OtherQuestion));
     }
-    assert_eq!(verdict(&body([6, 10, 77]), 10), Err(AnswerError::Result));
-    assert_eq!(verdict(&body([u64::MAX, 10, 77]), 10), Err(AnswerError::Result));
+    assert_eq!(said(words(7, 10, 1000, INPUT)), Err(AnswerError::Result));
+    assert_eq!(said(words(u64::MAX, 10, 1000, INPUT)), Err(AnswerError::Result));
+    let other = Asked { id: 6, ..ASKED };
+    let body = body(words(1, 10, 1000, INPUT));
+    assert_eq!(verdict(&body, &other), Err(AnswerError::Malformed), "of another request");
 }
 
 #[test]
-fn anything_but_three_words_is_no_answer() {
-    let answer = |result: Value| {
-        let body = json!({"jsonrpc": "2.0", "id": 1, "result": result}).to_string();
-        verdict(body.as_bytes(), 10)
-    };
-    let right = format!("0x{:064x}{:064x}{:064x}", 1, 10, 5);
-    assert_eq!(answer(json!(right)), Ok((Verdict::Takes, 5)));
+fn anything_but_five_words_is_no_answer() {
+    let answer = |result: Value| verdict(&body(result), &ASKED);
+    let right = words(1, 10, 1000, INPUT);
+    assert_eq!(answer(json!(right)), Ok((Verdict::Takes, 77)));
     // The magic value itself, which a node that passed the account's answer through would give.
     let magic = format!("0x1626ba7e{}", "0".repeat(56));
     let high = right.replacen("0x0", "0x1", 1);
@@ -49,6 +63,7 @@ fn anything_but_three_words_is_no_answer() {
         json!(right[2..]),
         json!(format!("{right}00")),
         json!(right[..right.len() - 1]),
+        json!(right[..2 + 3 * 64]),
         json!(right.replace("0x", "0X")),
         json!(1),
         json!([right]),
@@ -56,8 +71,8 @@ fn anything_but_three_words_is_no_answer() {
     ] {
         assert_eq!(answer(other.clone()), Err(AnswerError::Result), "{other}");
     }
-    let reverted = br#"{"jsonrpc":"2.0","id":1,"error":{"code":3,"message":"execution reverted"}}"#;
-    assert_eq!(verdict(reverted, 10), Err(AnswerError::Refused));
+    let reverted = br#"{"jsonrpc":"2.0","id":5,"error":{"code":3,"message":"execution reverted"}}"#;
+    assert_eq!(verdict(reverted, &ASKED), Err(AnswerError::Refused));
 }
 
 #[test]
@@ -66,13 +81,13 @@ fn the_programs_input_is_what_the_signature_holds() {
         |signature: Vec<u8>| ContractQuestion::new(account(), [2; 20], [3; 32], signature);
     let plain = question(vec![9; 65]).unwrap();
     let expected = format!(
-        "0x{CHECKER}{}{}{}00000000{}",
+        "{}{}{}00000000{}",
         "02".repeat(20),
         "03".repeat(32),
         "00".repeat(20),
         "09".repeat(65)
     );
-    assert_eq!(plain.program(), expected);
+    assert_eq!(hex::encode(plain.input()), expected);
     assert!(!plain.is_wrapped());
     assert!(question(vec![9; MAX_CONTRACT_SIGNATURE]).is_some());
     assert!(question(vec![9; MAX_CONTRACT_SIGNATURE + 1]).is_none());

@@ -13,20 +13,28 @@ mod answer;
 mod contract;
 mod deployment;
 mod node;
+mod notices;
 mod quorum;
+mod turns;
 
 use std::collections::HashMap;
 use std::fmt;
 use std::time::Duration;
 
 use countersign_sdk::account::{Account, ChainId};
+use countersign_sdk::entropy::{Entropy, EntropyError};
+use countersign_sdk::proof::replay::ReplayKey;
+use countersign_sdk::time::Timestamp;
 use url::Url;
 
 pub use access_key::{AccessKeyQuestion, KeyOfAccount, permission};
 pub use answer::AnswerError;
-pub use contract::{ApprovedSignature, ContractQuestion, MAX_CONTRACT_SIGNATURE, Verdict, verdict};
+pub use contract::{
+    ApprovedSignature, Asked, ContractQuestion, MAX_CONTRACT_SIGNATURE, Verdict, verdict,
+};
 pub use deployment::{Deployment, SignatureParts, is_wrapped};
 use quorum::Chain;
+use turns::{Counted, NoTurn};
 
 /// The block that a question is asked at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,8 +73,59 @@ pub struct ChainNodes {
     pub max_answer: usize,
     /// The block that Ethereum nodes are asked at.
     pub block: BlockTag,
+    /// How many seconds ago the block of an Ethereum node's answer may have been made.
+    pub max_block_age: u64,
+    /// Whether code that a key has delegated to (EIP-7702) is taken for a contract.
+    pub delegated: bool,
     /// The factories that an ERC-6492 signature may name.
     pub factories: Vec<[u8; 20]>,
+}
+
+/// For whom a question is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Asker {
+    /// Somebody who signs in with this nonce, which holds until then.
+    SignIn {
+        /// The nonce.
+        nonce: ReplayKey,
+        /// Until when it could be used.
+        until: Timestamp,
+    },
+    /// The holder of a session.
+    Session,
+}
+
+impl Asker {
+    /// For the log.
+    const fn name(self) -> &'static str {
+        match self {
+            Self::SignIn { .. } => "sign-in",
+            Self::Session => "session",
+        }
+    }
+}
+
+/// For whom a question is asked, when, and what tells it from others.
+#[derive(Clone, Copy, Debug)]
+pub struct Asking {
+    asker: Asker,
+    now: Timestamp,
+    id: u64,
+    from: [u8; 20],
+}
+
+impl Asking {
+    /// A question that is asked now.
+    ///
+    /// # Errors
+    /// [`EntropyError`]: a question that can be foreseen is not asked.
+    pub fn new(asker: Asker, now: Timestamp, entropy: &dyn Entropy) -> Result<Self, EntropyError> {
+        let (mut id, mut from) = ([0; 8], [0; 20]);
+        entropy.fill(&mut id)?;
+        entropy.fill(&mut from)?;
+        // 53 bits: what every JSON parser keeps of a number.
+        Ok(Self { asker, now, id: u64::from_be_bytes(id) >> 11, from })
+    }
 }
 
 impl fmt::Debug for ChainNodes {
@@ -84,6 +143,12 @@ pub enum AskError {
     /// The signature names a factory that is not one of those that may be called.
     #[error("the factory is not one that may be called")]
     Factory,
+    /// The nonce had its questions.
+    #[error("nodes were asked too often for this nonce")]
+    TooOften,
+    /// As many questions are under way as may be; nobody was asked.
+    #[error("too many questions about the chain are under way")]
+    Crowded,
     /// Too few nodes gave the same answer in time.
     #[error("too few nodes of the chain gave the same answer")]
     Unavailable,
@@ -106,12 +171,15 @@ pub enum Said<T> {
 pub struct NodesError(String);
 
 /// The nodes of every chain that is asked.
-pub struct Nodes(HashMap<ChainId, Chain>);
+pub struct Nodes {
+    chains: HashMap<ChainId, Chain>,
+    counted: Counted,
+}
 
 impl Nodes {
     /// No nodes: every question is [`AskError::Unconfigured`].
     pub fn none() -> Self {
-        Self(HashMap::new())
+        Self { chains: HashMap::new(), counted: Counted::default() }
     }
 
     /// Those of `chains`.
@@ -120,7 +188,8 @@ impl Nodes {
     /// [`NodesError`] when TLS cannot be set up.
     pub fn new(chains: Vec<ChainNodes>) -> Result<Self, NodesError> {
         let made = chains.into_iter().map(|chain| Ok((chain.chain.clone(), Chain::new(chain)?)));
-        Ok(Self(made.collect::<Result<_, NodesError>>()?))
+        let chains = made.collect::<Result<_, NodesError>>()?;
+        Ok(Self { chains, counted: Counted::default() })
     }
 
     /// Whether `account` is of a chain that is asked.
@@ -135,9 +204,11 @@ impl Nodes {
     pub async fn contract(
         &self,
         question: ContractQuestion,
+        asking: &Asking,
     ) -> Result<Said<ApprovedSignature>, AskError> {
         let chain = self.chain_of(question.account()).ok_or(AskError::Unconfigured)?;
-        contract::ask(chain, question).await
+        self.take_turn(asking)?;
+        self.count(asking, contract::ask(chain, question, asking).await)
     }
 
     /// Whether the key of a question may do everything for its account.
@@ -147,14 +218,37 @@ impl Nodes {
     pub async fn access_key(
         &self,
         question: &AccessKeyQuestion,
+        asking: &Asking,
     ) -> Result<Said<KeyOfAccount>, AskError> {
         let chain = self.chain_of(question.account()).ok_or(AskError::Unconfigured)?;
-        access_key::ask(chain, question).await
+        self.take_turn(asking)?;
+        self.count(asking, access_key::ask(chain, question, asking).await)
+    }
+
+    fn take_turn(&self, asking: &Asking) -> Result<(), AskError> {
+        let Asker::SignIn { nonce, until } = asking.asker else { return Ok(()) };
+        self.counted.take(nonce, until, asking.now).map_err(|none| match none {
+            NoTurn::Spent => AskError::TooOften,
+            NoTurn::Full => AskError::Crowded,
+        })
+    }
+
+    fn count<T>(&self, asking: &Asking, said: Result<T, AskError>) -> Result<T, AskError> {
+        if let Asker::SignIn { nonce, .. } = asking.asker {
+            match said {
+                Ok(_) | Err(AskError::TooOften) => {}
+                Err(AskError::Unavailable) => self.counted.was_silent(nonce),
+                Err(AskError::Unconfigured | AskError::Factory | AskError::Crowded) => {
+                    self.counted.was_not_asked(nonce);
+                }
+            }
+        }
+        said
     }
 
     fn chain_of(&self, account: &Account) -> Option<&Chain> {
         match account {
-            Account::Chain(account) => self.0.get(account.chain()),
+            Account::Chain(account) => self.chains.get(account.chain()),
             Account::Key(_) => None,
         }
     }
@@ -162,6 +256,6 @@ impl Nodes {
 
 impl fmt::Debug for Nodes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_set().entries(self.0.values()).finish()
+        f.debug_set().entries(self.chains.values()).finish()
     }
 }

@@ -5,6 +5,8 @@
 //! no proxy is asked: what the operator wrote is who is believed.
 
 use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -42,6 +44,7 @@ pub(super) struct Node {
     http: Client,
     timeout: Duration,
     max_answer: usize,
+    of_the_network: Arc<AtomicBool>,
 }
 
 impl Node {
@@ -58,7 +61,7 @@ impl Node {
             .user_agent(concat!("countersign/", env!("CARGO_PKG_VERSION")))
             .build()
             .map_err(|error| NodesError(error.without_url().to_string()))?;
-        Ok(Self { url, http, timeout, max_answer })
+        Ok(Self { url, http, timeout, max_answer, of_the_network: Arc::default() })
     }
 
     /// Sends `request` and gives the body of the answer.
@@ -66,6 +69,28 @@ impl Node {
     /// # Errors
     /// [`NodeError`].
     pub(super) async fn exchange(&self, request: Bytes) -> Result<Vec<u8>, NodeError> {
+        self.exchange_up_to(request, self.max_answer).await
+    }
+
+    /// Whether it has said that it is of the network that it should be of.
+    pub(super) fn is_of_the_network(&self) -> bool {
+        self.of_the_network.load(Ordering::Relaxed)
+    }
+
+    /// It has said so.
+    pub(super) fn set_of_the_network(&self) {
+        self.of_the_network.store(true, Ordering::Relaxed);
+    }
+
+    /// Sends `request` and gives the body of an answer of at most so many bytes.
+    ///
+    /// # Errors
+    /// [`NodeError`].
+    pub(super) async fn exchange_up_to(
+        &self,
+        request: Bytes,
+        max_answer: usize,
+    ) -> Result<Vec<u8>, NodeError> {
         let exchange = async {
             let request = self
                 .http
@@ -79,7 +104,7 @@ impl Node {
             }
             let mut body = Vec::new();
             while let Some(chunk) = response.chunk().await.map_err(|_| NodeError::Unreached)? {
-                if chunk.len() > self.max_answer.saturating_sub(body.len()) {
+                if chunk.len() > max_answer.saturating_sub(body.len()) {
                     return Err(NodeError::TooLong);
                 }
                 body.extend_from_slice(&chunk);

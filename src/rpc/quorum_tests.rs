@@ -4,6 +4,9 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use countersign_sdk::account::ChainId;
+use countersign_sdk::entropy::OsEntropy;
+use countersign_sdk::proof::replay::ReplayKey;
+use countersign_sdk::time::Timestamp;
 use url::Url;
 
 use super::*;
@@ -18,16 +21,28 @@ fn chain(nodes: usize, quorum: usize) -> Chain {
         timeout: Duration::from_secs(30),
         max_answer: 1024,
         block: BlockTag::Latest,
+        max_block_age: 300,
+        delegated: false,
         factories: Vec::new(),
     })
     .unwrap()
+}
+
+fn asking(asker: Asker) -> Asking {
+    Asking::new(asker, Timestamp::from_unix(1), &OsEntropy).unwrap()
+}
+
+fn sign_in() -> Asking {
+    let nonce = ReplayKey::of_bytes("test", b"nonce");
+    asking(Asker::SignIn { nonce, until: Timestamp::from_unix(300) })
 }
 
 /// What a chain says whose nodes say these, each at its block; `None` fails, `-` never answers.
 async fn says(quorum: usize, nodes: &[Option<(char, u64)>]) -> Result<(char, u64), AskError> {
     let chain = chain(nodes.len(), quorum);
     let left = Mutex::new(nodes.iter().rev().copied().collect::<Vec<_>>());
-    let agreed = chain.agree(|_| {
+    let asking = sign_in();
+    let agreed = chain.agree(&asking, |_| {
         let next = left.lock().unwrap().pop().unwrap();
         async move {
             match next {
@@ -74,12 +89,49 @@ async fn a_slow_node_holds_up_nobody() {
 }
 
 #[tokio::test]
-async fn only_so_many_questions_are_under_way() {
+async fn only_so_many_questions_are_under_way_and_sign_ins_leave_room_for_sessions() {
     let chain = chain(1, 1);
-    let places = chain.under_way.acquire_many(MAX_UNDER_WAY as u32).await.unwrap();
+    let places = chain.sign_ins.acquire_many(MAX_SIGN_INS as u32).await.unwrap();
     let ask = |_| async { Ok(Reading { said: true, block: 1 }) };
-    assert_eq!(chain.agree(ask).await, Err(AskError::Unavailable));
+    let yes = Ok(Reading { said: true, block: 1 });
+    assert_eq!(chain.agree(&sign_in(), ask).await, Err(AskError::Crowded));
+    assert_eq!(chain.agree(&asking(Asker::Session), ask).await, yes);
     drop(places);
-    assert_eq!(chain.agree(ask).await, Ok(Reading { said: true, block: 1 }));
+    assert_eq!(chain.agree(&sign_in(), ask).await, yes);
     assert_eq!(format!("{chain:?}"), "1 of 1 nodes of eip155:1");
+}
+
+/// Who hangs up frees no place: the nodes are still busy with the question.
+#[tokio::test]
+async fn a_place_is_taken_until_every_node_has_ended() {
+    let chain = chain(1, 1);
+    let gate = Arc::new(Semaphore::new(0));
+    let held = Arc::clone(&gate);
+    let ask = move |_| {
+        let held = Arc::clone(&held);
+        async move {
+            let _opened = held.acquire_owned().await;
+            Ok(Reading { said: true, block: 1 })
+        }
+    };
+    let asking = sign_in();
+    {
+        let asked = chain.agree(&asking, ask);
+        let hung_up = tokio::time::timeout(Duration::from_millis(1), asked).await;
+        assert!(hung_up.is_err());
+    }
+    assert_eq!(chain.sign_ins.available_permits(), MAX_SIGN_INS - 1);
+    gate.add_permits(1);
+    let all = chain.sign_ins.acquire_many(MAX_SIGN_INS as u32).await.unwrap();
+    drop(all);
+}
+
+#[test]
+fn a_block_far_below_one_that_was_believed_is_not() {
+    let chain = chain(1, 1);
+    assert_eq!(chain.lowest(), 0);
+    for (reached, lowest) in [(10_000, 9400), (9500, 9400), (10_001, 9401)] {
+        chain.has_reached(reached);
+        assert_eq!(chain.lowest(), lowest);
+    }
 }

@@ -9,6 +9,7 @@ use super::keys;
 use super::mint::{Access, mint, narrowed};
 use super::{IssuedToken, possession, recording, standing};
 use crate::model::reason::{Reason, Refusal};
+use crate::model::resource::ResourceRules;
 use crate::token::access::Authenticated;
 use crate::wallet::registry;
 
@@ -82,7 +83,9 @@ async fn walk(
         (None, Some(_)) => target.rules.scopes_for(request.scope)?,
         (None, None) => narrowed(target.rules.default_scopes.clone(), request.scope)?,
     };
+    ResourceRules::check_some(&scope)?;
     context.check_scopes(&target, &assertion.account().to_did(), &scope)?;
+    context.check_one_operator(&target, &assertion.account().to_did(), assertion.key())?;
     possession::match_key(proof.as_ref(), None, assertion.key().thumbprint())?;
     let possession = possession::claim(context, proof.as_ref(), target.rules, now).await?;
     let claimed =

@@ -50,6 +50,10 @@ pub struct Verdict {
     pub scope: String,
     /// Whether the signed text or assertion states the scopes; otherwise they are what the issuer gives by default.
     pub scope_was_signed: bool,
+    /// Who made the transaction that was signed, for formats that sign one: by its own word, to be compared with
+    /// what the issuer published then.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub transaction_by: Option<String>,
     /// The token.
     pub jti: String,
     /// The key that the token is bound to.
@@ -131,7 +135,7 @@ pub fn check(proof: &Proof, keys: Option<&IssuerKeys>) -> Result<Verdict, NotPro
     if sign_in.policy.issuer != signed.issuer {
         return Err(NotProven::Evidence("the log is of another issuer"));
     }
-    let (method, scope_was_signed) = evidence(&sign_in, proof.record.time)?;
+    let Shown { method, scope_was_signed, transaction_by } = evidence(&sign_in, proof.record.time)?;
     Ok(Verdict {
         sub: sign_in.sub,
         account: sign_in.account,
@@ -142,6 +146,7 @@ pub fn check(proof: &Proof, keys: Option<&IssuerKeys>) -> Result<Verdict, NotPro
         resource: sign_in.policy.resource,
         scope: sign_in.token.scope,
         scope_was_signed,
+        transaction_by,
         jti: sign_in.token.jti,
         bound_to: sign_in.token.jkt,
         seq: proof.record.seq,
@@ -151,12 +156,22 @@ pub fn check(proof: &Proof, keys: Option<&IssuerKeys>) -> Result<Verdict, NotPro
     })
 }
 
-/// Whether the record of a sign-in follows from what was signed; gives the method, and whether the scopes stand
-/// in what was signed.
+/// What the evidence of a sign-in shows beyond that it holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Shown {
+    /// The format, or `jwt-bearer`.
+    pub method: String,
+    /// Whether the scopes stand in what was signed.
+    pub scope_was_signed: bool,
+    /// Who made the transaction that was signed, by its own word.
+    pub transaction_by: Option<String>,
+}
+
+/// Whether the record of a sign-in follows from what was signed.
 ///
 /// # Errors
 /// [`NotProven`].
-pub fn evidence(sign_in: &SignIn, at: Timestamp) -> Result<(String, bool), NotProven> {
+pub fn evidence(sign_in: &SignIn, at: Timestamp) -> Result<Shown, NotProven> {
     if sign_in.token.exp <= at || sign_in.token.exp > at.plus(LONGEST_TOKEN) {
         return Err(NotProven::Evidence("the token lives for another time than tokens do"));
     }
@@ -166,11 +181,7 @@ pub fn evidence(sign_in: &SignIn, at: Timestamp) -> Result<(String, bool), NotPr
     }
 }
 
-fn by_message(
-    sign_in: &SignIn,
-    signed: &SignedText,
-    at: Timestamp,
-) -> Result<(String, bool), NotProven> {
+fn by_message(sign_in: &SignIn, signed: &SignedText, at: Timestamp) -> Result<Shown, NotProven> {
     let message = URL_SAFE_NO_PAD.decode(&signed.message).ok();
     let message = message.and_then(|bytes| String::from_utf8(bytes).ok());
     let message = message.ok_or(NotProven::Evidence("the message is not base64url of a text"))?;
@@ -189,11 +200,11 @@ fn by_message(
     };
     let bound = policy::bind(format.read(&message)?, format, &expected)?;
     let public_key = signed.public_key.as_deref();
-    let evidence = Evidence { signature: &signed.signature, public_key };
+    let given = Evidence { signature: &signed.signature, public_key };
     if let Some(said) = &sign_in.chain {
-        return Err(on_chain(sign_in, &bound, &evidence, said)?);
+        return Err(on_chain(sign_in, &bound, &given, said)?);
     }
-    let signer = bound.verify(&evidence)?;
+    let signer = bound.verify_recorded(&given)?;
     if signer.subject() != sign_in.sub || signer.account().to_string() != sign_in.account {
         return Err(NotProven::Evidence("somebody else signed"));
     }
@@ -207,7 +218,8 @@ fn by_message(
     if bound.session_end().is_some_and(|end| sign_in.token.exp > end) {
         return Err(NotProven::Evidence("the token outlives what was signed"));
     }
-    Ok((signed.format.clone(), scope_was_signed))
+    let (method, transaction_by) = (signed.format.clone(), format.made_by(&given));
+    Ok(Shown { method, scope_was_signed, transaction_by })
 }
 
 /// Everything of a sign-in that its account's chain had a word in, but that word: nobody can check it here,
@@ -234,7 +246,7 @@ fn on_chain(
     Ok(NotProven::OnChain { account: sign_in.account.clone(), block_tag, block })
 }
 
-fn by_assertion(sign_in: &SignIn, text: &str, at: Timestamp) -> Result<(String, bool), NotProven> {
+fn by_assertion(sign_in: &SignIn, text: &str, at: Timestamp) -> Result<Shown, NotProven> {
     let policy = &sign_in.policy;
     let expected =
         jwt_assertion::Expected { issuer: &policy.issuer, skew: policy.clock_skew, now: at };
@@ -255,7 +267,8 @@ fn by_assertion(sign_in: &SignIn, text: &str, at: Timestamp) -> Result<(String, 
         within(&sign_in.token.scope, &signed.parse()?)?;
     }
     check_binding(sign_in, assertion.key().thumbprint(), false)?;
-    Ok(("jwt-bearer".to_owned(), assertion.scope().is_some()))
+    let (method, scope_was_signed) = ("jwt-bearer".to_owned(), assertion.scope().is_some());
+    Ok(Shown { method, scope_was_signed, transaction_by: None })
 }
 
 fn check_key(sign_in: &SignIn, key: &PublicKey) -> Result<(), NotProven> {

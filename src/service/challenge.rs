@@ -104,25 +104,19 @@ fn write(
         target.rules.check_subject(&format.accounts().subject_of(&account)?)?;
     }
     let scopes = target.rules.scopes_for(request.scope)?;
+    // Without one there is no ReCap, and nothing that is signed would say which resource the text is for.
+    ResourceRules::check_some(&scopes)?;
     let session_key = request.dpop_jkt.map(session_key).transpose()?;
     check_session_expires_in(request, target.rules)?;
 
-    let grant = (!scopes.is_empty())
-        .then(|| recap::Grant::new(&target.uri, &scopes))
-        .transpose()
+    let grant = recap::Grant::new(&target.uri, &scopes)
         .map_err(|error| Refusal::new(Reason::ResourceNotAllowed, error.to_string()))?;
-    let statement = match &grant {
-        Some(grant) => format!("Sign in to {}. {}", target.uri, grant.sentence()),
-        None => format!("Sign in to {}.", target.uri),
-    };
-    let resources: Vec<String> = session_key
-        .map(|jkt| jkt.to_uri())
-        .into_iter()
-        .chain(grant.map(|grant| grant.to_uri()))
-        .collect();
+    let statement = format!("Sign in to {}. {}", target.uri, grant.sentence());
+    let resources: Vec<String> =
+        session_key.map(|jkt| jkt.to_uri()).into_iter().chain([grant.to_uri()]).collect();
     let expires_at = now.plus(context.rules.challenge_lifetime);
     let signed_until = if session_key.is_some() || request.session_expires_in.is_some() {
-        let longest = context.rules.session_lifetime;
+        let longest = format.longest_session(context.rules.session_lifetime);
         now.plus(request.session_expires_in.map_or(longest, |asked| asked.min(longest)))
     } else {
         expires_at
@@ -142,7 +136,7 @@ fn write(
         nonce: Some(PLACEHOLDER),
         issued_at: Some(&issued),
         expiration_time: Some(&expires),
-        resources: (!resources.is_empty()).then(|| resources.iter().map(String::as_str).collect()),
+        resources: Some(resources.iter().map(String::as_str).collect()),
         ..Fields::default()
     };
     let (message, nonce) = sealed(context, format, &fields, expires_at)?;

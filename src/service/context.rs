@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use countersign_sdk::account::ChainId;
 use countersign_sdk::entropy::Entropy;
+use countersign_sdk::key::PublicKey;
 use countersign_sdk::proof::dpop::Window;
 use countersign_sdk::proof::target_uri::TargetUri;
 use countersign_sdk::time::{Clock, Timestamp};
@@ -25,6 +26,7 @@ use crate::token::nonce::Nonces;
 use crate::token::refresh::RefreshTokens;
 use crate::token::verify::AccessTokens;
 use crate::wallet::policy::{AllowedChains, Expected};
+use crate::wallet::registry;
 use crate::wallet::sep10::ServerKey;
 
 /// The issuer as clients name it.
@@ -183,6 +185,27 @@ impl Context {
         scope: &ScopeSet,
     ) -> Result<(), Refusal> {
         self.operators_at(target).map_or(Ok(()), |operators| operators.check_scopes(subject, scope))
+    }
+
+    /// Whether `key` is one operator alone, where `target` is the issuer itself: a key that is two of them
+    /// under two addresses would be two persons where two are asked for.
+    ///
+    /// # Errors
+    /// [`Reason::AccountNotAllowed`].
+    pub(crate) fn check_one_operator(
+        &self,
+        target: &Target<'_>,
+        subject: &str,
+        key: &PublicKey,
+    ) -> Result<(), Refusal> {
+        let Some(operators) = self.operators_at(target) else { return Ok(()) };
+        let is_another = |name: String| name != subject && operators.allowed(&name).is_some();
+        if !registry::subjects_of_key(key).any(is_another) {
+            return Ok(());
+        }
+        let detail = "this key is another operator's as well, under another name: each operator has a key of \
+                      its own";
+        Err(Refusal::new(Reason::AccountNotAllowed, detail))
     }
 
     /// What this issuer expects of a message that is redeemed now.

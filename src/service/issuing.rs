@@ -4,13 +4,12 @@
 //! call-back are told where to. The key of transactions is the operator's, where domains have to
 //! publish it (SEP-1), or is made at the start, as the key of nonces is: challenges end with both.
 
-use std::fs::File;
-use std::io::{self, Read as _};
+use std::io;
 use std::path::Path;
 
+use countersign_sdk::client::private_file;
 use countersign_sdk::entropy::Entropy;
 use countersign_sdk::time::Timestamp;
-use zeroize::Zeroizing;
 
 use super::context::Context;
 use crate::model::reason::Refusal;
@@ -18,7 +17,7 @@ use crate::wallet::format::Issuing;
 use crate::wallet::sep10::ServerKey;
 
 /// The longest file of a seed, in bytes: 56 letters and digits, and a line end.
-const MAX_FILE: u64 = 58;
+const MAX_FILE: usize = 58;
 
 /// The issuer, for a challenge that ends then.
 pub(super) struct IssuedBy<'a> {
@@ -31,46 +30,31 @@ impl Issuing for IssuedBy<'_> {
         &self.context.stellar
     }
 
-    fn call_back_state(&self, digest: &[u8; 32]) -> Result<String, Refusal> {
-        self.context.nonces.call_back(self.until, digest, &*self.context.entropy)
+    fn call_back_state(
+        &self,
+        digest: &[u8; 32],
+        key: Option<&[u8; 33]>,
+    ) -> Result<String, Refusal> {
+        self.context.nonces.call_back(self.until, digest, key, &*self.context.entropy)
     }
 }
 
 /// The key in a file, or a new one where none is configured.
 ///
 /// # Errors
-/// What is wrong with the file: not there, open to others, or not a seed. Nothing of it is quoted.
+/// What is wrong with the file: not there, another user's, open to others, or not a seed. Nothing of it is quoted.
 pub fn stellar_key(path: Option<&Path>, entropy: &dyn Entropy) -> io::Result<ServerKey> {
     let Some(path) = path else {
         return ServerKey::generate(entropy).map_err(io::Error::other);
     };
-    let file = File::open(path)?;
-    check_private(&file)?;
-    let mut text = Zeroizing::new(String::new());
-    file.take(MAX_FILE).read_to_string(&mut text)?;
+    let text = private_file::read(path, MAX_FILE).map_err(io::Error::other)?;
     ServerKey::from_seed(text.trim_end_matches(['\r', '\n'])).map_err(io::Error::other)
-}
-
-/// Refuses a file that is none, or that others than its owner may read.
-fn check_private(file: &File) -> io::Result<()> {
-    let about = file.metadata()?;
-    if !about.is_file() {
-        return Err(io::Error::other("is not a file"));
-    }
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::MetadataExt as _;
-        if about.mode() & 0o077 != 0 {
-            return Err(io::Error::other("others can read it: chmod 600"));
-        }
-    }
-    Ok(())
 }
 
 #[cfg(test)]
 mod tests {
     use std::fs;
-    use std::os::unix::fs::PermissionsExt as _;
+    use std::os::unix::fs::{PermissionsExt as _, chown};
 
     use countersign_sdk::entropy::OsEntropy;
 
@@ -98,6 +82,11 @@ mod tests {
         assert!(read(&format!("{seed}{seed}"), 0o600).is_err());
         assert!(stellar_key(Some(folder.path()), &OsEntropy).is_err());
         assert!(stellar_key(Some(&folder.path().join("none")), &OsEntropy).is_err());
+        // Only root can give a file away; as anybody else this shows nothing.
+        if read(seed, 0o600).is_ok() && chown(&path, Some(65_534), None).is_ok() {
+            let error = stellar_key(Some(&path), &OsEntropy).unwrap_err().to_string();
+            assert!(error.contains("another user"), "{error}");
+        }
         let made = [(); 2].map(|()| stellar_key(None, &OsEntropy).unwrap().account());
         assert_ne!(made[0], made[1]);
     }

@@ -9,18 +9,20 @@
 
 use countersign_sdk::account::Account;
 use countersign_sdk::key::Thumbprint;
+use countersign_sdk::proof::dpop::VerifiedProof;
 use countersign_sdk::time::Timestamp;
 
 use super::context::Context;
+use super::possession;
 use crate::audit::evidence::ChainSaid;
 use crate::model::reason::{Reason, Refusal};
 use crate::model::resource::ResourceRules;
-use crate::rpc::{ApprovedSignature, AskError, Said};
+use crate::rpc::{ApprovedSignature, AskError, Asker, Asking, Said};
 use crate::store::SpentNonce;
-use crate::token::access::Authenticated;
+use crate::token::access::{Authenticated, Possession};
 use crate::wallet::format::{Evidence, Issuing, VerifiedSigner};
 use crate::wallet::on_chain::Question;
-use crate::wallet::policy::BoundMessage;
+use crate::wallet::policy::{BoundMessage, OpenedNonce};
 use crate::wallet::registry;
 
 pub(crate) mod again;
@@ -57,24 +59,59 @@ impl Signed {
         }
     }
 
-    /// Asks the chain, where that has to be, whether this resource takes what only the chain knows.
+    /// Everything that can be refused before a chain is asked, and by whom it is asked: whoever holds the
+    /// key that signs the requests, once for each proof. So the proof is used up by a wrong signature too.
+    /// `None` where nobody has to be asked.
     ///
     /// # Errors
-    /// `account_not_allowed`, `factory_not_allowed`, `chain_unavailable`, or what was wrong with the signature.
+    /// `account_not_allowed`, what was wrong with the signature, or what is wrong with the proof.
+    pub(crate) async fn admit(
+        &self,
+        context: &Context,
+        session_key: Option<&Thumbprint>,
+        proof: Option<&VerifiedProof>,
+        rules: &ResourceRules,
+        now: Timestamp,
+    ) -> Result<Option<Possession>, Refusal> {
+        let own_key = match self {
+            Self::ByKey(_) => return Ok(None),
+            // Nothing is proven yet, so this is what it would be without nodes: a signature of no key.
+            Self::Open(Question::Contract(_), refused) if !rules.on_chain.taken => {
+                return Err(refused.clone());
+            }
+            Self::Open(Question::Contract(question), _) => {
+                check_contract(question.account(), rules)?;
+                None
+            }
+            Self::Open(Question::AccessKey(named), _) => {
+                rules.check_on_chain()?;
+                check_signer(named.signer(), rules)?;
+                Some(named.signer().thumbprint())
+            }
+        };
+        possession::match_key(proof, session_key.copied(), own_key)?;
+        possession::claim(context, proof, rules, now).await.map(Some)
+    }
+
+    /// Asks the chain, where that has to be, once the question was [admitted](Self::admit).
+    ///
+    /// # Errors
+    /// `factory_not_allowed`, `chain_unavailable`, or what was wrong with the signature.
     pub(crate) async fn prove(
         self,
         context: &Context,
-        rules: &ResourceRules,
+        bound: &BoundMessage<'_>,
+        now: Timestamp,
     ) -> Result<Proven, Refusal> {
         let (question, refused) = match self {
             Self::ByKey(signer) => return Ok(Proven::Key(*signer)),
             Self::Open(question, refused) => (question, refused),
         };
+        let asker = Asker::SignIn { nonce: bound.nonce_as_issued(), until: bound.nonce().until };
+        let asking = asking(context, asker, now)?;
         match question {
-            // Nothing is proven yet, so this is what it would be without nodes: a signature of no key.
-            Question::Contract(_) if !rules.on_chain.taken => Err(refused),
             Question::Contract(question) => {
-                match context.nodes.contract(*question).await.map_err(ask_refusal)? {
+                match context.nodes.contract(*question, &asking).await.map_err(ask_refusal)? {
                     Said::Yes(approved) => Ok(Proven::Contract(approved)),
                     Said::No => Err(Refusal::new(
                         Reason::SignatureMismatch,
@@ -85,8 +122,8 @@ impl Signed {
                 }
             }
             Question::AccessKey(named) => {
-                rules.check_on_chain()?;
-                match context.nodes.access_key(named.question()).await.map_err(ask_refusal)? {
+                let said = context.nodes.access_key(named.question(), &asking).await;
+                match said.map_err(ask_refusal)? {
                     Said::Yes(witness) => {
                         let block = witness.block();
                         let name = |signer| Proven::Name(signer, block);
@@ -119,6 +156,14 @@ impl Proven {
         }
     }
 
+    /// The nonce of the text, to be spent.
+    pub(crate) fn nonce(&self, bound: &BoundMessage<'_>) -> OpenedNonce {
+        match self {
+            Self::Key(_) | Self::Name(..) => *bound.nonce(),
+            Self::Contract(_) => bound.nonce_of_contract(),
+        }
+    }
+
     /// Who it is: `sub`.
     pub(crate) fn subject(&self) -> String {
         match self {
@@ -148,10 +193,7 @@ impl Proven {
     /// `account_not_allowed`.
     pub(crate) fn check(&self, rules: &ResourceRules) -> Result<(), Refusal> {
         match self {
-            Self::Key(signer) | Self::Name(signer, _) => {
-                rules.check_subject(signer.subject())?;
-                rules.check_names(registry::subjects_of_key(signer.key()))
-            }
+            Self::Key(signer) | Self::Name(signer, _) => check_signer(signer, rules),
             Self::Contract(approved) => check_contract(approved.account(), rules),
         }
     }
@@ -195,6 +237,11 @@ impl Proven {
     }
 }
 
+fn check_signer(signer: &VerifiedSigner, rules: &ResourceRules) -> Result<(), Refusal> {
+    rules.check_subject(signer.subject())?;
+    rules.check_names(registry::subjects_of_key(signer.key()))
+}
+
 fn check_contract(account: &Account, rules: &ResourceRules) -> Result<(), Refusal> {
     let format = registry::by_account(account).ok_or_else(registry::unknown)?;
     rules.check_contract(&account.to_did(), &format.accounts().subject_of(account)?)
@@ -214,6 +261,11 @@ fn not_served() -> Refusal {
     )
 }
 
+fn asking(context: &Context, asker: Asker, now: Timestamp) -> Result<Asking, Refusal> {
+    Asking::new(asker, now, &*context.entropy)
+        .map_err(|_| Refusal::new(Reason::ServerError, "no random bytes to be had"))
+}
+
 fn ask_refusal(error: AskError) -> Refusal {
     match error {
         AskError::Unconfigured => not_served(),
@@ -221,6 +273,14 @@ fn ask_refusal(error: AskError) -> Refusal {
             Reason::FactoryNotAllowed,
             "the factory that the signature names (ERC-6492) is not one that this server calls; deploy the \
              account first, or have the factory allowed",
+        ),
+        AskError::TooOften => Refusal::new(
+            Reason::NonceUsed,
+            "the account's chain was asked about this message as often as may be; ask for a new challenge",
+        ),
+        AskError::Crowded => Refusal::new(
+            Reason::ChainUnavailable,
+            "too many questions about the account's chain are under way; nothing has changed: try again shortly",
         ),
         AskError::Unavailable => Refusal::new(
             Reason::ChainUnavailable,

@@ -66,22 +66,31 @@ pub fn check_for(
 /// Whether the proof is by the key that the token is to be bound to. `signed_for` is the session
 /// key that the wallet signed for, if it signed for one; `proven` is the wallet's own key, if it has one.
 ///
+/// A contract has none, and what its owners sign may be public before it is used: multisignature
+/// wallets gather signatures in lists that anybody reads. So a session key is signed for, or nothing is opened.
+///
 /// # Errors
 /// [`Reason::ProofKeyMismatch`]; [`Reason::ProofRequired`] without a proof where one is needed: a
 /// message that names a session key opens nothing for anybody who does not hold that key.
+/// [`Reason::SessionKeyInvalid`] for a contract's without a session key and without a proof.
 pub fn match_key(
     proof: Option<&VerifiedProof>,
     signed_for: Option<Thumbprint>,
     proven: impl Into<Option<Thumbprint>>,
 ) -> Result<(), Refusal> {
-    let key = signed_for.or(proven.into());
+    let Some(key) = signed_for.or(proven.into()) else {
+        let reason = match proof {
+            Some(_) => Reason::ProofKeyMismatch,
+            None => Reason::SessionKeyInvalid,
+        };
+        return Err(Refusal::new(
+            reason,
+            "this is no signature of the account's own key, and a contract account has no key that could \
+             sign requests: ask for the challenge with dpop_jkt, the thumbprint of a session key",
+        ));
+    };
     match (proof, signed_for) {
-        (Some(proof), _) if Some(proof.thumbprint()) == key => Ok(()),
-        (Some(_), None) if key.is_none() => Err(Refusal::new(
-            Reason::ProofKeyMismatch,
-            "a contract account has no key that could sign requests: ask for the challenge with dpop_jkt, \
-             the thumbprint of a session key",
-        )),
+        (Some(proof), _) if proof.thumbprint() == key => Ok(()),
         (Some(_), _) => Err(Refusal::new(
             Reason::ProofKeyMismatch,
             "the DPoP proof must be by the session key that the message names, or, where it names \

@@ -18,7 +18,7 @@ use crate::audit::evidence::{Given, NonceKind, Policy, Proof, SignIn, SignedText
 use crate::audit::refusals::is_decision;
 use crate::model::reason::{Reason, Refusal};
 use crate::model::revocation::Revocation;
-use crate::wallet::format::Evidence;
+use crate::wallet::format::{Evidence, VerifiedSigner};
 use crate::wallet::policy::{BoundMessage, NonceOrigin};
 use crate::wallet::recap;
 
@@ -50,7 +50,8 @@ pub(crate) async fn by_message(
     let lifetime = context.rules.challenge_lifetime;
     let sign_in = SignIn {
         sub: issued.sub.clone(),
-        account: bound.account().to_string(),
+        // A text that names whoever answers has a stand-in for an account; who answered is the signer.
+        account: proven.signer().map_or(bound.account(), VerifiedSigner::account).to_string(),
         proven_key: proven.signer().and_then(|signer| signer.key().to_did_key()),
         proven_jkt: proven.thumbprint(),
         chain: proven.chain_said(),
@@ -164,8 +165,11 @@ pub(crate) fn message_refused(
     }
     let message =
         format_of(request).and_then(|format| Ok((format, format.read(request.message)?))).ok();
-    let account =
-        message.as_ref().and_then(|(format, message)| format.accounts().account_of(message).ok());
+    let account = message.as_ref().and_then(|(format, message)| {
+        let named = format.accounts().account_of(message).ok()?;
+        // Whoever answers is nobody yet.
+        (format.whoever_answers().as_ref() != Some(&named)).then_some(named)
+    });
     let domain = message.as_ref().map(|(_, message)| message.fields().domain);
     let refused = Refused {
         account: account.map(|account| account.to_string()),

@@ -109,6 +109,7 @@ fn access_for<'a>(
     if let Some(did) = &session.proven_did {
         let Ok(Account::Key(key)) = did.parse() else { return Err(unreadable()) };
         target.rules.check_names(registry::subjects_of_key(key.key()))?;
+        context.check_one_operator(&target, &session.subject, key.key())?;
     }
     if !rules.domains.allows(&session.client_id) {
         let detail = "the session was opened for a domain that is not allowed any more";

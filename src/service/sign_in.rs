@@ -1,10 +1,12 @@
 //! A signed message becomes a token: the walk of protocol.md §4, one line a step.
 //!
 //! Whatever fails before the last two steps has used nothing up: a stranger who copies a message,
-//! alters it or signs it with another key burns nobody's nonce.
+//! alters it or signs it with another key burns nobody's nonce. Only where an account's chain is asked is
+//! the proof used up first, so that each question costs its asker one.
 
 use std::borrow::Cow;
 
+use countersign_sdk::account::Account;
 use countersign_sdk::time::Timestamp;
 
 use super::context::{Context, session_refusal, store_refusal};
@@ -14,6 +16,7 @@ use super::mint::{Access, mint, mint_of_session, narrowed};
 use super::on_chain::Signed;
 use super::{IssuedToken, call_back, possession, recording, standing};
 use crate::model::reason::{Reason, Refusal};
+use crate::model::resource::ResourceRules;
 use crate::model::session::SessionId;
 use crate::token::access::{Opens, Possession};
 use crate::wallet::format::{Evidence, WalletFormat};
@@ -69,9 +72,14 @@ async fn walk(
     let message = format.read(request.message)?;
     let proof = possession::check(context, request.proof, now)?;
     let bound = policy::bind(message, format, &context.expected(now))?;
+    let access = access_for(context, request, &bound, format)?;
     let answer = match request.signature {
         Some(_) => None,
-        None => Some(call_back::answer_to(context, &bound, proof.as_ref(), now).await?),
+        None => {
+            // Whoever waits for a wallet uses proofs up: nobody does for what no answer would open.
+            check_named(context, &access, &bound)?;
+            Some(call_back::answer_to(context, &bound, proof.as_ref(), now).await?)
+        }
     };
     let called_back = answer.map(|answer| (answer.signature_text(), answer.key_text()));
     let evidence = match &called_back {
@@ -83,24 +91,29 @@ async fn walk(
     };
     let issuing = IssuedBy { context, until: now };
     let signed = Signed::read(context, &bound, &evidence, &issuing)?;
-    let access = access_for(context, request, &bound, format)?;
-    let proven = signed.prove(context, access.target.rules).await?;
+    let (key, rules) = (bound.session_key(), access.target.rules);
+    let admitted = signed.admit(context, key, proof.as_ref(), rules, now).await?;
+    let proven = signed.prove(context, &bound, now).await?;
     proven.check(access.target.rules)?;
     context.check_scopes(&access.target, &proven.subject(), &access.scope)?;
+    if let Some(signer) = proven.signer() {
+        context.check_one_operator(&access.target, signer.subject(), signer.key())?;
+    }
     let access = Access { until: proven.until(context, access.until, now), ..access };
     possession::match_key(proof.as_ref(), bound.session_key().copied(), proven.thumbprint())?;
-    let possession = possession::claim(context, proof.as_ref(), access.target.rules, now).await?;
-    let used =
-        || Refusal::new(Reason::NonceUsed, "this message was used before; ask for a new challenge");
-    let spent = context
-        .store
-        .spend(bound.nonce(), now)
-        .await
-        .map_err(|error| store_refusal(error, used()))?;
+    let possession = match admitted {
+        Some(claimed) => claimed,
+        None => possession::claim(context, proof.as_ref(), access.target.rules, now).await?,
+    };
+    let spent = context.store.spend(&proven.nonce(&bound), now).await;
+    let spent = spent.map_err(|error| store_refusal(error, call_back::used()))?;
+    if answer.is_some() {
+        call_back::fetched(context, &bound).await;
+    }
     // The wallet cannot have signed before the nonce was there.
     let signed_from = bound.nonce().until.minus(context.rules.challenge_lifetime);
     let who = proven.authenticated(&bound, spent);
-    let issued = match session_end(context, &bound, &possession, &access, now) {
+    let issued = match session_end(context, (&bound, who.subject()), &possession, &access, now) {
         None => {
             standing::check(context, &who, &possession, signed_from, now).await?;
             mint(context, &who, &possession, &access, now)?
@@ -126,21 +139,44 @@ async fn walk(
     Ok(issued)
 }
 
+/// Refuses an account that the text names and the resource does not take, before it has signed.
+fn check_named(
+    context: &Context,
+    access: &Access<'_>,
+    bound: &BoundMessage<'_>,
+) -> Result<(), Refusal> {
+    let (format, account) = (bound.format(), bound.account());
+    // Whoever has not signed yet learns of no account whether it is an operator's.
+    if format.is_whoever(account) || context.operators_at(&access.target).is_some() {
+        return Ok(());
+    }
+    let rules = access.target.rules;
+    rules.check_subject(&format.accounts().subject_of(account)?)?;
+    match account {
+        Account::Key(named) => rules.check_names(registry::subjects_of_key(named.key())),
+        Account::Chain(_) => Ok(()),
+    }
+}
+
 /// When the session ends that the message opens; `None` where it opens none: an agent's own key
-/// proves itself again instead, and what would end with its first token is no session.
+/// proves itself again instead, and what would end with its first token is no session. That of an
+/// operator is one all the same: it is what the store says of the token.
 fn session_end(
     context: &Context,
-    bound: &BoundMessage<'_>,
+    (bound, subject): (&BoundMessage<'_>, &str),
     possession: &Possession,
     access: &Access<'_>,
     now: Timestamp,
 ) -> Option<Timestamp> {
+    let operates = context.operators_at(&access.target).is_some();
     let opens = match possession.jkt() {
-        Some(_) => bound.session_key().is_some(),
+        Some(_) => bound.session_key().is_some() || operates && !subject.starts_with("did:key:"),
         None => access.target.rules.bearer_sessions,
     };
-    let ends_at = access.until.unwrap_or_else(|| now.plus(context.rules.session_lifetime));
-    (opens && ends_at.since(now) > access.target.rules.token_ttl).then_some(ends_at)
+    let longest = bound.format().longest_session(context.rules.session_lifetime);
+    let ends_at = access.until.unwrap_or_else(|| now.plus(longest));
+    let lasts = operates || ends_at.since(now) > access.target.rules.token_ttl;
+    (opens && lasts).then_some(ends_at)
 }
 
 /// The longest label of a session, in characters.
@@ -199,5 +235,6 @@ fn access_for<'a>(
         None => target.rules.default_scopes.clone(),
     };
     let scope = narrowed(granted, request.scope)?;
+    ResourceRules::check_some(&scope)?;
     Ok(Access { target, scope, until: bound.session_end() })
 }

@@ -12,9 +12,6 @@ use countersign_sdk::time::Timestamp;
 
 use super::StoreError;
 
-/// The most answers that wait, whatever the bound of spent nonces.
-const MOST: usize = 1_000_000;
-
 /// The answers by the digest that was signed, each until its challenge ends.
 #[derive(Debug)]
 pub(in crate::store) struct Answers {
@@ -23,9 +20,9 @@ pub(in crate::store) struct Answers {
 }
 
 impl Answers {
-    /// At most so many, or a million.
+    /// At most so many.
     pub(in crate::store) fn new(capacity: usize) -> Self {
-        Self { held: Mutex::default(), capacity: capacity.min(MOST) }
+        Self { held: Mutex::default(), capacity }
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<[u8; 32], (Answer, Timestamp)>> {
@@ -61,6 +58,10 @@ impl Answers {
     pub(in crate::store) fn of(&self, digest: &[u8; 32], now: Timestamp) -> Option<Answer> {
         let held = self.lock();
         held.get(digest).filter(|(_, until)| *until >= now).map(|(answer, _)| *answer)
+    }
+
+    pub(in crate::store) fn forget(&self, digest: &[u8; 32]) {
+        self.lock().remove(digest);
     }
 
     pub(in crate::store) fn sweep(&self, now: Timestamp) {

@@ -98,6 +98,8 @@ async fn the_first_answer_stands(store: Arc<dyn Store>) {
     assert_eq!(store.hold_answer(digest, answer(77), after.plus(9), after).await, Ok(()));
     store.sweep(after).await;
     assert_eq!(store.answer_to(&digest, after).await, Ok(Some(answer(77))));
+    store.forget_answer(&digest).await;
+    assert_eq!(store.answer_to(&digest, after).await, Ok(None));
 }
 
 async fn a_full_store_holds_no_further_answer(store: Arc<dyn Store>) {
@@ -106,6 +108,11 @@ async fn a_full_store_holds_no_further_answer(store: Arc<dyn Store>) {
         assert_eq!(held, Ok(()));
     }
     let third = || store.hold_answer([2; 32], answer(2), NOW.plus(9), NOW);
+    assert_eq!(third().await, Err(StoreError::Full));
+    store.forget_answer(&[1; 32]).await;
+    assert_eq!(third().await, Ok(()), "what was fetched makes room");
+    store.forget_answer(&[2; 32]).await;
+    assert_eq!(store.hold_answer([1; 32], answer(1), NOW.plus(1), NOW).await, Ok(()));
     assert_eq!(third().await, Err(StoreError::Full));
     assert_eq!(store.answer_to(&[0; 32], NOW).await, Ok(Some(answer(0))), "nothing is evicted");
     assert_eq!(store.hold_answer([0; 32], answer(0), NOW, NOW).await, Ok(()), "nor refused again");
@@ -381,6 +388,7 @@ fn nonce(name: &[u8], until: Timestamp) -> OpenedNonce {
 
 async fn one_spend_wins(store: Arc<dyn Store>) {
     let nonce = nonce(b"one", NOW.plus(300));
+    assert_eq!(store.is_spent(&nonce, NOW).await, Ok(false));
     let tasks: Vec<_> = (0..64)
         .map(|_| {
             let store = Arc::clone(&store);
@@ -393,6 +401,7 @@ async fn one_spend_wins(store: Arc<dyn Store>) {
     }
     assert_eq!(wins, 1, "of 64 concurrent spends");
     assert_eq!(store.spend(&nonce, NOW.plus(300)).await.err(), Some(StoreError::Used));
+    assert_eq!(store.is_spent(&nonce, NOW.plus(300)).await, Ok(true));
 }
 
 async fn one_claim_wins(store: Arc<dyn Store>) {

@@ -16,8 +16,8 @@ use tokio::sync::watch;
 
 use super::nonces::UsedOnce;
 use super::{
-    LiveSession, Page, Place, ProvenKey, SessionBounds, SessionError, SessionSecret, SpentNonce,
-    Store, StoreError,
+    Bounds, LiveSession, Page, Place, ProvenKey, SessionBounds, SessionError, SessionSecret,
+    SpentNonce, Store, StoreError,
 };
 use crate::model::revocation::{Entry, Revocation, Target, TokenNames};
 use crate::model::session::{Session, SessionId, Turn};
@@ -47,24 +47,18 @@ struct State {
 }
 
 impl MemoryStore {
-    /// A store that holds at most so many spent nonces, so many used proofs, and sessions and
-    /// revocations within `bounds`.
+    /// A store that holds at most as many of each kind as `bounds` says.
     ///
     /// # Errors
     /// [`EntropyError`].
-    pub fn new(
-        nonces: usize,
-        proofs: usize,
-        bounds: SessionBounds,
-        entropy: &dyn Entropy,
-    ) -> Result<Self, EntropyError> {
+    pub fn new(bounds: &Bounds, entropy: &dyn Entropy) -> Result<Self, EntropyError> {
         let mut life = [0; 8];
         entropy.fill(&mut life)?;
         Ok(Self {
-            used: UsedOnce::new(nonces, proofs),
+            used: UsedOnce::new(bounds),
             state: Mutex::default(),
             latest: watch::Sender::new(0),
-            bounds,
+            bounds: bounds.sessions,
             secret: SessionSecret::generate(entropy)?,
             life,
         })
@@ -261,6 +255,14 @@ impl Store for MemoryStore {
         Ok(self.used.answers.of(digest, now))
     }
 
+    async fn is_spent(&self, nonce: &OpenedNonce, now: Timestamp) -> Result<bool, StoreError> {
+        Ok(self.used.is_spent(nonce, now))
+    }
+
+    async fn forget_answer(&self, digest: &[u8; 32]) {
+        self.used.answers.forget(digest);
+    }
+
     async fn open(
         &self,
         session: Session,
@@ -399,7 +401,9 @@ mod tests {
     async fn keeps_the_contract() {
         contract::check(&|capacity| {
             let bounds = SessionBounds { total: capacity, per_subject: 3, revocations: capacity };
-            Arc::new(MemoryStore::new(capacity, capacity, bounds, &OsEntropy).unwrap())
+            let bounds =
+                Bounds { nonces: capacity, proofs: capacity, answers: capacity, sessions: bounds };
+            Arc::new(MemoryStore::new(&bounds, &OsEntropy).unwrap())
         })
         .await;
     }

@@ -101,6 +101,19 @@ pub struct ProvenKey {
     pub at: Timestamp,
 }
 
+/// How many of each kind there may be.
+#[derive(Clone, Copy, Debug)]
+pub struct Bounds {
+    /// Spent nonces.
+    pub nonces: usize,
+    /// Used proofs.
+    pub proofs: usize,
+    /// Wallets' answers that wait to be fetched.
+    pub answers: usize,
+    /// Sessions, and as many revocations.
+    pub sessions: SessionBounds,
+}
+
 /// How many sessions and revocations there may be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SessionBounds {
@@ -202,6 +215,16 @@ pub trait Store: ReplayStore + fmt::Debug {
         digest: &[u8; 32],
         now: Timestamp,
     ) -> Result<Option<Answer>, StoreError>;
+
+    /// Forgets that answer, which has opened what it can: its challenge's nonce is spent.
+    async fn forget_answer(&self, digest: &[u8; 32]);
+
+    /// Whether the nonce was spent, which no time undoes while the nonce holds. What is to open something asks
+    /// [`spend`](Self::spend).
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    async fn is_spent(&self, nonce: &OpenedNonce, now: Timestamp) -> Result<bool, StoreError>;
 
     /// Opens a session, unless its subject, its keys or everything was revoked since `signed_from`, the
     /// moment before which its message cannot have been signed. One more than a subject may have ends

@@ -10,7 +10,7 @@ use countersign_sdk::proof::replay::{ClaimError, Claimed, MemoryReplayStore, Rep
 use countersign_sdk::time::Timestamp;
 
 use super::answers::Answers;
-use super::{SpentNonce, StoreError};
+use super::{Bounds, SpentNonce, StoreError};
 use crate::wallet::policy::OpenedNonce;
 
 /// How far the clock may have been set back without a revocation losing sight of what is dated ahead,
@@ -29,12 +29,12 @@ pub(in crate::store) struct UsedOnce {
 }
 
 impl UsedOnce {
-    /// At most so many spent nonces and so many used proofs.
-    pub(in crate::store) fn new(nonces: usize, proofs: usize) -> Self {
+    /// At most as many of each as `bounds` says.
+    pub(in crate::store) fn new(bounds: &Bounds) -> Self {
         Self {
-            nonces: MemoryReplayStore::new(nonces),
-            proofs: MemoryReplayStore::new(proofs),
-            answers: Answers::new(nonces),
+            nonces: MemoryReplayStore::new(bounds.nonces),
+            proofs: MemoryReplayStore::new(bounds.proofs),
+            answers: Answers::new(bounds.answers),
             latest: AtomicU64::default(),
         }
     }
@@ -58,6 +58,10 @@ impl UsedOnce {
             Err(ClaimError::Full) => Err(StoreError::Full),
             Err(ClaimError::Unavailable) => Err(StoreError::Unavailable),
         }
+    }
+
+    pub(in crate::store) fn is_spent(&self, nonce: &OpenedNonce, now: Timestamp) -> bool {
+        self.nonces.is_claimed(&nonce.spend_key, now)
     }
 
     pub(in crate::store) fn claim(

@@ -59,7 +59,8 @@ impl Nonces {
             .map_err(no_entropy)
     }
 
-    /// A word for the URL of a call-back: it covers the digest that is to be signed.
+    /// A word for the URL of a call-back: it covers the digest that is to be signed, and the key that is to
+    /// sign it, where it is known.
     ///
     /// # Errors
     /// [`Reason::ServerError`] without randomness.
@@ -67,12 +68,14 @@ impl Nonces {
         &self,
         expires_at: Timestamp,
         digest: &[u8; 32],
+        key: Option<&[u8; 33]>,
         entropy: &dyn Entropy,
     ) -> Result<String, Refusal> {
-        self.0.mint(NonceKind::CallBack, expires_at, &[digest], entropy).map_err(no_entropy)
+        let context = call_back_context(digest, key);
+        self.0.mint(NonceKind::CallBack, expires_at, &context, entropy).map_err(no_entropy)
     }
 
-    /// Until when the challenge of a digest may be answered, by the word of its URL.
+    /// Until when the challenge of a digest may be answered by this key, by the word of its URL.
     ///
     /// # Errors
     /// [`Reason::NonceUnknown`], [`Reason::MessageMismatch`] or [`Reason::ChallengeExpired`].
@@ -80,16 +83,38 @@ impl Nonces {
         &self,
         word: &str,
         digest: &[u8; 32],
+        key: &[u8; 33],
         now: Timestamp,
     ) -> Result<Timestamp, Refusal> {
-        let opened = self.0.open(NonceKind::CallBack, word, &[digest], now).map_err(refusal)?;
-        Ok(opened.expires_at())
+        let open = |key: Option<&[u8; 33]>| {
+            self.0.open(NonceKind::CallBack, word, &call_back_context(digest, key), now)
+        };
+        let opened = match open(None) {
+            // Not a link for whoever answers; then for this key, or not ours to take.
+            Err(NonceError::ContextChanged) => open(Some(key)),
+            opened => opened,
+        };
+        match opened {
+            Ok(opened) => Ok(opened.expires_at()),
+            Err(NonceError::ContextChanged) => {
+                let detail = "this link is for another wallet's key, or was altered";
+                Err(Refusal::new(Reason::MessageMismatch, detail))
+            }
+            Err(error) => Err(refusal(error)),
+        }
     }
 
     /// Judges the nonces of DPoP proofs: one is required of all, or of those made before a moment.
     pub const fn for_proofs(&self, required: bool, required_before: Timestamp) -> ProofNonces<'_> {
         ProofNonces { mint: &self.0, required, required_before }
     }
+}
+
+/// What the word of a call-back covers. One part and two are never taken for each other: the number of
+/// parts is the kind of the link.
+fn call_back_context<'a>(digest: &'a [u8; 32], key: Option<&'a [u8; 33]>) -> Vec<&'a [u8]> {
+    let key = key.map(|key| &key[..]);
+    std::iter::once(&digest[..]).chain(key).collect()
 }
 
 impl NonceAuthority for Nonces {

@@ -165,13 +165,14 @@ mod tests {
     use super::*;
     use crate::model::session::tests::session;
     use crate::store::memory::MemoryStore;
-    use crate::store::{SessionBounds, Store as _};
+    use crate::store::{Bounds, SessionBounds, Store as _};
 
     const NOW: Timestamp = Timestamp::from_unix(1_000_000);
 
     async fn live() -> LiveSession {
-        let bounds = SessionBounds { total: 10, per_subject: 10, revocations: 10 };
-        let store = MemoryStore::new(10, 10, bounds, &OsEntropy).unwrap();
+        let sessions = SessionBounds { total: 10, per_subject: 10, revocations: 10 };
+        let bounds = Bounds { nonces: 10, proofs: 10, answers: 10, sessions };
+        let store = MemoryStore::new(&bounds, &OsEntropy).unwrap();
         store.open(session("did:key:z", true, NOW), NOW, NOW).await.unwrap()
     }
 

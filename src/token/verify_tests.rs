@@ -6,8 +6,8 @@ use serde_json::{Value, json};
 use super::*;
 use crate::keyring::Policy;
 use crate::model::revocation::Revocation;
-use crate::store::SessionBounds;
 use crate::store::memory::MemoryStore;
+use crate::store::{Bounds, SessionBounds};
 use crate::token::jws;
 
 const NOW: Timestamp = Timestamp::from_unix(1_000_000);
@@ -23,11 +23,12 @@ impl Issuer {
     fn new(algorithm: Algorithm) -> Self {
         let policy = Policy { algorithm, rotate_every: 86_400, publish_before: 900 };
         let keyring = Keyring::in_memory(policy, NOW, &OsEntropy).unwrap();
-        let bounds = SessionBounds { total: 10, per_subject: 10, revocations: 10 };
+        let sessions = SessionBounds { total: 10, per_subject: 10, revocations: 10 };
+        let bounds = Bounds { nonces: 10, proofs: 10, answers: 10, sessions };
         Self {
             tokens: AccessTokens::new(ISSUER, &keyring),
             keyring,
-            store: MemoryStore::new(10, 10, bounds, &OsEntropy).unwrap(),
+            store: MemoryStore::new(&bounds, &OsEntropy).unwrap(),
         }
     }
 

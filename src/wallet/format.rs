@@ -25,6 +25,10 @@ pub const MAX_SIGNATURE: usize = 1024;
 /// character escaped, and the object around it.
 pub const MAX_STRUCTURE: usize = 24 * 1024;
 
+/// The longest session of a format whose wallet does not show the text, in seconds: a day. The session may be
+/// that of a stranger who led the person to sign, and nobody would look for it.
+pub const UNSEEN_SESSION: u64 = 86_400;
+
 /// What came with the text to prove who signed it.
 #[derive(Clone, Copy, Debug)]
 pub struct Evidence<'a> {
@@ -40,11 +44,12 @@ pub trait Issuing {
     fn stellar(&self) -> &ServerKey;
 
     /// A word that says that the challenge of this digest was issued here, for the URL that a wallet
-    /// sends its answer to.
+    /// sends its answer to; `key` where it is for the answer of that key alone, SEC 1, compressed.
     ///
     /// # Errors
     /// [`Reason::ServerError`] without randomness.
-    fn call_back_state(&self, digest: &[u8; 32]) -> Result<String, Refusal>;
+    fn call_back_state(&self, digest: &[u8; 32], key: Option<&[u8; 33]>)
+    -> Result<String, Refusal>;
 }
 
 /// One kind of message that wallets or keys sign.
@@ -56,6 +61,11 @@ pub trait WalletFormat: Send + Sync + Debug {
     /// resource takes the format only if its configuration names it.
     fn shows_text(&self) -> bool {
         true
+    }
+
+    /// Seconds that a session of this format lasts at most, where others may last `configured`.
+    fn longest_session(&self, configured: u64) -> u64 {
+        if self.shows_text() { configured } else { configured.min(UNSEEN_SESSION) }
     }
 
     /// The accounts that it signs for.
@@ -116,6 +126,11 @@ pub trait WalletFormat: Send + Sync + Debug {
         None
     }
 
+    /// Whether `account` is that stand-in.
+    fn is_whoever(&self, account: &Account) -> bool {
+        self.whoever_answers().is_some_and(|whoever| whoever == *account)
+    }
+
     /// Reads a text of this format.
     ///
     /// # Errors
@@ -168,6 +183,25 @@ pub trait WalletFormat: Send + Sync + Debug {
         _issuing: &dyn Issuing,
     ) -> Result<VerifiedSigner, Refusal> {
         self.verify_by(account, message, evidence)
+    }
+
+    /// The same for whoever judges afterwards and has nothing of the issuer's: of what the issuer signed
+    /// it shows that somebody did, whom [`made_by`](Self::made_by) names, and not who. Never for a sign-in.
+    ///
+    /// # Errors
+    /// Those of [`verify_by`](Self::verify_by).
+    fn verify_recorded(
+        &self,
+        account: &Account,
+        message: &UnverifiedMessage<'_>,
+        evidence: &Evidence<'_>,
+    ) -> Result<VerifiedSigner, Refusal> {
+        self.verify_by(account, message, evidence)
+    }
+
+    /// Who made what the wallet signed, by its own word, where that was not the wallet.
+    fn made_by(&self, _evidence: &Evidence<'_>) -> Option<String> {
+        None
     }
 
     /// Verifies a signature over the received bytes by the account that the text names.

@@ -127,12 +127,12 @@ impl WalletFormat for Lnurl {
     /// The link for the wallet, and how often to ask for its answer.
     fn payload_by(
         &self,
-        _account: &Account,
+        account: &Account,
         message: &UnverifiedMessage<'_>,
         issuing: &dyn Issuing,
     ) -> Result<Option<Value>, Refusal> {
         let k1 = k1_of(message.text());
-        let state = issuing.call_back_state(&k1)?;
+        let state = issuing.call_back_state(&k1, named_key(account)?.as_ref())?;
         let issuer = message.fields().uri.unwrap_or_default();
         let k1 = hex::encode(k1);
         let url = format!("{issuer}{CALL_BACK_PATH}?tag=login&k1={k1}&action=login&state={state}");
@@ -166,6 +166,18 @@ impl WalletFormat for Lnurl {
         let subject = KEYS.subject_of(&signer)?;
         Ok(VerifiedSigner::proven(key, self.name(), signer, subject))
     }
+}
+
+/// The key whose answer a text is for; none where it is for whoever answers.
+fn named_key(account: &Account) -> Result<Option<[u8; 33]>, Refusal> {
+    if is_whoever(account) {
+        return Ok(None);
+    }
+    let key = match account {
+        Account::Key(named) => named.key().compressed_secp256k1(),
+        Account::Chain(_) => None,
+    };
+    key.map(Some).ok_or_else(|| Refusal::new(Reason::AccountInvalid, KEYS.an_account))
 }
 
 /// The refusal for an answer of a wallet that is none.

@@ -45,6 +45,11 @@ impl NamedSigner {
         Self { signer, question }
     }
 
+    /// The key that signed; whose it is has not been asked yet.
+    pub const fn signer(&self) -> &VerifiedSigner {
+        &self.signer
+    }
+
     /// What to ask.
     pub const fn question(&self) -> &AccessKeyQuestion {
         &self.question

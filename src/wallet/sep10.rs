@@ -117,10 +117,6 @@ impl WalletFormat for Sep10 {
     ) -> Result<Option<Value>, Refusal> {
         let server = issuing.stellar();
         let challenge = expected(account, message, server.public)?;
-        if challenge.client == server.public {
-            let detail = "the account is the issuer's own";
-            return Err(Refusal::new(Reason::AccountInvalid, detail));
-        }
         let too_long = || {
             Refusal::new(
                 Reason::DomainNotAllowed,
@@ -163,15 +159,41 @@ impl WalletFormat for Sep10 {
         evidence: &Evidence<'_>,
         issuing: &dyn Issuing,
     ) -> Result<VerifiedSigner, Refusal> {
-        let expected = expected(account, message, issuing.stellar().public)?;
         let envelope = read(evidence.signature)?;
-        if expected.transaction().as_deref() != Some(envelope.transaction()) {
-            return Err(other_transaction(envelope.challenge(), &expected));
-        }
-        let key = check_signatures(&envelope, network_of(account)?)?;
-        let subject = NETWORK.subject_of(account)?;
-        Ok(VerifiedSigner::proven(key, self.name(), account.clone(), subject))
+        verify_against(issuing.stellar().public, account, message, &envelope)
     }
+
+    /// By the server that the transaction names: the account has signed the digest of the text all the
+    /// same, and a transaction that nothing but a challenge can be.
+    fn verify_recorded(
+        &self,
+        account: &Account,
+        message: &UnverifiedMessage<'_>,
+        evidence: &Evidence<'_>,
+    ) -> Result<VerifiedSigner, Refusal> {
+        let envelope = read(evidence.signature)?;
+        verify_against(envelope.challenge().server, account, message, &envelope)
+    }
+
+    /// The account that the transaction is of: `SIGNING_KEY` of SEP-1, where the issuer has a lasting one.
+    fn made_by(&self, evidence: &Evidence<'_>) -> Option<String> {
+        read(evidence.signature).ok().map(|envelope| encode_account(&envelope.challenge().server))
+    }
+}
+
+fn verify_against(
+    server: [u8; 32],
+    account: &Account,
+    message: &UnverifiedMessage<'_>,
+    envelope: &Envelope,
+) -> Result<VerifiedSigner, Refusal> {
+    let expected = expected(account, message, server)?;
+    if expected.transaction().as_deref() != Some(envelope.transaction()) {
+        return Err(other_transaction(envelope.challenge(), &expected));
+    }
+    let key = check_signatures(envelope, network_of(account)?)?;
+    let subject = NETWORK.subject_of(account)?;
+    Ok(VerifiedSigner::proven(key, NETWORK.format, account.clone(), subject))
 }
 
 /// The transaction that a text is signed in, apart from its network.
@@ -185,13 +207,18 @@ fn expected(
         Account::Key(_) => None,
     };
     let no_account = || Refusal::new(Reason::AccountInvalid, "the account is none of Stellar");
+    let client = address.ok_or_else(no_account)?;
+    if client == server {
+        let detail = "the account is the issuer's own";
+        return Err(Refusal::new(Reason::AccountInvalid, detail));
+    }
     let fields = message.fields();
     let issued_at = message.issued_at().map(Moment::floor).unwrap_or_default().as_unix();
     let expires_at = message.expiration_time().map(|at| at.floor().as_unix());
     let (_, host) = fields.uri.and_then(origin_of).unwrap_or_default();
     Ok(Challenge {
         server,
-        client: address.ok_or_else(no_account)?,
+        client,
         home_domain: fields.domain.to_owned(),
         web_auth_domain: host.to_owned(),
         nonce: nonce_of(message.text()),

@@ -16,7 +16,11 @@ impl Issuing for Issuer {
         &self.0
     }
 
-    fn call_back_state(&self, _digest: &[u8; 32]) -> Result<String, Refusal> {
+    fn call_back_state(
+        &self,
+        _digest: &[u8; 32],
+        _key: Option<&[u8; 33]>,
+    ) -> Result<String, Refusal> {
         Err(mismatch())
     }
 }
@@ -33,6 +37,10 @@ fn signer(seed: u8) -> (InMemorySigner, String) {
 
 fn text_for(address: &str) -> String {
     samples::text("Stellar account", address, "Chain ID: testnet\n")
+}
+
+fn own_key(address: &str) -> [u8; 32] {
+    decode_account(address).unwrap()
 }
 
 fn payload(issuer: &Issuer, text: &str) -> Result<Value, Reason> {
@@ -67,7 +75,13 @@ fn judge_text(issuer: &Issuer, text: &str, signature: &str) -> Result<String, Re
     let verified = Sep10.read(text).and_then(|message| {
         let account = Sep10.accounts().account_of(&message)?;
         assert!(Sep10.verify(&message, &evidence).is_err(), "nothing without the issuer");
-        Sep10.verify_issued(&account, &message, &evidence, issuer)
+        let judged = Sep10.verify_issued(&account, &message, &evidence, issuer);
+        // Without the issuer's key the same is shown, of whichever server has made the transaction.
+        let recorded = Sep10.verify_recorded(&account, &message, &evidence);
+        if Sep10.made_by(&evidence) == Some(issuer.0.account()) {
+            assert_eq!(judged, recorded);
+        }
+        judged
     });
     if let Ok(signer) = &verified {
         assert_eq!(signer.format(), "sep10");
@@ -170,6 +184,16 @@ fn no_other_transaction_will_do() {
     let theirs = signed(&key, &issued(&elsewhere, &text));
     assert_eq!(judge(&issuer, &text, &theirs), mismatch);
     assert!(judge(&elsewhere, &text, &theirs).is_ok());
+    // One that the account made for itself, as its own server.
+    let (server, client) = (own_key(&address), own_key(&address));
+    let alone = Challenge { server, client, ..issued(&issuer, &text).challenge().clone() };
+    let alone = signed(&key, &signed(&key, &Envelope::of(alone).unwrap()));
+    assert_eq!(judge(&issuer, &text, &alone), mismatch);
+    let evidence = Evidence { signature: &alone.write(), public_key: None };
+    let message = Sep10.read(&text).unwrap();
+    let account = Sep10.accounts().account_of(&message).unwrap();
+    let refusal = Sep10.verify_recorded(&account, &message, &evidence).unwrap_err();
+    assert_eq!(refusal.reason(), Reason::AccountInvalid);
     // What the account may put together by itself, whoever is said to have signed it.
     let own = issued(&issuer, &text).challenge().clone();
     for altered in [

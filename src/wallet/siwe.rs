@@ -10,7 +10,8 @@
 //! takes every uniform case and writes that form.
 //!
 //! Whether a contract at the address takes a signature that is not its key's is a question to the chain,
-//! which is made here and asked elsewhere. A signature by the address's own key never becomes one.
+//! which is made here and asked elsewhere. A signature by the address's own key never becomes one, nor does
+//! one that its key made over this text and that has another S or v than wallets write.
 //!
 //! Specs: EIP-4361, EIP-191, EIP-55, ERC-2098, EIP-2 (low S), ERC-1271, ERC-6492.
 
@@ -92,7 +93,7 @@ impl WalletFormat for Siwe {
     }
 
     /// A signature that is not the address's key's may be a contract's, in whatever form the contract
-    /// knows: a high S or another v are its own affair.
+    /// knows: a high S or another v are its own affair. Those of the address's own key stay refused.
     fn question(
         &self,
         account: &Account,
@@ -104,8 +105,11 @@ impl WalletFormat for Siwe {
             let digits = evidence.signature.strip_prefix("0x")?;
             let bytes = (digits.len() <= MAX_CONTRACT_SIGNATURE * 2).then(|| hex::decode(digits));
             let address = address_bytes(message.fields().address)?;
-            let digest = digest(message.text());
-            ContractQuestion::new(account.clone(), address, digest, bytes?.ok()?)
+            let (digest, bytes) = (digest(message.text()), bytes?.ok()?);
+            if is_by_the_key_of(&address, &digest, &bytes) {
+                return None;
+            }
+            ContractQuestion::new(account.clone(), address, digest, bytes)
         };
         question().map(Box::new).map(Question::Contract).ok_or(refused)
     }
@@ -188,6 +192,43 @@ fn digest(text: &str) -> [u8; 32] {
 pub fn recover(text: &str, signature: &str) -> Result<PublicKey, Refusal> {
     let (rs, recovery_id) = decode_signature(signature)?;
     recover_secp256k1(&digest(text), &rs, recovery_id).map_err(refused_signature)
+}
+
+/// Whether 64 or 65 bytes are an ECDSA signature over `digest` by the key of `address`, whatever their S
+/// and v: with the other of its two S, each signature is one of the same key.
+fn is_by_the_key_of(address: &[u8; 20], digest: &[u8; 32], signature: &[u8]) -> bool {
+    let Some((rs, rest)) = signature.split_first_chunk::<64>().filter(|(_, rest)| rest.len() < 2)
+    else {
+        return false;
+    };
+    let mut low = *rs;
+    if let (true, Some(top)) = (rest.is_empty(), low.get_mut(32)) {
+        // ERC-2098 keeps the parity there.
+        *top &= 0x7f;
+    }
+    [*rs, low].into_iter().flat_map(|rs| [rs, with_other_s(&rs)]).any(|rs| {
+        [0, 1].into_iter().any(|id| {
+            recover_secp256k1(digest, &rs, id).is_ok_and(|key| address_of(&key) == *address)
+        })
+    })
+}
+
+/// The order of the curve (SEC 2 §2.4.1).
+const ORDER: [u8; 32] = [
+    0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xfe,
+    0xba, 0xae, 0xdc, 0xe6, 0xaf, 0x48, 0xa0, 0x3b, 0xbf, 0xd2, 0x5e, 0x8c, 0xd0, 0x36, 0x41, 0x41,
+];
+
+/// The signature with the order less S in place of S; nothing that verifies where S is more than the order.
+fn with_other_s(rs: &[u8; 64]) -> [u8; 64] {
+    let mut out = *rs;
+    let mut borrow = 0;
+    for (digit, order) in out.iter_mut().skip(32).zip(ORDER).rev() {
+        let left = i16::from(order) - i16::from(*digit) - borrow;
+        borrow = i16::from(left < 0);
+        *digit = left.to_le_bytes()[0];
+    }
+    out
 }
 
 /// The address of a secp256k1 key: the last 20 bytes of the Keccak-256 of its point.

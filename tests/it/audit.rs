@@ -59,7 +59,8 @@ fn records(data: &Path) -> Vec<Record> {
     in_folder(&data.join("audit"), &Query::default()).unwrap().records
 }
 
-fn bodies(data: &Path, event: &str) -> Vec<Value> {
+/// What the log in `data` tells of events of one name.
+pub(crate) fn bodies(data: &Path, event: &str) -> Vec<Value> {
     let bodies =
         records(data).into_iter().map(|record| record.body.get().parse::<Value>().unwrap());
     bodies.filter(|body| body["event"] == event).collect()

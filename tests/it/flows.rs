@@ -76,6 +76,66 @@ async fn a_message_that_the_client_wrote_gets_the_default_scopes_only() {
     answer.refused(400, "invalid_scope", "scope_not_granted");
 }
 
+/// A text that says where it signs in opens nothing elsewhere, and one that opens nothing is not written.
+#[tokio::test]
+async fn a_sign_in_without_scopes_is_refused() {
+    let none = CONFIGURED.replacen("default_scopes = [\"escrow:read\"]", "", 1);
+    let server = Server::configured(&none).await;
+    let (wallet, session, agent) = (EvmWallet::new(), key(Curve::P256), key(Curve::Ed25519));
+    let (bare, other) = ("https://escrow.example", "https://api.example");
+    let mut ask = json!({
+        "account": wallet.account(), "resource": bare, "dpop_jkt": jkt(&session),
+        "domain": "app.example",
+    });
+    server.challenge(&ask).await.refused(400, "invalid_scope", "scope_not_granted");
+    ask["scope"] = json!("");
+    server.challenge(&ask).await.refused(400, "invalid_scope", "scope_not_granted");
+    ask["scope"] = json!("escrow:read");
+    // With a scope the text is for this resource and no other.
+    let challenge = server.challenge(&ask).await;
+    let message = challenge.text("message");
+    let signature = wallet.sign(message);
+    let form = |resource| {
+        [
+            ("grant_type", SIGNED_MESSAGE),
+            ("message", message),
+            ("signature", signature.as_str()),
+            ("resource", resource),
+        ]
+    };
+    let answer = server.token(&form(other), Some(&server.proof(&session))).await;
+    answer.refused(400, "invalid_target", "resource_not_allowed");
+    let answer = server.token(&form(bare), Some(&server.proof(&session))).await;
+    assert_eq!(answer.claims()["aud"], json!(bare));
+
+    // A text of the client's own, and an agent.
+    let mut own = Siwe::new(&server, &wallet).await.with_session_key(&session);
+    own.domain = "app.example".to_owned();
+    own.uri = "https://app.example/login".to_owned();
+    let message = own.text();
+    let signature = wallet.sign(&message);
+    let form = |resource| {
+        [
+            ("grant_type", SIGNED_MESSAGE),
+            ("message", message.as_str()),
+            ("signature", signature.as_str()),
+            ("resource", resource),
+        ]
+    };
+    let answer = server.token(&form(bare), Some(&server.proof(&session))).await;
+    answer.refused(400, "invalid_scope", "scope_not_granted");
+    let answer = server.token(&form(other), Some(&server.proof(&session))).await;
+    assert_eq!(answer.claims()["scope"], "read", "nothing before has burnt it");
+    let payload = json!({
+        "iss": did(&agent), "sub": did(&agent), "aud": server.issuer, "jti": "one",
+        "iat": server.now(), "exp": server.now() + 60, "resource": bare,
+    });
+    let assertion = jws(&agent, &json!({ "alg": "EdDSA" }), &payload);
+    let form = [("grant_type", JWT_BEARER), ("assertion", assertion.as_str())];
+    let answer = server.token(&form, Some(&server.proof(&agent))).await;
+    answer.refused(400, "invalid_scope", "scope_not_granted");
+}
+
 #[tokio::test]
 async fn every_spelling_of_a_right_evm_signature_is_taken() {
     let (server, wallet, session) =

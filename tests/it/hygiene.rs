@@ -111,7 +111,7 @@ impl Scene {
         let toml = format!(
             "issuer = \"http://127.0.0.1:{port}\"\n[store]\ndirectory = \"{}\"\n[keys]\n\
              passphrase_file = \"{}\"\n[audit]\nstream = \"{}\"\n[[resources]]\nuri = \"{API}\"\n\
-             scopes = [\"read\"]\nintrospection_secret = \"{}\"\n[[operators]]\naccount = \"{}\"\n\
+             scopes = [\"read\"]\ndefault_scopes = [\"read\"]\nintrospection_secret = \"{}\"\n[[operators]]\naccount = \"{}\"\n\
              scopes = [\"admin:read\", \"admin:keys\", \"admin:sessions\", \"admin:audit\"]\n",
             at("store").display(),
             at("passphrase").display(),

@@ -3,9 +3,10 @@
 use countersign_sdk::chain::lnurl::Answer as WalletAnswer;
 use countersign_sdk::key::{Curve, InMemorySigner};
 use k256::ecdsa::{Signature, SigningKey};
+use k256::sha2::{Digest as _, Sha256};
 use serde_json::{Value, json};
 
-use crate::support::{Answer, RESOURCE, SIGNED_MESSAGE, Server, did, jkt, key};
+use crate::support::{Answer, EvmWallet, RESOURCE, SIGNED_MESSAGE, Server, did, jkt, key};
 
 /// A browser that shows a link and asks whether it was answered.
 struct Browser<'a> {
@@ -134,6 +135,29 @@ async fn whoever_answers_is_signed_in_where_the_link_was_shown() {
 }
 
 #[tokio::test]
+async fn whoever_answered_is_proven_to_somebody_who_was_not_there() {
+    let server = Server::development().await;
+    let refused = Browser::new(&server).await;
+    let elsewhere = refused.message.replacen("127.0.0.1", "evil.example", 1);
+    let form = [("grant_type", SIGNED_MESSAGE), ("message", &elsewhere), ("format", "lnurl")];
+    let answer = server.token(&form, Some(&server.proof(&refused.session))).await;
+    assert_eq!(answer.text("reason"), "domain_not_allowed", "{answer:?}");
+    let browser = Browser::new(&server).await;
+    taken(&browser.answered_by(&wallet(9)).await);
+    let claims = browser.ask().await.claims();
+
+    let data = server.shut_down_and_keep().await;
+    let data = data.path().join("store");
+    let verdict = crate::audit::verdict(&data, &claims["jti"]);
+    assert_eq!((json!(verdict.sub), json!(verdict.account)), (json!(did_of(9)), json!(did_of(9))));
+    assert_eq!(json!(verdict.bound_to), claims["cnf"]["jkt"]);
+    assert_eq!(verdict.method, "lnurl");
+    // Of whoever did not answer there is no account to tell of.
+    let told = crate::audit::bodies(&data, "sign_in_refused");
+    assert!(told.len() == 1 && told[0].get("account").is_none(), "{told:?}");
+}
+
+#[tokio::test]
 async fn nobody_else_comes_for_it() {
     let server = Server::development().await;
     let browser = Browser::new(&server).await;
@@ -170,9 +194,23 @@ async fn a_question_uses_up_its_proof_and_nothing_else() {
 async fn a_challenge_for_one_account_is_for_no_other() {
     let server = Server::development().await;
     let browser = Browser::asking(&server, json!({"account": did_of(9)})).await;
-    taken(&browser.answered_by(&wallet(8)).await);
-    browser.ask().await.refused(400, "invalid_grant", "signature_mismatch");
-    let browser = Browser::asking(&server, json!({"account": did_of(9)})).await;
+    // A stranger who saw the link does not stand in the way of the one that it is for.
+    refused(&browser.answered_by(&wallet(8)).await, 400, "another wallet's key");
+    browser.ask().await.refused(400, "authorization_pending", "authorization_pending");
+    // Nor does the word of a link that is for the stranger, or for whoever answers.
+    for more in [json!({"account": did_of(8)}), json!({})] {
+        let other = Browser::asking(&server, more).await;
+        let url = browser.url.replace(&browser.said("state"), &other.said("state"));
+        for byte in [8, 9] {
+            let mixed = Browser {
+                server: &server,
+                session: key(Curve::P256),
+                message: browser.message.clone(),
+                url: url.clone(),
+            };
+            refused(&mixed.answered_by(&wallet(byte)).await, 400, "another wallet's key");
+        }
+    }
     taken(&browser.answered_by(&wallet(9)).await);
     assert_eq!(browser.ask().await.text("sub"), did_of(9));
 }
@@ -260,23 +298,69 @@ async fn what_must_be_said_when_it_is_asked_for() {
         message: browser.message.replace(issued, &server.nonce().await),
         ..Browser::new(&server).await
     };
-    own.ask_with(Some(&server.proof(&browser.session))).await.refused(
-        400,
-        "authorization_pending",
-        "authorization_pending",
+    let proof = server.proof(&browser.session);
+    own.ask_with(Some(&proof)).await.refused(400, "invalid_grant", "account_invalid");
+    let named = own.message.replace("\nany\n", &format!("\n{}\n", did_of(9)));
+    let named = Browser { message: named, ..own };
+    let answer = named.ask_with(Some(&proof)).await;
+    answer.refused(400, "invalid_request", "parameter_missing");
+    // Nothing of that has used the proof up, nor the nonce: whose key it is may sign at once.
+    let k1: [u8; 32] = Sha256::digest(&named.message).into();
+    let sig = hex::encode(wallet(9).sign_prehash_recoverable(&k1).0.to_der().as_bytes());
+    let point = point(&wallet(9));
+    let form = [
+        ("grant_type", SIGNED_MESSAGE),
+        ("message", &named.message),
+        ("format", "lnurl"),
+        ("signature", &sig),
+        ("public_key", &point),
+    ];
+    assert_eq!(server.token(&form, Some(&proof)).await.text("sub"), did_of(9));
+}
+
+/// A proof that was sent with a question that nothing could answer is still unused.
+#[tokio::test]
+async fn a_question_that_nothing_can_answer_uses_nothing_up() {
+    let evm = EvmWallet::new();
+    let takes = format!(
+        "{CONFIGURED}formats = [\"lnurl\", \"siwe\"]\nallow = [\"{}\", \"{}\"]\n",
+        did_of(9),
+        evm.account()
     );
-    let unbound = own.message.split("\nResources:").next().unwrap();
-    let unbound = unbound.split_once(" I further").unwrap();
-    let rest = unbound.1.split_once("\n\nURI").unwrap().1;
-    let unbound = Browser { message: format!("{}\n\nURI{rest}", unbound.0), ..own };
-    unbound.ask().await.refused(400, "invalid_grant", "session_key_invalid");
+    let writer = Server::configured(&takes).await;
+    for (toml, reason) in [(CONFIGURED, "format_unsupported"), (&*takes, "account_not_allowed")] {
+        let server = Server::configured(toml).await;
+        let browser = Browser::new(&writer).await;
+        let issued = browser.message.split("Nonce: ").nth(1).unwrap().split('\n').next().unwrap();
+        let message = browser.message.replace(issued, &server.nonce().await);
+        let message = message.replace("\nany\n", &format!("\n{}\n", did_of(8)));
+        let proof = server.proof(&browser.session);
+        let form = [("grant_type", SIGNED_MESSAGE), ("message", &message), ("format", "lnurl")];
+        let answer = server.token(&form, Some(&proof)).await;
+        assert_eq!((answer.status, answer.text("reason")), (400, reason), "{answer:?}");
+        // Whoever does sign in, does so with that proof.
+        let challenge = server
+            .challenge(&json!({
+                "account": evm.account(), "resource": RESOURCE, "scope": "escrow:read",
+                "dpop_jkt": jkt(&browser.session),
+            }))
+            .await;
+        let message = challenge.text("message");
+        let signature = evm.sign(message);
+        let form =
+            [("grant_type", SIGNED_MESSAGE), ("message", message), ("signature", &signature)];
+        let answer = server.token(&form, Some(&proof)).await;
+        assert_eq!(answer.status, 200, "{answer:?}");
+        let replayed = server.token(&form, Some(&proof)).await;
+        assert_eq!(replayed.text("reason"), "proof_replayed");
+    }
 }
 
 const CONFIGURED: &str = r#"
 issuer = "https://id.example/tenant"
 domains = ["app.example"]
 [limits]
-spent_nonces = 1000
+answers = 100
 [[resources]]
 uri = "http://127.0.0.1:8800"
 scopes = ["escrow:read"]
@@ -338,7 +422,9 @@ async fn a_store_that_is_full_of_answers_says_so() {
     let off = CONFIGURED.replace("[limits]", "[limits]\nrequests_per_minute = \"off\"");
     let server = Server::configured(&format!("{off}formats = [\"lnurl\"]\n")).await;
     let ours = wallet(9);
-    for _ in 0..1000 {
+    let first = Browser::new(&server).await;
+    taken(&first.answered_by(&ours).await);
+    for _ in 1..100 {
         taken(&Browser::new(&server).await.answered_by(&ours).await);
     }
     let late = Browser::new(&server).await;
@@ -346,6 +432,12 @@ async fn a_store_that_is_full_of_answers_says_so() {
     refused(&answer, 503, "try again");
     assert_eq!(answer.header("retry-after"), Some("2"));
     late.ask().await.refused(400, "authorization_pending", "authorization_pending");
+    // Whoever comes for an answer makes room for another.
+    assert_eq!(first.ask().await.status, 200);
+    taken(&late.answered_by(&ours).await);
+    let other = Browser::new(&server).await;
+    refused(&other.answered_by(&ours).await, 503, "try again");
+    first.ask().await.refused(400, "invalid_grant", "nonce_used");
 }
 
 /// The answers to requests that are all sent at once.

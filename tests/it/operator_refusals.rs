@@ -164,10 +164,9 @@ async fn a_scope_too_small_does_not_do() {
     let answer = ask(&server, "POST", ROTATE, &token, &reader.key).await;
     answer.refused(403, "insufficient_scope", "scope_insufficient");
     assert_eq!(ask(&server, "GET", KEYS, &token, &reader.key).await.status, 200);
-    // A token without any scope opens nothing.
-    let token = all.token(&server, "").await;
-    let answer = ask(&server, "GET", KEYS, &token, &all.key).await;
-    answer.refused(403, "insufficient_scope", "scope_insufficient");
+    // Who asks for no scope gets no token.
+    let answer = all.ask_token(&server, "").await;
+    answer.refused(400, "invalid_scope", "scope_not_granted");
     let found = refusals(&server, &all).await;
     recorded(&found, &reader.account(), "keys.rotate", "scope_insufficient");
     recorded(&found, &all.account(), "sessions.end", "scope_insufficient");
@@ -209,8 +208,13 @@ async fn what_hurts_everybody_takes_a_sign_in_of_a_moment_ago() {
     answer.refused(401, "insufficient_user_authentication", "step_up_required");
     // To look, and to end one session, the sign-in does.
     assert_eq!(ask(&server, "GET", KEYS, token, &owner.key).await.status, 200);
-    let path = format!("/admin/sessions/{}", owner.session());
+    let stranger = SignedIn::of(&server, EvmWallet::new(), json!({ "resource": API }), &[]).await;
+    let path = format!("/admin/sessions/{}", stranger.session());
     assert_eq!(ask(&server, "DELETE", &path, token, &owner.key).await.status, 204);
+    // That of an operator hurts the others.
+    let path = format!("/admin/sessions/{}", owner.session());
+    let answer = ask(&server, "DELETE", &path, token, &owner.key).await;
+    answer.refused(401, "insufficient_user_authentication", "step_up_required");
     let found = refusals(&server, &auditor).await;
     let who = format!("did:pkh:{account}");
     for what in
@@ -218,6 +222,97 @@ async fn what_hurts_everybody_takes_a_sign_in_of_a_moment_ago() {
     {
         recorded(&found, &who, what, "step_up_required");
     }
+}
+
+/// Whoever has a key of the issuer writes any token; by that alone nobody is an operator.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_by_a_stolen_key_of_the_issuer_is_nobody() {
+    use countersign::control::{KeysRequest, SecretText};
+    use std::os::unix::fs::PermissionsExt as _;
+    let folder = tempfile::tempdir().unwrap();
+    let sealing = folder.path().join("sealing.key");
+    std::fs::write(&sealing, format!("{}\n", "5a".repeat(32))).unwrap();
+    std::fs::set_permissions(&sealing, std::fs::Permissions::from_mode(0o600)).unwrap();
+    let (alice, wallet) = (Operator::new(), EvmWallet::new());
+    let (agent, account) = (alice.account(), wallet.account());
+    let list = [(&*agent, EVERY_SCOPE), (&*account, EVERY_SCOPE)];
+    let more = format!("[keys]\nkey_file = \"{}\"\n", sealing.display());
+    let server = Server::configured(&toml(&list, &more)).await;
+    let (stolen, thief) = (key(Curve::Ed25519), key(Curve::Ed25519));
+    let pem = SecretText(stolen.to_pkcs8_pem().unwrap().to_string());
+    // The next key is published, and verifies.
+    crate::keys::keys(&server, KeysRequest::Import(pem)).await.unwrap();
+    let asked = json!({ "resource": server.issuer, "scope": "admin:read admin:audit" });
+    let owner = SignedIn::of(&server, wallet, asked, &[]).await;
+    let genuine = owner.answer.claims();
+    let subject = genuine["sub"].as_str().unwrap();
+    let forged = |changes: serde_json::Value| {
+        let mut claims = genuine.clone();
+        claims["jti"] = json!(jkt(&key(Curve::P256)));
+        for (name, value) in changes.as_object().unwrap() {
+            claims[name] = value.clone();
+        }
+        if claims["sid"].is_null() {
+            claims.as_object_mut().unwrap().remove("sid");
+        }
+        jws(&stolen, &json!({ "typ": "at+jwt", "alg": "EdDSA", "kid": jkt(&stolen) }), &claims)
+    };
+    let by_thief = json!({ "jkt": jkt(&thief) });
+    let as_alice = |key: &str| {
+        json!({ "sub": agent, "account": agent, "client_id": agent, "cnf": by_thief, "sid": null,
+            "scope": EVERY_SCOPE, "proven_key": { "jkt": key, "method": "jwt-bearer" } })
+    };
+    let wide = json!({ "scope": EVERY_SCOPE });
+    let later = json!({ "auth_time": server.now() + 1 });
+    server.clock.advance(2);
+    for (changes, key) in [
+        (as_alice(&jkt(&thief)), &thief),
+        (as_alice(&jkt(&alice.key)), &thief),
+        // The wallet, by no session, by none that there is, and by its own with another key.
+        (json!({ "sub": subject, "cnf": by_thief, "sid": null }), &thief),
+        (json!({ "cnf": by_thief, "sid": "AAAAAAAAAAAAAAAAAAAAAA" }), &thief),
+        (json!({ "cnf": by_thief }), &thief),
+        // Alice, by the wallet's session, with its key.
+        (json!({ "sub": agent }), &owner.key),
+        // More than was signed for, and a sign-in that never was.
+        (wide, &owner.key),
+        (later, &owner.key),
+    ] {
+        let token = forged(changes.clone());
+        let answer = ask(&server, "GET", KEYS, &token, key).await;
+        assert_eq!(answer.body["reason"], "operator_unknown", "{changes}: {answer:?}");
+        answer.refused(403, "access_denied", "operator_unknown");
+    }
+    // What the store says too is as good as the genuine one, which shows that the others fail for
+    // what they say and not for who signed them.
+    assert_eq!(ask(&server, "GET", KEYS, &forged(json!({})), &owner.key).await.status, 200);
+    assert_eq!(alice.ask(&server, "GET", KEYS).await.status, 200);
+    // The end of the session is the end of the token, whoever signed it.
+    let path = format!("/admin/sessions/{}", owner.session());
+    assert_eq!(alice.ask(&server, "DELETE", &path).await.status, 204);
+    let answer = ask(&server, "GET", KEYS, &forged(json!({})), &owner.key).await;
+    answer.refused(401, "invalid_token", "token_revoked");
+}
+
+#[tokio::test]
+async fn one_key_is_no_two_operators() {
+    let (wallet, auditor) = (EvmWallet::new(), Operator::new());
+    let (account, another) = (wallet.account(), auditor.account());
+    let tron = countersign_sdk::client::InMemoryWallet::new("tip191", wallet.raw_key(), None);
+    let tron = countersign_sdk::client::Wallet::account(&tron.unwrap()).to_string();
+    let list = [(&*account, EVERY_SCOPE), (&*tron, EVERY_SCOPE), (&*another, EVERY_SCOPE)];
+    let server = Server::configured(&toml(&list, "[admin]\napprovals = 2\n")).await;
+    let session = key(Curve::P256);
+    let asked = json!({
+        "account": wallet.account(), "resource": server.issuer, "scope": "admin:keys",
+        "dpop_jkt": jkt(&session),
+    });
+    let refused = crate::signed_in::redeem(&server, &wallet, &asked, &[], Some(&session)).await;
+    refused.refused(400, "invalid_grant", "account_not_allowed");
+    assert_eq!(auditor.ask_token(&server, "admin:keys").await.status, 200);
+    // Elsewhere the two are as good as any.
+    let api = json!({ "resource": API, "scope": "read" });
+    SignedIn::of(&server, wallet, api, &[]).await;
 }
 
 /// Signing keys outlive a restart, and with them a token of before: the configuration decides.
@@ -299,6 +394,13 @@ async fn a_flood_of_strangers_does_not_fill_the_record() {
         found.into_iter().filter(|(who, ..)| who == "-").count()
     };
     assert_eq!(strangers().await, 60);
+    // Who shows an operator's token without its key is a stranger too.
+    let seen = operator.token(&server, "admin:read").await;
+    let thief = key(Curve::Ed25519);
+    let answer = ask(&server, "GET", KEYS, &seen, &thief).await;
+    answer.refused(401, "invalid_token", "proof_key_mismatch");
+    let found = refusals(&server, &operator).await;
+    assert!(found.iter().all(|(_, _, reason)| reason != "proof_key_mismatch"), "{found:?}");
     // An operator is recorded all the same.
     let token = operator.token(&server, "admin:read").await;
     let answer = ask(&server, "POST", ROTATE, &token, &operator.key).await;
@@ -309,7 +411,7 @@ async fn a_flood_of_strangers_does_not_fill_the_record() {
     send(&server, "GET", KEYS, &[], None).await.refused(401, "invalid_token", "token_required");
     assert_eq!(strangers().await, 61);
     let omitted = operator.ask(&server, "GET", "/admin/audit?event=refusals_omitted").await;
-    assert_eq!(omitted.body["records"][0]["body"]["count"], 40);
+    assert_eq!(omitted.body["records"][0]["body"]["count"], 41);
 }
 
 #[tokio::test]

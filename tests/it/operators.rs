@@ -71,6 +71,11 @@ impl Operator {
         send(server, "POST", path, &fields, Some(body)).await
     }
 
+    /// Approves what waits at `path`, as the rotation of the signing keys.
+    pub(crate) async fn approve(&self, server: &Server, path: &str) -> Answer {
+        self.post(server, path, &json!({ "action": "keys.rotate" })).await
+    }
+
     /// The operator actions on record: who, what, outcome, reason.
     pub(crate) async fn actions(&self, server: &Server) -> Vec<(String, String, String, String)> {
         let path = "/admin/audit?event=operator_action&limit=1000";
@@ -298,18 +303,26 @@ async fn two_of_three_operators_rotate_a_key() {
     // Asking again is the same request, and no second voice.
     let again = alice.ask(&server, "POST", "/admin/keys/rotate").await;
     assert_eq!(again.body["approval"]["id"], approval["id"]);
-    let alone = alice.ask(&server, "POST", &path).await;
+    let alone = alice.approve(&server, &path).await;
     alone.refused(403, "access_denied", "approval_not_distinct");
     let token = keyless.token(&server, "admin:read admin:sessions").await;
-    let small = ask(&server, "POST", &path, &token, &keyless.key).await;
+    let fields = credentials(&server, "POST", &path, &token, &keyless.key);
+    let rotation = json!({ "action": "keys.rotate" });
+    let small = send(&server, "POST", &path, &fields, Some(&rotation)).await;
     small.refused(403, "insufficient_scope", "scope_insufficient");
     let seen = ask(&server, "GET", "/admin/approvals", &token, &keyless.key).await;
     assert_eq!(seen.body["approvals"], json!([approval]));
     let state = key_in(&bob.ask(&server, "GET", "/admin/keys").await, "active").to_owned();
     assert_eq!(state, active, "nothing has happened yet");
-    let done = bob.ask(&server, "POST", &path).await;
+    // Who approves says what; what waits is that, and nothing else.
+    let other = json!({ "action": "keys.revoke", "kid": active });
+    let other = bob.post(&server, &path, &other).await;
+    other.refused(403, "access_denied", "approval_mismatch");
+    let unsaid = bob.ask(&server, "POST", &path).await;
+    assert_eq!(unsaid.status, 415, "{unsaid:?}");
+    let done = bob.approve(&server, &path).await;
     assert_eq!((done.status, done.body["key"].is_object()), (200, true), "{done:?}");
-    let late = carol.ask(&server, "POST", &path).await;
+    let late = carol.approve(&server, &path).await;
     late.refused(404, "invalid_request", "approval_unknown");
     let actions = carol.actions(&server).await;
     let mut told = actions.iter().filter(|(_, action, ..)| !action.ends_with(".list"));
@@ -323,6 +336,8 @@ async fn two_of_three_operators_rotate_a_key() {
     assert_eq!(next(), Some((0, "keys.rotate", "requested", "-")));
     assert_eq!(next(), Some((0, "approvals.approve", "refused", "approval_not_distinct")));
     assert_eq!(next(), Some((3, "approvals.approve", "refused", "scope_insufficient")));
+    assert_eq!(next(), Some((1, "approvals.approve", "refused", "approval_mismatch")));
+    assert_eq!(next(), Some((1, "approvals.approve", "refused", "content_type")));
     assert_eq!(next(), Some((1, "approvals.approve", "approved", "-")));
     assert_eq!(next(), Some((1, "keys.rotate", "done", "-")));
     assert_eq!(next(), Some((2, "approvals.approve", "refused", "approval_unknown")));
@@ -341,28 +356,55 @@ async fn what_waits_ends_with_its_time_its_withdrawal_and_whoever_asked() {
     };
     let path = asked().await;
     server.clock.advance(120);
-    let late = bob.ask(&server, "POST", &path).await;
+    let late = bob.approve(&server, &path).await;
     late.refused(404, "invalid_request", "approval_unknown");
     // Whoever may approve may say no.
     let path = asked().await;
     assert_eq!(bob.ask(&server, "DELETE", &path).await.status, 204);
-    let gone = bob.ask(&server, "POST", &path).await;
+    let gone = bob.approve(&server, &path).await;
     gone.refused(404, "invalid_request", "approval_unknown");
     // Whatever the requester asked with was revoked since.
-    let path = asked().await;
-    let body = json!({ "subject": accounts[0] });
+    let token = alice.token(&server, EVERY_SCOPE).await;
+    let asked_by = ask(&server, "POST", "/admin/keys/rotate", &token, &alice.key).await;
+    let path = format!("/admin/approvals/{}", asked_by.body["approval"]["id"].as_str().unwrap());
+    let body = json!({ "token": { "jti": crate::support::part(&token, 1)["jti"] } });
     assert_eq!(bob.post(&server, "/admin/revocations", &body).await.status, 204);
     server.clock.advance(1);
-    let void = bob.ask(&server, "POST", &path).await;
+    let void = bob.approve(&server, &path).await;
     void.refused(403, "access_denied", "approval_void");
-    let gone = bob.ask(&server, "POST", &path).await;
+    let gone = bob.approve(&server, &path).await;
     gone.refused(404, "invalid_request", "approval_unknown");
     // Asked for anew, it counts.
     let path = asked().await;
-    assert_eq!(bob.ask(&server, "POST", &path).await.status, 200);
+    assert_eq!(bob.approve(&server, &path).await.status, 200);
     // A key that is not there is not waited for.
     let unknown = format!("/admin/keys/{}/revoke", jkt(&bob.key));
     alice.ask(&server, "POST", &unknown).await.refused(404, "invalid_request", "key_unknown");
+}
+
+/// The store forgets a revocation after a while; what was void until then stays void.
+#[tokio::test]
+async fn what_waits_is_dropped_before_its_revocation_is_forgotten() {
+    let (alice, bob) = (Operator::new(), Operator::new());
+    let accounts = [alice.account(), bob.account()];
+    let list = [(&*accounts[0], EVERY_SCOPE), (&*accounts[1], EVERY_SCOPE)];
+    let more = "[admin]\napprovals = 2\napproval_window = 900\n";
+    let server = Server::configured(&toml(&list, more)).await;
+    let token = alice.token(&server, EVERY_SCOPE).await;
+    let asked = ask(&server, "POST", "/admin/keys/rotate", &token, &alice.key).await;
+    let id = asked.body["approval"]["id"].as_str().unwrap();
+    let claims = crate::support::part(&token, 1);
+    let body = json!({ "token": { "jti": claims["jti"], "exp": claims["exp"] } });
+    assert_eq!(bob.post(&server, "/admin/revocations", &body).await.status, 204);
+    let waiting = bob.ask(&server, "GET", "/admin/approvals").await;
+    assert_eq!(waiting.body["approvals"], json!([]));
+    // By now nothing of the revocation is left in the store, and the request would still have its time.
+    server.clock.advance(600);
+    let gone = bob.approve(&server, &format!("/admin/approvals/{id}")).await;
+    gone.refused(404, "invalid_request", "approval_unknown");
+    let actions = bob.actions(&server).await;
+    let dropped = (&*accounts[0], "keys.rotate", "failed", "approval_void");
+    assert!(actions.iter().any(|(a, b, c, d)| (&**a, &**b, &**c, &**d) == dropped), "{actions:?}");
 }
 
 #[tokio::test]
@@ -390,6 +432,7 @@ async fn futures_of(people: &[Operator], server: &Server, path: &str) -> Vec<u16
         for (name, value) in credentials(server, "POST", path, token, &person.key) {
             request = request.header(name, value);
         }
+        let request = request.json(&json!({ "action": "keys.rotate" }));
         tokio::spawn(request.send())
     });
     let mut statuses = Vec::new();
@@ -438,6 +481,72 @@ async fn sessions_are_found_by_subject_and_key_and_ended() {
     let over = victim.refresh(&server, victim.refresh_token()).await;
     over.refused(400, "invalid_grant", "session_ended");
     victim.ask(&server, "GET", "/sessions").await.refused(401, "invalid_token", "token_revoked");
+}
+
+/// One stolen session key, or one operator, does not put the others out.
+#[tokio::test]
+async fn what_puts_operators_out_takes_as_many_of_them() {
+    let (alice, bob, wallet) = (Operator::new(), Operator::new(), EvmWallet::new());
+    let sessions = "admin:read admin:sessions";
+    let (account, accounts) = (wallet.account(), [alice.account(), bob.account()]);
+    let list = [(&*accounts[0], EVERY_SCOPE), (&*accounts[1], EVERY_SCOPE), (&*account, sessions)];
+    let server = Server::configured(&toml(&list, "[admin]\napprovals = 2\n")).await;
+    let asked = json!({ "resource": server.issuer, "scope": sessions });
+    let thief = SignedIn::of(&server, wallet, asked, &[]).await;
+    let at_api = json!({ "resource": API, "scope": "read" });
+    let victim = SignedIn::of(&server, EvmWallet::new(), at_api, &[]).await;
+    let mine = bob.token(&server, EVERY_SCOPE).await;
+    let revoke = async |body: &Value| {
+        let fields = credentials(&server, "POST", "/admin/revocations", thief.access(), &thief.key);
+        send(&server, "POST", "/admin/revocations", &fields, Some(body)).await
+    };
+    // Of a stranger at once; of an operator, of a key and of everybody once another one agrees.
+    assert_eq!(revoke(&json!({ "session": victim.session() })).await.status, 204);
+    for body in [
+        json!({ "subject": accounts[1] }),
+        json!({ "session": thief.session() }),
+        json!({ "key": jkt(&bob.key) }),
+        json!({ "everything": true }),
+    ] {
+        let waits = revoke(&body).await;
+        assert_eq!(waits.status, 202, "{body}: {waits:?}");
+    }
+    let path = format!("/admin/sessions/{}", thief.session());
+    let same = ask(&server, "DELETE", &path, thief.access(), &thief.key).await;
+    assert_eq!(
+        (same.status, &same.body["approval"]["operation"]["target"]),
+        (202, &json!(thief.session()))
+    );
+    assert_eq!(ask(&server, "GET", "/admin/keys", &mine, &bob.key).await.status, 200);
+    let waits = revoke(&json!({ "subject": accounts[1] })).await;
+    let approval = &waits.body["approval"];
+    let operation = json!({ "action": "revocations.add", "target": accounts[1] });
+    assert_eq!(approval["operation"], operation);
+    let path = format!("/admin/approvals/{}", approval["id"].as_str().unwrap());
+    assert_eq!(alice.post(&server, &path, &operation).await.status, 204);
+    let gone = ask(&server, "GET", "/admin/keys", &mine, &bob.key).await;
+    gone.refused(401, "invalid_token", "token_revoked");
+    let actions = alice.actions(&server).await;
+    let done = (&*accounts[0], "revocations.add", "done");
+    assert!(actions.iter().any(|(a, b, c, _)| (&**a, &**b, &**c) == done), "{actions:?}");
+    // An old sign-in, which is what a thief of a session key has, asks for none of it.
+    server.clock.advance(301);
+    let next = thief.refresh(&server, thief.refresh_token()).await;
+    let token = next.text("access_token");
+    for body in [json!({ "subject": accounts[0] }), json!({ "key": jkt(&alice.key) })] {
+        let fields = credentials(&server, "POST", "/admin/revocations", token, &thief.key);
+        let old = send(&server, "POST", "/admin/revocations", &fields, Some(&body)).await;
+        old.refused(401, "insufficient_user_authentication", "step_up_required");
+    }
+    // And what it may do, it does so many times a minute.
+    server.clock.advance(60);
+    let mut last = 0;
+    for _ in 0..31 {
+        let fields = credentials(&server, "POST", "/admin/revocations", token, &thief.key);
+        let body = json!({ "subject": "did:key:nobody" });
+        last = send(&server, "POST", "/admin/revocations", &fields, Some(&body)).await.status;
+    }
+    assert_eq!(last, 429);
 }
 
 #[tokio::test]
@@ -534,6 +643,10 @@ async fn the_document_is_what_the_server_does() {
     let path = format!("/admin/keys/{}/revoke", key_in(&keys, "active"));
     fits(&document, "ApprovalAnswer", &operator.ask(&server, "POST", &path).await.body);
     fits(&document, "Approvals", &operator.ask(&server, "GET", "/admin/approvals").await.body);
+    let body = json!({ "action": "revocations.add", "target": alice });
+    assert!(is_valid(&document, "Operation", &body));
+    let waits = operator.post(&server, "/admin/revocations", &json!({ "subject": alice })).await;
+    fits(&document, "ApprovalAnswer", &waits.body);
     for (body, good) in [
         (json!({ "everything": true }), true),
         (json!({ "token": { "jti": "a" } }), true),

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use countersign_sdk::account::Account;
 use countersign_sdk::client::{InMemoryWallet, SignIn, ToSign, Wallet as _};
 use countersign_sdk::key::{Curve, InMemorySigner, Signer as _};
+use countersign_sdk::time::Timestamp;
 use serde_json::{Value, json};
 
 use crate::support::{Answer, RESOURCE, SIGNED_MESSAGE, Server, jkt, key};
@@ -110,7 +111,65 @@ async fn every_format_opens_and_opens_once() {
         assert_eq!(json!(verdict.sub), claims["sub"], "{format}");
         assert_eq!(json!(verdict.account), claims["account"], "{format}");
         assert_eq!(json!(verdict.bound_to), claims["cnf"]["jkt"], "{format}");
+        assert_eq!(verdict.transaction_by.is_some(), format == "sep10", "{format}");
         assert_eq!((verdict.method, verdict.scope_was_signed), (format.to_owned(), true));
+    }
+}
+
+/// What a wallet signed without showing the text opens a day, whatever the text says.
+#[tokio::test]
+async fn what_a_person_did_not_see_ends_within_a_day() {
+    const DAY: u64 = 86_400;
+    let server = Server::development().await;
+    let mut sessions = Vec::new();
+    for format in InMemoryWallet::formats() {
+        let unseen = ["ton", "nostr", "sep10", "lnurl"].contains(&format);
+        let wallet = wallet(format, 9, None);
+        let signed = Signed::new(&server, &wallet, &wallet).await;
+        let (head, tail) = signed.message.split_once("\nExpiration Time: ").unwrap();
+        let (end, tail) = tail.split_once('\n').unwrap();
+        let lifetime = if unseen { DAY } else { 30 * DAY };
+        let expected = Timestamp::from_unix(server.now() + lifetime).to_string();
+        assert_eq!(end, expected, "{format}");
+        let answer = signed.redeem(&[("format", format)]).await;
+        sessions.push((format, unseen, signed.session, answer.text("refresh_token").to_owned()));
+        if format != "lnurl" {
+            continue;
+        }
+        // A text of the client's own, with a later end and with none.
+        let issued = head.split("Nonce: ").nth(1).unwrap().split('\n').next().unwrap();
+        let later = Timestamp::from_unix(server.now() + 20 * DAY);
+        let named = jkt(&sessions.last().unwrap().2);
+        for end in [format!("\nExpiration Time: {later}"), String::new()] {
+            let session = key(Curve::P256);
+            let message = format!("{head}{end}\n{tail}").replace(issued, &server.nonce().await);
+            let message = message.replace(&named, &jkt(&session));
+            let to_sign = ToSign { message: &message, payload: None };
+            let signature = wallet.sign_challenge(&to_sign).await.unwrap();
+            let form = [
+                ("grant_type", SIGNED_MESSAGE),
+                ("message", &*message),
+                ("format", format),
+                ("signature", &*signature),
+                ("public_key", wallet.public_key().unwrap()),
+            ];
+            let answer = server.token(&form, Some(&server.proof(&session))).await;
+            sessions.push((format, unseen, session, answer.text("refresh_token").to_owned()));
+        }
+    }
+    server.clock.advance(DAY - 1);
+    for later in [0, 1] {
+        server.clock.advance(later);
+        for (format, unseen, session, refresh) in &mut sessions {
+            let form = [("grant_type", "refresh_token"), ("refresh_token", &**refresh)];
+            let answer = server.token(&form, Some(&server.proof(session))).await;
+            if *unseen && later == 1 {
+                answer.refused(400, "invalid_grant", "session_ended");
+            } else {
+                assert_eq!(answer.status, 200, "{format}: {answer:?}");
+                answer.text("refresh_token").clone_into(refresh);
+            }
+        }
     }
 }
 

@@ -158,6 +158,11 @@ mod memory {
             }
         }
 
+        /// Whether `key` was used up, and not so long ago that it may be again. Whoever asks claims nothing.
+        pub fn is_claimed(&self, key: &ReplayKey, now: Timestamp) -> bool {
+            self.used.get(key).is_some_and(|until| u64::from(*until) >= now.as_unix())
+        }
+
         /// Forgets what expired before `now`, and gives memory back once most of it is unused.
         pub fn sweep(&self, now: Timestamp) {
             self.used.retain(|_, until| {
@@ -207,7 +212,9 @@ mod memory {
         fn one_claim_wins_until_it_expires() {
             let store = MemoryReplayStore::new(10);
             let key = ReplayKey::of_bytes("test", b"a");
+            assert!(!store.is_claimed(&key, at(50)));
             assert!(store.claim_now(key, at(100), at(50)).is_ok());
+            assert!(store.is_claimed(&key, at(100)) && !store.is_claimed(&key, at(101)));
             assert_eq!(store.claim_now(key, at(100), at(100)).err(), Some(ClaimError::Replayed));
             assert!(store.claim_now(key, at(200), at(101)).is_ok());
         }

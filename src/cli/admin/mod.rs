@@ -6,7 +6,7 @@
 //! | `shown` | what of an answer a person is shown |
 //!
 //! Each command is a sign-in of its own, with the scope that it takes and no other, so none is ever
-//! too old. A wallet's signature opens no session for it.
+//! too old. A wallet's signature opens a session for as long as its one token lives.
 
 use std::path::PathBuf;
 
@@ -20,6 +20,7 @@ use serde_json::Value;
 use super::failure::Failure;
 use super::output::Output;
 use super::signing::SignInArgs;
+use crate::model::reason::Reason;
 use crate::model::session::SessionId;
 
 mod request;
@@ -27,7 +28,7 @@ mod shown;
 
 use request::Request;
 
-/// Seconds that a wallet's signature opens: an operator's token, and no session.
+/// Seconds that a wallet's signature opens: as long as an operator's token lives.
 const ONE_TOKEN: u64 = 300;
 
 const EXAMPLE: &str = "\
@@ -193,13 +194,13 @@ struct Audit {
 /// [`Failure`]; `refused` with the server's reason.
 pub async fn run(args: Args, output: &Output) -> Result<(), Failure> {
     let Args { who, command } = args;
-    let request = Request::of(&command)?;
+    let mut request = Request::of(&command)?;
     let base = who.operations_url.as_deref();
     let base = base.ok_or_else(|| Failure::usage("--operations-url is needed"))?;
     let base = base.trim_end_matches('/').to_owned();
     let client = who.sign_in(request.scope, &base, output).await?;
     if let Command::Approve { id } = &command {
-        say_what_is_approved(&client, &base, id, output).await?;
+        request.body = Some(what_is_approved(&client, &base, id, output).await?);
     }
     let answer = ask(&client, &base, &request).await?;
     if output.is_json() {
@@ -226,20 +227,24 @@ impl Who {
     }
 }
 
-/// Who approves sees first what it is that will run.
-async fn say_what_is_approved(
+/// Who approves sees first what it is that will run, and the server is told the same: it refuses to run
+/// anything else.
+async fn what_is_approved(
     client: &Client,
     base: &str,
     id: &str,
     output: &Output,
-) -> Result<(), Failure> {
+) -> Result<Value, Failure> {
     let list = ask(client, base, &Request::of(&Command::Approvals)?).await?;
     let waiting = list.get("approvals").and_then(Value::as_array);
     let is_meant = |waiting: &&Value| waiting.get("id").is_some_and(|found| found == id);
-    if let Some(found) = waiting.into_iter().flatten().find(is_meant) {
-        output.note(&format!("approving {}", shown::operation(found)));
-    }
-    Ok(())
+    let found = waiting.into_iter().flatten().find(is_meant).ok_or_else(|| {
+        let text =
+            "nothing of that name waits for approval; it may have run, or its time has passed";
+        Failure::refused_for(text.to_owned(), Some(Reason::ApprovalUnknown.code()))
+    })?;
+    output.note(&format!("approving {}", shown::operation(found)));
+    Ok(found.get("operation").cloned().unwrap_or_default())
 }
 
 /// Sends a request, and reads what is answered.

@@ -10,7 +10,10 @@ use super::{Command, Sessions};
 /// Prints an answer for people.
 pub(super) fn print(command: &Command, answer: &Value, output: &Output) -> Result<(), Failure> {
     match command {
-        Command::Keys(_) | Command::Approve { .. } => operated(answer, output),
+        Command::Keys(_)
+        | Command::Approve { .. }
+        | Command::Revoke(_)
+        | Command::Sessions(Sessions { end: Some(_), .. }) => operated(answer, output),
         Command::Sessions(Sessions { end: None, .. }) => {
             let columns =
                 ["id", "subject", "label", "last_used_at", "expires_at", "resource", "scope"];
@@ -25,9 +28,7 @@ pub(super) fn print(command: &Command, answer: &Value, output: &Output) -> Resul
         }
         Command::Approvals => waiting(answer, output),
         Command::Audit(_) => records(answer, output),
-        Command::Sessions(Sessions { end: Some(_), .. })
-        | Command::Revoke(_)
-        | Command::Withdraw { .. } => {
+        Command::Withdraw { .. } => {
             output.note("done");
             Ok(())
         }
@@ -37,9 +38,10 @@ pub(super) fn print(command: &Command, answer: &Value, output: &Output) -> Resul
 /// What will run, and who asked for it.
 pub(super) fn operation(waiting: &Value) -> String {
     let what = &waiting["operation"];
-    let kid = what["kid"].as_str().map(|kid| format!(" {kid}")).unwrap_or_default();
+    let named = what["kid"].as_str().or(what["target"].as_str());
+    let named = named.map(|name| format!(" {}", printable(name))).unwrap_or_default();
     let by = text(&waiting["requested_by"]);
-    format!("{}{kid}, asked for by {by}", text(&what["action"]))
+    format!("{}{named}, asked for by {by}", text(&what["action"]))
 }
 
 const KEY: [&str; 5] = ["kid", "alg", "state", "signs_from", "signs_until"];
@@ -57,6 +59,10 @@ fn operated(answer: &Value, output: &Output) -> Result<(), Failure> {
             text(&approval["id"])
         ));
         return output.bytes(format!("{}\n", text(&approval["id"])).as_bytes());
+    }
+    if answer.is_null() {
+        output.note("done");
+        return Ok(());
     }
     let rows = vec![head(&KEY), row(&answer["key"], &KEY)];
     output.bytes(table(&rows).as_bytes())

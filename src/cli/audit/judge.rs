@@ -132,7 +132,7 @@ pub(super) fn check(file: &Path, keys: Option<&Path>, output: &Output) -> Result
 }
 
 /// What of a verdict is printed, in this order.
-const NAMES: [&str; 15] = [
+const NAMES: [&str; 16] = [
     "sub",
     "account",
     "method",
@@ -142,6 +142,7 @@ const NAMES: [&str; 15] = [
     "resource",
     "scope",
     "scope_was_signed",
+    "transaction_by",
     "jti",
     "bound_to",
     "seq",

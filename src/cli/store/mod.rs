@@ -23,10 +23,8 @@ use crate::audit::event::StoreRestored;
 use crate::audit::{self, Audit, Event, OnFailure};
 use crate::control::{self, Answer, Named, Request};
 use crate::model::session::SessionId;
-use crate::store::SessionBounds;
-use crate::store::embedded::{
-    self, Bounds, EmbeddedStore, Folder, OpenError, Report, Restored, Terms,
-};
+use crate::store::embedded::{self, EmbeddedStore, Folder, OpenError, Report, Restored, Terms};
+use crate::store::{Bounds, SessionBounds};
 
 const EXAMPLE: &str = "\
 Examples:
@@ -176,7 +174,7 @@ async fn done_by(folder: &Path, request: Request, output: &Output) -> Result<Ans
     // Bounds are for requests; here nobody is kept out.
     let sessions =
         SessionBounds { total: usize::MAX, per_subject: usize::MAX, revocations: usize::MAX };
-    let bounds = Bounds { nonces: 1, proofs: 1, sessions };
+    let bounds = Bounds { nonces: 1, proofs: 1, answers: 1, sessions };
     let store = EmbeddedStore::open(folder, bounds, &OsEntropy).map_err(failed)?;
     let audit = match request {
         Request::Revoke(_) => recorded_in(place, output),

@@ -74,6 +74,14 @@ pub(crate) static LIMITS_PROOFS: Key<Whole<usize>> = Key {
               with a proof are answered 503.",
 };
 
+pub(crate) static LIMITS_ANSWERS: Key<Whole<usize>> = Key {
+    name: "limits.answers",
+    shape: Whole { min: 100, max: 1_000_000, unit: "answers" },
+    absent: Absent::Default("100000"),
+    meaning: "How many answers of Lightning wallets (format `lnurl`) wait to be fetched; 100000 take 19 MB. None \
+              is dropped before its time: at the bound, wallets are answered 503.",
+};
+
 pub(crate) static LIMITS_SESSIONS: Key<Whole<usize>> = Key {
     name: "limits.sessions",
     shape: Whole { min: 10, max: 1_000_000_000, unit: "sessions" },

@@ -144,6 +144,7 @@ pub(crate) const KEYS: &[&dyn AnyKey] = &[
     &LIMITS_BODY_TIMEOUT,
     &LIMITS_SPENT_NONCES,
     &LIMITS_PROOFS,
+    &LIMITS_ANSWERS,
     &LIMITS_SESSIONS,
     &LIMITS_SESSIONS_PER_SUBJECT,
     &LIMITS_REVOCATIONS,
@@ -181,6 +182,8 @@ pub(crate) const RPC_KEYS: &[&dyn AnyKey] = &[
     &RPC_TIMEOUT,
     &RPC_MAX_ANSWER_BYTES,
     &RPC_BLOCK,
+    &RPC_MAX_BLOCK_AGE,
+    &RPC_DELEGATED,
     &RPC_FACTORIES,
 ];
 

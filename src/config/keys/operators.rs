@@ -40,19 +40,20 @@ pub(crate) static ADMIN_APPROVALS: Key<Whole<usize>> = Key {
     name: "admin.approvals",
     shape: Whole { min: 1, max: 100, unit: "operators" },
     absent: Absent::Default("1"),
-    meaning: "How many operators a key operation takes, the one who asks for it among them.",
+    meaning: "How many operators a key operation takes, or a revocation that can put operators out, the one who asks for it \
+              among them.",
 };
 
 pub(crate) static ADMIN_APPROVAL_WINDOW: Key<Whole<u64>> = Key {
     name: "admin.approval_window",
-    shape: Whole { min: 60, max: 86_400, unit: SECOND },
+    shape: Whole { min: 60, max: 900, unit: SECOND },
     absent: Absent::Default("600"),
-    meaning: "Within what time the others have to approve.",
+    meaning: "Within what time the others have to approve: less than a revocation is remembered.",
 };
 
 pub(crate) static ADMIN_STEP_UP: Key<Whole<u64>> = Key {
     name: "admin.step_up",
     shape: Whole { min: 30, max: 3600, unit: SECOND },
     absent: Absent::Default("300"),
-    meaning: "How old the sign-in behind a key operation or an approval may be.",
+    meaning: "How old the sign-in behind a key operation, such a revocation or an approval may be.",
 };

@@ -1,6 +1,6 @@
 //! The keys of accounts that are no key of their own, and of the nodes that are asked about them.
 
-use super::super::shape::{AskedChain, Choice, EthereumAddress, ListOf, NodeUrl, Whole};
+use super::super::shape::{AskedChain, Choice, EthereumAddress, ListOf, NodeUrl, Switch, Whole};
 use super::{Absent, Key, SECOND};
 use crate::rpc::BlockTag;
 
@@ -67,4 +67,20 @@ pub(crate) static RPC_FACTORIES: Key<ListOf<EthereumAddress>> = Key {
     absent: Absent::Default(""),
     meaning: "The contracts that may be called, in a simulation, to deploy an account that is not there yet (ERC-6492). \
               Without any, such accounts are refused.",
+};
+
+pub(crate) static RPC_MAX_BLOCK_AGE: Key<Whole<u64>> = Key {
+    name: "max_block_age",
+    shape: Whole { min: 30, max: 86_400, unit: SECOND },
+    absent: Absent::Means("300 with `latest`, else 1800"),
+    meaning: "How long ago an Ethereum node's block may have been made for its answer to count: a node that is behind \
+              does not know of a new owner. Chains that make blocks only now and then need more.",
+};
+
+pub(crate) static RPC_DELEGATED: Key<Switch> = Key {
+    name: "delegated",
+    shape: Switch,
+    absent: Absent::Default("false"),
+    meaning: "Whether code that a key has delegated to (EIP-7702) is asked like a contract, as an account of its own \
+              beside the key's. Not on eip155:1, where the two would have one subject.",
 };

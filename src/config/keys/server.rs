@@ -59,7 +59,7 @@ pub(crate) static SESSION_LIFETIME: Key<Whole<u64>> = Key {
     shape: Whole { min: 300, max: 31_536_000, unit: SECOND },
     absent: Absent::Default("2592000"),
     meaning: "How long a signature with a session key opens: the `Expiration Time` that the person signs. 2592000 is \
-              30 days.",
+              30 days. With `ton`, `nostr`, `sep10` and `lnurl`, whose wallets do not show the text, a day at most.",
 };
 
 pub(crate) static SIGNING_ALGORITHM: Key<Choice<SigningAlgorithm>> = Key {
@@ -73,8 +73,9 @@ pub(crate) static STELLAR_SIGNING_KEY_FILE: Key<Folder> = Key {
     name: "stellar.signing_key_file",
     shape: Folder,
     absent: Absent::Means("a new key at each start"),
-    meaning: "A file that its owner alone can read, with the seed (`S…`, SEP-23) of the key that signs the \
-              transactions of format `sep10`. Its account is `SIGNING_KEY` in the `stellar.toml` of the domains (SEP-1).",
+    meaning: "A file of the server's own user that nobody else can read, with the seed (`S…`, SEP-23) of the key that \
+              signs the transactions of format `sep10`, and of nothing else: never the `SIGNING_KEY` of a running \
+              anchor. Its account is `SIGNING_KEY` in the `stellar.toml` of the domains (SEP-1).",
 };
 
 pub(crate) static DPOP_REQUIRE_NONCE: Key<Switch> = Key {

@@ -37,7 +37,9 @@ impl<I: TextShape<Value: PartialEq>> Shape for ListOf<I> {
             Value::Plain(text) => split(written, text),
             Value::Text(_) | Value::Number(_) | Value::Switch(_) | Value::Other(_) => {
                 let problem = "must be a list, in square brackets";
-                faults.push(written.fault(problem, Some(Shape::accepted(self))));
+                let fault = written.fault(problem, Some(Shape::accepted(self)));
+                let found = fault.found.clone().filter(|_| !self.item.is_secret());
+                faults.push(Fault { found, ..fault });
                 return None;
             }
         };

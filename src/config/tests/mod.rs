@@ -116,6 +116,7 @@ fn the_least_configuration_takes_the_defaults_of_the_page() {
             body_timeout: 10,
             spent_nonces: 10_000_000,
             proofs: 10_000_000,
+            answers: 100_000,
             sessions: 10_000_000,
             sessions_per_subject: 100,
             revocations: 800_000,

@@ -36,6 +36,7 @@ fn operators_who_are_nobody_or_nowhere_are_refused() {
         ("[[operators]]\n".to_owned(), "operators[0].account: is required"),
         (one.clone() + "password = \"x\"\n", "operators[0].password: is not a known key"),
         (one.clone() + "[admin]\napprovals = 2\n", "can never be met: 1 operators have admin:keys"),
+        (operator("near:mainnet:alice.near", "\"admin:keys\""), "it is a name, whose keys"),
         (
             one.clone()
                 + "[[resources]]\nuri = \"https://auth.example/\"\nscopes = [\"admin:keys\"]\n",

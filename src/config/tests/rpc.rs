@@ -54,11 +54,11 @@ fn each_fault_of_nodes_is_told_with_its_place_and_without_their_urls() {
         ),
         (
             "[[rpc]]\nchain = \"sui:mainnet\"\nurls = [\"https://a.example\"]\n".to_owned(),
-            "FILE:6: rpc[0].chain = \"sui:mainnet\": is of a namespace whose chains are not asked anything (accepted: a CAIP-2 chain of Ethereum or NEAR, such as eip155:1 or near:mainnet)",
+            "FILE:6: rpc[0].chain: is of a namespace whose chains are not asked anything (accepted: a CAIP-2 chain of Ethereum or NEAR, such as eip155:1 or near:mainnet)",
         ),
         (
             table("urls = []\n"),
-            "FILE:7: rpc[0].urls = []: asks nobody: name at least one node (accepted: a list, each an https URL (http for loopback))",
+            "FILE:7: rpc[0].urls: asks nobody: name at least one node (accepted: a list, each an https URL (http for loopback))",
         ),
         (
             table("urls = [\"http://a.example/hush\"]\n"),
@@ -70,27 +70,53 @@ fn each_fault_of_nodes_is_told_with_its_place_and_without_their_urls() {
         ),
         (
             table(&format!("{two}quorum = 1\n")),
-            "FILE:8: rpc[0].quorum = 1: must be more than half of the 2 of urls",
+            "FILE:8: rpc[0].quorum: must be more than half of the 2 of urls",
         ),
-        (
-            table(&format!("{two}quorum = 3\n")),
-            "FILE:8: rpc[0].quorum = 3: is more than the 2 of urls",
-        ),
+        (table(&format!("{two}quorum = 3\n")), "FILE:8: rpc[0].quorum: is more than the 2 of urls"),
         (
             table(&format!("{two}factories = [\"0xf3f4f90b63eb726bf2778b99c98cb9a8227518ed\"]\n")),
-            "FILE:8: rpc[0].factories[0] = \"0xf3f4f90b63eb726bf2778b99c98cb9a8227518ed\": is not in the case of its checksum, and may be mistyped (accepted: an address in the case of its EIP-55 checksum, 0x…)",
+            "FILE:8: rpc[0].factories[0]: is not in the case of its checksum, and may be mistyped (accepted: an address in the case of its EIP-55 checksum, 0x…)",
         ),
         (
             format!("{}[[rpc]]\nchain = \"eip155:1\"\n{two}", table(two)),
-            "FILE:9: rpc[1].chain = \"eip155:1\": has its nodes in rpc[0] already",
+            "FILE:9: rpc[1].chain: has its nodes in rpc[0] already",
         ),
         (
             format!("[[rpc]]\nchain = \"near:mainnet\"\n{two}block = \"latest\"\n"),
-            "FILE:8: rpc[0].block = \"latest\": is of no use to NEAR: leave it out",
+            "FILE:8: rpc[0].block: is of no use to NEAR: leave it out",
         ),
     ] {
         assert_eq!(with(&tables).unwrap_err(), [fault], "{tables}");
     }
+    for tables in [
+        table("urls = \"https://a.example/hush\"\n"),
+        table(&format!("{two}block = \"https://a.example/hush\"\n")),
+        table(&format!("{two}factories = \"https://a.example/hush\"\n")),
+        "[[rpc]]\nchain = \"https://a.example/hush\"\nurls = [\"https://a.example/hush\"]\n"
+            .to_owned(),
+        "[rpc]\nurls = [\"https://a.example/hush\"]\n".to_owned(),
+    ] {
+        let faults = with(&tables).unwrap_err();
+        assert!(!faults.is_empty() && !format!("{faults:?}").contains("hush"), "{faults:?}");
+    }
+    for first in ["rpc = \"https://a.example/hush\"\n", "rpc = [\"https://a.example/hush\"]\n"] {
+        let faults = loaded(&format!("{first}{LEAST}"), &[], Flags::default()).unwrap_err();
+        assert_eq!(
+            faults,
+            ["FILE:1: rpc: must be a list of tables, each written [[rpc]]"].map(|line| {
+                line.replace("rpc:", if first.contains('[') { "rpc[0]:" } else { "rpc:" })
+            })
+        );
+    }
+    let one = "urls = [\"https://a.example\"]\ndelegated = true\n";
+    assert_eq!(
+        with(&table(one)).unwrap_err(),
+        [
+            "FILE:8: rpc[0].delegated: is not taken on eip155:1, where delegated code would have the subject of its key"
+        ]
+    );
+    let other = with(&table(one).replace("155:1", "155:10")).unwrap();
+    assert_eq!((other.rpc[0].delegated, other.rpc[0].max_block_age), (true, 300));
     let variable = [("COUNTERSIGN_RPC__URLS", "https://a.example/hush")];
     let faults = loaded(LEAST, &variable, Flags::default()).unwrap_err();
     let expected =

@@ -85,19 +85,19 @@ pub(super) async fn of(admitted: &Admitted<'_>, asked: Asked) -> Result<Response
         Asked::Keys => Json(Keys { keys: admitted.list_keys().await? }).into_response(),
         Asked::Operate(operation) => operated(admitted.operate(operation).await?),
         Asked::Sessions(whose) => Json(sessions(admitted.sessions(whose).await?)).into_response(),
-        Asked::EndSession(id) => done(admitted.end_session(id).await?),
+        Asked::EndSession(id) => operated(admitted.end_session(id).await?),
         Asked::Revocations(after) => {
             Json(revoked(admitted.revocations(after).await?)).into_response()
         }
         Asked::Revoke(named) => {
             let revocation = named.revocation(admitted.now());
-            done(admitted.revoke(revocation).await?)
+            operated(admitted.revoke(revocation).await?)
         }
         Asked::Audit(query) => Json(admitted.search(query).await?).into_response(),
         Asked::Approvals => {
             Json(Approvals { approvals: admitted.list_approvals().await? }).into_response()
         }
-        Asked::Approve(id) => operated(admitted.approve(id).await?),
+        Asked::Approve(id, expected) => operated(admitted.approve(id, &expected).await?),
         Asked::Withdraw(id) => done(admitted.withdraw(id).await?),
     })
 }
@@ -109,6 +109,7 @@ fn done((): ()) -> Response {
 /// 202 while it waits, as RFC 9110 §15.3.3 has it.
 fn operated(operated: Operated) -> Response {
     let status = match operated {
+        Operated::Done => return done(()),
         Operated::Key(_) => StatusCode::OK,
         Operated::Approval(_) => StatusCode::ACCEPTED,
     };

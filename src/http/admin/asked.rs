@@ -6,6 +6,7 @@ use axum::http::request::Parts;
 use countersign_sdk::key::Thumbprint;
 use countersign_sdk::time::Timestamp;
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 
 use super::super::extract::{BodyLimits, Form, check_content_type, json, read_body};
 use super::Endpoint;
@@ -14,7 +15,7 @@ use crate::model::reason::{Reason, Refusal};
 use crate::model::revocation::{LONGEST_TOKEN, Revocation};
 use crate::model::session::SessionId;
 use crate::service::admin::action::Action;
-use crate::service::admin::approvals::{ApprovalId, KeyOperation};
+use crate::service::admin::approvals::{ApprovalId, Operation, ShownOperation};
 use crate::service::admin::upkeep::Whose;
 use crate::service::feed::{Cursor, CursorError};
 
@@ -27,14 +28,15 @@ const LONGEST_JTI: usize = 64;
 #[derive(Debug)]
 pub(super) enum Asked {
     Keys,
-    Operate(KeyOperation),
+    Operate(Operation),
     Sessions(Whose),
     EndSession(SessionId),
     Revocations(Option<Cursor>),
     Revoke(Named),
     Audit(Query),
     Approvals,
-    Approve(ApprovalId),
+    /// What waits, and what whoever approves takes it for.
+    Approve(ApprovalId, ShownOperation),
     Withdraw(ApprovalId),
 }
 
@@ -69,9 +71,9 @@ impl Asked {
         let query = || Form::parse(parts.uri.query().unwrap_or_default().as_bytes());
         Ok(match endpoint {
             Endpoint::ListKeys => Self::Keys,
-            Endpoint::RotateKeys => Self::Operate(KeyOperation::Rotate),
-            Endpoint::RetireKey => Self::Operate(KeyOperation::Retire(kid(name)?)),
-            Endpoint::RevokeKey => Self::Operate(KeyOperation::Revoke(kid(name)?)),
+            Endpoint::RotateKeys => Self::Operate(Operation::Rotate),
+            Endpoint::RetireKey => Self::Operate(Operation::Retire(kid(name)?)),
+            Endpoint::RevokeKey => Self::Operate(Operation::Revoke(kid(name)?)),
             Endpoint::ListSessions => Self::Sessions(whose(&query()?)?),
             Endpoint::EndSession => Self::EndSession(session(name)?),
             Endpoint::ListRevocations => {
@@ -80,7 +82,7 @@ impl Asked {
             Endpoint::Revoke => Self::Revoke(named(parts, body, limits).await?),
             Endpoint::SearchAudit => Self::Audit(search(&query()?)?),
             Endpoint::ListApprovals => Self::Approvals,
-            Endpoint::Approve => Self::Approve(name.parse()?),
+            Endpoint::Approve => Self::Approve(name.parse()?, body_of(parts, body, limits).await?),
             Endpoint::Withdraw => Self::Withdraw(name.parse()?),
         })
     }
@@ -97,7 +99,7 @@ impl Asked {
             | Self::Revoke(_)
             | Self::Audit(_)
             | Self::Approvals
-            | Self::Approve(_)
+            | Self::Approve(..)
             | Self::Withdraw(_) => endpoint.action(),
         }
     }
@@ -114,7 +116,7 @@ impl Asked {
             }
             Self::EndSession(id) | Self::Revoke(Named::Session(id)) => Some(id.to_string()),
             Self::Revoke(Named::Token(token)) => Some(token.jti.clone()),
-            Self::Approve(id) | Self::Withdraw(id) => Some(id.to_string()),
+            Self::Approve(id, _) | Self::Withdraw(id) => Some(id.to_string()),
             Self::Audit(query) => query.about.clone(),
             Self::Keys
             | Self::Revocations(_)
@@ -186,11 +188,20 @@ fn is_short_and_plain(text: &str) -> bool {
     text.len() <= LONGEST_TEXT && text.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
-async fn named(parts: &Parts, body: Body, limits: BodyLimits) -> Result<Named, Refusal> {
+/// What a body says that has to be JSON.
+async fn body_of<T: DeserializeOwned>(
+    parts: &Parts,
+    body: Body,
+    limits: BodyLimits,
+) -> Result<T, Refusal> {
     check_content_type(&parts.headers, "application/json")?;
     let mut request = Request::new(body);
     request.headers_mut().clone_from(&parts.headers);
-    let named: Named = json(&read_body(request, limits).await?)?;
+    json(&read_body(request, limits).await?)
+}
+
+async fn named(parts: &Parts, body: Body, limits: BodyLimits) -> Result<Named, Refusal> {
+    let named: Named = body_of(parts, body, limits).await?;
     match &named {
         Named::Token(token) => {
             let fits = !token.jti.is_empty()

@@ -155,9 +155,8 @@ async fn handle(
     let context = state.desk.context();
     let own = state.clone();
     // What has begun is finished, whether or not the client waits for the answer.
-    let answering = tokio::spawn(async move { answer(&own, endpoint, &name, request).await });
-    let broken_off = |_| Refusal::new(Reason::ServerError, "the request was broken off");
-    let answered = answering.await.map_err(broken_off).and_then(|answered| answered);
+    let work = async move { answer(&own, endpoint, &name, request).await };
+    let answered = state.app.work.to_its_end(work).await;
     let nonce = next_for_proofs(context, &answered)?;
     match answered {
         Ok(response) => Ok(with_nonce(no_store(response).into_response(), nonce)),

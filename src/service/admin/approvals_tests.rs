@@ -21,17 +21,17 @@ fn voice(name: &str) -> Voice {
 
 fn asked(
     approvals: &Approvals,
-    operation: KeyOperation,
+    operation: Operation,
     by: &Voice,
     takes: usize,
     now: Timestamp,
 ) -> Result<Waiting, Refusal> {
-    let id = approvals.name(operation, by, now, &OsEntropy).unwrap();
-    approvals.ask(id, operation, by, (takes, WINDOW), now)
+    let id = approvals.reserve(&operation, by, (takes, WINDOW), now, &OsEntropy)?;
+    approvals.confirm(id, by, now)
 }
 
 fn ask(approvals: &Approvals, by: &Voice, takes: usize, now: Timestamp) -> ApprovalId {
-    let operation = KeyOperation::Revoke(key().unwrap());
+    let operation = Operation::Revoke(key().unwrap());
     asked(approvals, operation, by, takes, now).unwrap().id.parse().unwrap()
 }
 
@@ -44,14 +44,16 @@ fn it_takes_as_many_as_it_takes_and_runs_what_was_asked_for() {
     let approvals = Approvals::default();
     let (alice, bob, carol) = (voice("alice"), voice("bob"), voice("carol"));
     let kid = key().unwrap();
-    let asked = asked(&approvals, KeyOperation::Revoke(kid), &alice, 3, NOW).unwrap();
+    let asked = asked(&approvals, Operation::Revoke(kid), &alice, 3, NOW).unwrap();
     assert_eq!((asked.needed, asked.operation.kid.clone()), (2, Some(kid.to_string())));
     let id: ApprovalId = asked.id.parse().unwrap();
     let Ok(Approved::StillWaits(waiting)) = approvals.approve(id, &bob, NOW) else { panic!() };
     assert_eq!((waiting.needed, waiting.approved_by), (1, vec!["bob".to_owned()]));
     assert_eq!(reason(approvals.approve(id, &bob, NOW)), Reason::ApprovalNotDistinct);
-    let Ok(Approved::Complete(operation)) = approvals.approve(id, &carol, NOW) else { panic!() };
-    assert_eq!(operation, KeyOperation::Revoke(kid));
+    let Ok(Approved::Complete(operation, voices)) = approvals.approve(id, &carol, NOW) else {
+        panic!()
+    };
+    assert_eq!((operation, voices.len()), (Operation::Revoke(kid), 3));
     assert_eq!(reason(approvals.approve(id, &voice("dave"), NOW)), Reason::ApprovalUnknown);
     assert!(approvals.list(NOW).is_empty());
 }
@@ -79,7 +81,28 @@ fn one_person_is_one_voice_under_whatever_account_and_key() {
     let contract = Voice::for_tests("contract", [key(), None], NOW);
     assert!(contract.is_distinct_from(&Voice::for_tests("other", [key(), None], NOW)));
     assert_eq!(approvals.list(NOW)[0].needed, 1);
-    assert!(matches!(approvals.approve(id, &contract, NOW), Ok(Approved::Complete(_))));
+    assert!(matches!(approvals.approve(id, &contract, NOW), Ok(Approved::Complete(..))));
+}
+
+#[test]
+fn what_is_not_on_record_has_a_place_and_is_not_there() {
+    let approvals = Approvals::default();
+    let (alice, bob) = (voice("alice"), voice("bob"));
+    let reserve = |by: &Voice| {
+        approvals.reserve(&Operation::Rotate, by, (2, WINDOW), NOW, &OsEntropy).unwrap()
+    };
+    let id = reserve(&alice);
+    // Whoever asks for the same at the same time gets the same name.
+    assert_eq!(reserve(&alice), id);
+    assert!(approvals.list(NOW).is_empty());
+    assert_eq!(reason(approvals.look(id, &bob, NOW)), Reason::ApprovalUnknown);
+    assert_eq!(reason(approvals.approve(id, &bob, NOW)), Reason::ApprovalUnknown);
+    approvals.give_back(id, NOW);
+    assert_eq!(reason(approvals.confirm(id, &alice, NOW)), Reason::ApprovalUnknown);
+    let id = reserve(&alice);
+    approvals.confirm(id, &alice, NOW).unwrap();
+    approvals.give_back(id, NOW);
+    assert_eq!(approvals.list(NOW).len(), 1, "what is on record stays");
 }
 
 #[test]
@@ -99,14 +122,14 @@ fn its_time_passes() {
 fn asking_again_is_the_same_request_and_others_are_bounded() {
     let approvals = Approvals::default();
     let rotate =
-        |by: &Voice| asked(&approvals, KeyOperation::Rotate, by, 2, NOW).map(|asked| asked.id);
+        |by: &Voice| asked(&approvals, Operation::Rotate, by, 2, NOW).map(|asked| asked.id);
     let alice = voice("alice");
     assert_eq!(rotate(&alice).unwrap(), rotate(&alice).unwrap());
     assert_ne!(rotate(&alice).unwrap(), rotate(&voice("bob")).unwrap());
     for _ in 1..MOST_OF_ONE {
         ask(&approvals, &alice, 2, NOW);
     }
-    let one_more = asked(&approvals, KeyOperation::Retire(key().unwrap()), &alice, 2, NOW);
+    let one_more = asked(&approvals, Operation::Retire(key().unwrap()), &alice, 2, NOW);
     assert_eq!(reason(one_more), Reason::ApprovalsFull);
     let others = MOST - approvals.list(NOW).len();
     for number in 0..others {
@@ -128,7 +151,7 @@ fn of_many_approvals_at_once_one_runs_it() {
                 let approvals = Arc::clone(&approvals);
                 std::thread::spawn(move || {
                     let by = voice(&format!("operator {number}"));
-                    matches!(approvals.approve(id, &by, NOW), Ok(Approved::Complete(_)))
+                    matches!(approvals.approve(id, &by, NOW), Ok(Approved::Complete(..)))
                 })
             })
             .collect();

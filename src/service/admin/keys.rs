@@ -1,16 +1,20 @@
-//! What becomes of a key operation: it runs at once, or waits until other operators have approved it.
+//! What becomes of an operation that hurts everybody: it runs at once, or waits until other operators have approved it.
 
+use countersign_sdk::time::Timestamp;
 use serde::Serialize;
 
-use super::Admitted;
-use super::approvals::{ApprovalId, Approved, KeyOperation, Waiting};
-use crate::audit::event::Outcome;
-use crate::model::operator::AdminScope;
+use super::action::Action;
+use super::approvals::{ApprovalId, Approved, Operation, ShownOperation, Waiting};
+use super::operator::Voice;
+use super::{Admitted, Desk};
+use crate::audit::Event;
+use crate::audit::event::{OperatorAction, Outcome};
 use crate::model::reason::{Reason, Refusal};
 use crate::service::context::{Context, session_refusal};
 use crate::service::keys::{self, KeyView};
+use crate::service::recording;
 
-/// A key operation that was asked for, or approved.
+/// An operation that was asked for, or approved.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Operated {
@@ -18,6 +22,8 @@ pub enum Operated {
     Key(Box<KeyView>),
     /// It waits for approvals.
     Approval(Waiting),
+    /// Sessions and tokens were ended, and that is kept.
+    Done,
 }
 
 impl Admitted<'_> {
@@ -32,22 +38,26 @@ impl Admitted<'_> {
     /// Runs an operation, or lets it wait where it takes several operators.
     ///
     /// # Errors
-    /// [`Reason::ApprovalsFull`], [`Reason::AuditUnavailable`], or what the keyring says.
-    pub async fn operate(&self, operation: KeyOperation) -> Result<Operated, Refusal> {
+    /// [`Reason::ApprovalsFull`], [`Reason::AuditUnavailable`], or what the keyring or the store says.
+    pub async fn operate(&self, operation: Operation) -> Result<Operated, Refusal> {
         let care = self.desk.operators.care;
         if care.approvals <= 1 {
             return self.perform(self.run(operation)).await;
         }
         // What can never run is not waited for.
-        let known = self.check_known(operation).await;
+        let known = self.check_known(&operation).await;
         self.or_refused(known).await?;
         let (voice, approvals) = (self.operator.voice(), &self.desk.approvals);
-        let id = approvals.name(operation, voice, self.now, &*self.context().entropy)?;
+        let (terms, entropy) = ((care.approvals, care.approval_window), &*self.context().entropy);
+        let reserved = approvals.reserve(&operation, voice, terms, self.now, entropy);
+        let id = self.or_refused(reserved).await?;
         // On record first: what nobody could find in it is never approved.
-        self.record(Outcome::Requested, Some(id.to_string())).await?;
-        let terms = (care.approvals, care.approval_window);
-        let asked = approvals.ask(id, operation, voice, terms, self.now);
-        let waiting = self.or_refused(asked).await?;
+        let requested = self.for_operation(&operation);
+        if let Err(refusal) = requested.record(Outcome::Requested, Some(id.to_string())).await {
+            approvals.give_back(id, self.now);
+            return Err(refusal);
+        }
+        let waiting = self.or_refused(approvals.confirm(id, voice, self.now)).await?;
         Ok(Operated::Approval(waiting))
     }
 
@@ -56,23 +66,31 @@ impl Admitted<'_> {
     /// # Errors
     /// [`Reason::AuditUnavailable`].
     pub async fn list_approvals(&self) -> Result<Vec<Waiting>, Refusal> {
-        self.perform(async { Ok(self.desk.approvals.list(self.now)) }).await
+        self.perform(async {
+            self.desk.drop_void(self.now).await?;
+            Ok(self.desk.approvals.list(self.now))
+        })
+        .await
     }
 
-    /// Approves a request; with the last approval it runs.
+    /// Approves a request that is for what is `expected`; with the last approval it runs.
     ///
     /// # Errors
-    /// [`Reason::ApprovalUnknown`], [`Reason::ApprovalNotDistinct`], [`Reason::ApprovalVoid`],
+    /// [`Reason::ApprovalUnknown`], [`Reason::ApprovalNotDistinct`], [`Reason::ApprovalMismatch`], [`Reason::ApprovalVoid`],
     /// [`Reason::AuditUnavailable`], or what the keyring says.
-    pub async fn approve(&self, id: ApprovalId) -> Result<Operated, Refusal> {
-        let looked = self.look(id).await;
+    pub async fn approve(
+        &self,
+        id: ApprovalId,
+        expected: &ShownOperation,
+    ) -> Result<Operated, Refusal> {
+        let looked = self.look(id, expected).await;
         self.or_refused(looked).await?;
         self.record(Outcome::Approved, Some(id.to_string())).await?;
         // Somebody else may have been faster.
         let approved = self.desk.approvals.approve(id, self.operator.voice(), self.now);
         match self.or_refused(approved).await? {
             Approved::StillWaits(waiting) => Ok(Operated::Approval(waiting)),
-            Approved::Complete(operation) => self.run_approved(operation, id).await,
+            Approved::Complete(operation, voices) => self.run_approved(operation, voices, id).await,
         }
     }
 
@@ -86,44 +104,54 @@ impl Admitted<'_> {
 
     /// Whether this operator may approve, and everybody who spoke for it still counts: an operator who
     /// is none any more, or whose key, session or token was revoked since, has said nothing.
-    async fn look(&self, id: ApprovalId) -> Result<(), Refusal> {
+    async fn look(&self, id: ApprovalId, expected: &ShownOperation) -> Result<(), Refusal> {
         let approvals = &self.desk.approvals;
-        let (_, voices) = approvals.look(id, self.operator.voice(), self.now)?;
-        for voice in &voices {
-            let allowed = self.desk.operators.allowed(voice.subject()).unwrap_or_default();
-            let revoked = self.context().store.is_revoked(&voice.names(), self.now).await;
-            if revoked.map_err(session_refusal)? || !allowed.contains(&AdminScope::Keys) {
-                let _ = approvals.withdraw(id, self.now);
-                let detail = "somebody who asked for this or approved it was revoked since; it is \
-                              dropped, and may be asked for again";
-                return Err(Refusal::new(Reason::ApprovalVoid, detail));
-            }
+        let (operation, voices) = approvals.look(id, self.operator.voice(), self.now)?;
+        // A name is nothing that a person reads; what it stands for is.
+        if operation.shown() != *expected {
+            let detail = "what waits under this name is something else; look at the list again";
+            return Err(Refusal::new(Reason::ApprovalMismatch, detail));
         }
-        Ok(())
+        if self.desk.all_count(&operation, &voices, self.now).await? {
+            return Ok(());
+        }
+        let _ = approvals.withdraw(id, self.now);
+        Err(void())
     }
 
     /// Runs what was asked for, once it is recorded whose operation it is.
     async fn run_approved(
         &self,
-        operation: KeyOperation,
+        operation: Operation,
+        voices: Vec<Voice>,
         id: ApprovalId,
     ) -> Result<Operated, Refusal> {
-        let operation_itself = Admitted {
-            desk: self.desk,
-            operator: self.operator.again(),
-            action: operation.action(),
-            target: operation.kid().map(|kid| kid.to_string()),
-            now: self.now,
-        };
+        let operation_itself = self.for_operation(&operation);
         operation_itself.record(Outcome::Done, Some(id.to_string())).await?;
-        let done = operation_itself.run(operation).await;
+        // Once more, for a revocation that came while the disk was written: from here on it comes after.
+        let done = match self.desk.all_count(&operation, &voices, self.context().now()).await {
+            Ok(true) => operation_itself.run(operation).await,
+            Ok(false) => Err(void()),
+            Err(refusal) => Err(refusal),
+        };
         if let Err(refusal) = &done {
             operation_itself.afterwards(Outcome::Failed, refusal).await;
         }
         done
     }
 
-    async fn check_known(&self, operation: KeyOperation) -> Result<(), Refusal> {
+    /// This operator with the operation itself, as the record names it.
+    fn for_operation(&self, operation: &Operation) -> Admitted<'_> {
+        Admitted {
+            desk: self.desk,
+            operator: self.operator.again(),
+            action: operation.action(),
+            target: operation.target(),
+            now: self.now,
+        }
+    }
+
+    async fn check_known(&self, operation: &Operation) -> Result<(), Refusal> {
         let Some(kid) = operation.kid().map(|kid| kid.to_string()) else { return Ok(()) };
         let keys = keys::list(self.context()).await;
         if keys.iter().any(|key| key.kid == kid) {
@@ -132,13 +160,77 @@ impl Admitted<'_> {
         Err(Refusal::new(Reason::KeyUnknown, "this issuer has no signing key of that name"))
     }
 
-    async fn run(&self, operation: KeyOperation) -> Result<Operated, Refusal> {
+    pub(super) async fn run(&self, operation: Operation) -> Result<Operated, Refusal> {
         let (context, by, now): (&Context, _, _) = (self.context(), &self.actor(), self.now);
         let key = match operation {
-            KeyOperation::Rotate => keys::rotate(context, by, now).await,
-            KeyOperation::Retire(kid) => keys::retire(context, &kid.to_string(), by, now).await,
-            KeyOperation::Revoke(kid) => keys::revoke(context, &kid.to_string(), by, now).await,
+            Operation::End(revocation) => {
+                let revoked = context.store.revoke(&revocation, context.now()).await;
+                revoked.map_err(session_refusal)?;
+                recording::revoked(context, &revocation, self.actor(), now);
+                return Ok(Operated::Done);
+            }
+            Operation::Rotate => keys::rotate(context, by, now).await,
+            Operation::Retire(kid) => keys::retire(context, &kid.to_string(), by, now).await,
+            Operation::Revoke(kid) => keys::revoke(context, &kid.to_string(), by, now).await,
         };
         key.map(|key| Operated::Key(Box::new(key)))
     }
+}
+
+impl Desk {
+    /// Drops what waits and was spoken for by somebody who does not count any more, each with a record.
+    /// A store remembers a revocation for a while only, so this is done again and again in that time
+    /// and not at an approval alone.
+    ///
+    /// # Errors
+    /// [`Reason::StoreUnavailable`]: then nothing more is known of who counts.
+    pub async fn drop_void(&self, now: Timestamp) -> Result<(), Refusal> {
+        for (id, operation, voices) in self.approvals.spoken_for(now) {
+            // Somebody may have withdrawn it, or it may have run, since.
+            if self.all_count(&operation, &voices, now).await?
+                || self.approvals.withdraw(id, now).is_err()
+            {
+                continue;
+            }
+            let dropped = Event::OperatorAction(OperatorAction {
+                operator: voices.first().map(|voice| voice.subject().to_owned()),
+                action: operation.action().name().to_owned(),
+                target: operation.target(),
+                outcome: Outcome::Failed,
+                reason: Some(Reason::ApprovalVoid.code().to_owned()),
+                approval: Some(id.to_string()),
+            });
+            // It is dropped either way.
+            if let Err(error) = self.context.audit.write(dropped, now).await {
+                tracing::error!(%error, approval = %id, "what was dropped is not on record");
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether everybody who spoke still counts: an operator who is none any more, or whose key, session
+    /// or token was revoked since, has said nothing. The first asked for it, the others approved.
+    async fn all_count(
+        &self,
+        operation: &Operation,
+        voices: &[Voice],
+        now: Timestamp,
+    ) -> Result<bool, Refusal> {
+        let takes = std::iter::once(operation.action()).chain(std::iter::repeat(Action::Approve));
+        for (voice, action) in voices.iter().zip(takes) {
+            let allowed = self.operators.allowed(voice.subject()).unwrap_or_default();
+            let revoked = self.context.store.is_revoked(&voice.names(), now).await;
+            let may = action.takes().iter().any(|scope| allowed.contains(scope));
+            if revoked.map_err(session_refusal)? || !may {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+}
+
+fn void() -> Refusal {
+    let detail = "somebody who asked for this or approved it was revoked since; it is dropped, and may \
+                  be asked for again";
+    Refusal::new(Reason::ApprovalVoid, detail)
 }

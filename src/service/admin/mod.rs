@@ -4,10 +4,11 @@
 //! |---|---|
 //! | [`action`] | what there is to do, and which scope and sign-in it takes |
 //! | [`operator`] | whether a request comes from an operator who may do it |
-//! | [`approvals`] | when enough operators agree on a key operation |
-//! | [`keys`] | what becomes of a key operation |
+//! | [`approvals`] | when enough operators agree on what hurts everybody |
+//! | [`keys`] | what becomes of that: signing keys, and revocations that put operators out |
 //! | [`upkeep`] | sessions, revocations and the audit log, seen and changed |
 //! | `refusals` | how many refusals of strangers are recorded |
+//! | `pace` | how much an operator revokes in a minute |
 //!
 //! Every action leaves a record, also the refused. What changes something is recorded on the disk
 //! before it happens; if it then fails, a second record says so.
@@ -28,12 +29,14 @@ pub mod action;
 pub mod approvals;
 pub mod keys;
 pub mod operator;
+mod pace;
 mod refusals;
 pub mod upkeep;
 
 use action::Action;
 use approvals::Approvals;
 use operator::{Denied, Operator};
+use pace::Pace;
 use refusals::Refusals;
 
 /// Where operators come to.
@@ -41,10 +44,11 @@ use refusals::Refusals;
 pub struct Desk {
     context: Arc<Context>,
     operators: Operators,
-    /// Where clients reach it, without a closing slash.
-    base: String,
+    /// Where clients reach it.
+    base: TargetUri,
     approvals: Approvals,
     refusals: Refusals,
+    pace: Pace,
 }
 
 /// An operator who was let in for one action.
@@ -71,10 +75,11 @@ pub struct Brought<'a> {
 
 impl Desk {
     /// The desk of an issuer, which clients reach at `base`; `None` where there are no operators.
-    pub fn of(context: Arc<Context>, base: &str) -> Option<Self> {
+    pub fn of(context: Arc<Context>, base: TargetUri) -> Option<Self> {
         let operators = context.rules.operators.clone()?;
-        let (base, approvals) = (base.to_owned(), Approvals::default());
-        Some(Self { context, operators, base, approvals, refusals: Refusals::default() })
+        let approvals = Approvals::default();
+        let (refusals, pace) = (Refusals::default(), Pace::default());
+        Some(Self { context, operators, base, approvals, refusals, pace })
     }
 
     /// The context.
@@ -114,21 +119,24 @@ impl Desk {
         brought: Result<Brought<'_>, Refusal>,
         now: Timestamp,
     ) -> Result<Operator, Denied> {
-        let nobody = |refusal| Denied { refusal, subject: None };
+        let nobody = |refusal| Denied { refusal, subject: None, is_proven: false };
         let Brought { token, as_bearer, proof } = brought.map_err(nobody)?;
-        let target = TargetUri::parse(&format!("{}{path}", self.base))
+        // As it was received: a spelling of the path that a proxy or the router takes for another one is not
+        // what the proof names.
+        let target = TargetUri::at(&self.base, path)
             .map_err(|error| Refusal::new(Reason::MalformedRequest, error.to_string()));
         let target = &target.map_err(nobody)?;
         let presented = Presented { token, as_bearer, proof, method, target };
         Operator::prove(&self.context, &self.operators, &presented, action, now).await
     }
 
-    /// Records a refusal: of an operator always, of strangers as many as are recorded.
+    /// Records a refusal: of an operator always, of others as many as are recorded. Who shows an operator's
+    /// token without its key is not that operator.
     async fn note(&self, action: Action, target: Option<String>, denied: &Denied, now: Timestamp) {
         let operator = denied.subject.clone();
         let is_operator =
             operator.as_deref().is_some_and(|subject| self.operators.allowed(subject).is_some());
-        let omitted = match is_operator {
+        let omitted = match is_operator && denied.is_proven {
             true => None,
             false => match self.refusals.take(now) {
                 Some(omitted) => omitted,
@@ -198,7 +206,7 @@ impl Admitted<'_> {
     async fn record(&self, outcome: Outcome, approval: Option<String>) -> Result<(), Refusal> {
         let (audit, event) = (&self.context().audit, self.event(outcome, None, approval));
         let recorded = match self.action.changes() {
-            true => audit.keep(event, self.now).await,
+            true => audit.insist(event, self.now).await,
             false => audit.write(event, self.now).await,
         };
         recorded.map_err(audit_refusal)

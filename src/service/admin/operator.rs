@@ -2,9 +2,10 @@
 //!
 //! An [`Operator`] is a witness: there is no other way to one than through every check here, and
 //! whatever operators do takes one. The configuration is asked at each request and not the token
-//! alone: who is no operator any more is none from the next start on, however long its token lives
-//! (protocol.md §8, RFC 9449 §7, RFC 9470).
+//! alone: who is no operator any more is none from the next start on, however long its token lives. Nor
+//! is the token's signature enough: the account's own key or the store has to say the same (protocol.md §8, RFC 9449 §7, RFC 9470).
 
+use countersign_sdk::account::Account;
 use countersign_sdk::key::Thumbprint;
 use countersign_sdk::time::Timestamp;
 
@@ -13,8 +14,9 @@ use crate::model::operator::{AdminScope, Operators};
 use crate::model::reason::{Reason, Refusal};
 use crate::model::revocation::TokenNames;
 use crate::model::session::SessionId;
-use crate::service::context::Context;
+use crate::service::context::{Context, session_refusal};
 use crate::service::holder::{Holder, Presented, not_live};
+use crate::store::SessionError;
 use crate::token::access::ASSERTION_METHOD;
 use crate::token::verify::OwnAccessToken;
 use crate::wallet::format::WalletFormat as _;
@@ -22,7 +24,11 @@ use crate::wallet::key::RawKey;
 
 /// An operator who may do what it asks for with this very request.
 #[derive(Debug)]
-pub struct Operator(Voice);
+pub struct Operator {
+    voice: Voice,
+    /// When its key was proven.
+    signed_in_at: Timestamp,
+}
 
 /// A refusal, and who it was that was refused, as far as a token of ours says.
 #[derive(Debug)]
@@ -31,6 +37,9 @@ pub struct Denied {
     pub refusal: Refusal,
     /// The subject of the token.
     pub subject: Option<String>,
+    /// Whether the token's key was proven, so that it is the subject who was refused and not somebody who
+    /// has seen its token.
+    pub is_proven: bool,
 }
 
 /// Who said something, and by which keys and token: whether it still counts is asked later.
@@ -60,47 +69,66 @@ impl Operator {
         let token = verified.map_err(|error| Denied {
             refusal: not_live(error),
             subject: context.access_tokens.subject_of(presented.token, now),
+            is_proven: false,
         })?;
         let subject = Some(token.subject().to_owned());
-        let denied = |refusal| Denied { refusal, subject };
-        match Self::of(context, operators, token, presented, action, now).await {
-            Ok(operator) => Ok(operator),
-            Err(refusal) => Err(denied(refusal)),
-        }
+        let holder = match Holder::of(context, token, presented, now).await {
+            Ok(holder) => holder,
+            Err(refusal) => return Err(Denied { refusal, subject, is_proven: false }),
+        };
+        let operator = Self::of(context, operators, &holder, action, now).await;
+        operator.map_err(|refusal| Denied { refusal, subject, is_proven: true })
     }
 
     async fn of(
         context: &Context,
         operators: &Operators,
-        token: OwnAccessToken,
-        presented: &Presented<'_>,
+        holder: &Holder,
         action: Action,
         now: Timestamp,
     ) -> Result<Self, Refusal> {
-        let holder = Holder::of(context, token, presented, now).await?;
         let token = holder.token();
         if token.audience() != context.issuer.url {
             let detail = "this access token is for another resource; sign in for the issuer itself";
             return Err(Refusal::new(Reason::TokenAudience, detail));
         }
-        check_scope(token, check_standing(operators, token)?, action)?;
-        check_fresh(operators, token, action, now)?;
-        Ok(Self(Voice::of(&holder)))
+        let allowed = check_standing(operators, token)?;
+        check_backing(context, holder, now).await?;
+        check_scope(token, allowed, action)?;
+        let operator = Self { voice: Voice::of(holder), signed_in_at: token.authenticated_at() };
+        if action.is_grave() {
+            operator.check_fresh(operators, now)?;
+        }
+        Ok(operator)
     }
 
     /// The operator's subject.
     pub fn subject(&self) -> &str {
-        &self.0.subject
+        &self.voice.subject
     }
 
     /// The same operator, with the same request: what it approved runs in its name.
     pub(super) fn again(&self) -> Self {
-        Self(self.0.clone())
+        Self { voice: self.voice.clone(), signed_in_at: self.signed_in_at }
     }
 
     /// What this request counts as, where several operators have to agree.
     pub(super) const fn voice(&self) -> &Voice {
-        &self.0
+        &self.voice
+    }
+
+    /// What hurts everybody takes a sign-in of a moment ago; a refresh is none.
+    ///
+    /// # Errors
+    /// [`Reason::StepUpRequired`].
+    pub(super) fn check_fresh(&self, operators: &Operators, now: Timestamp) -> Result<(), Refusal> {
+        let (limit, at) = (operators.care.step_up, self.signed_in_at);
+        // One that lies ahead was dated by a clock that was wrong.
+        if at <= now && now.since(at) <= limit {
+            return Ok(());
+        }
+        let detail = format!("this takes a sign-in of the last {limit} seconds: sign in again");
+        Err(Refusal::new(Reason::StepUpRequired, detail))
     }
 }
 
@@ -122,6 +150,37 @@ fn check_standing<'a>(
     Ok(allowed)
 }
 
+/// Something beside the token says that it is this operator's: the proof by the very key that the account
+/// is, or a session that the store keeps and in which everything stands that the token says. Whoever has
+/// got hold of a key of the issuer writes any token, and is nobody by that here.
+async fn check_backing(context: &Context, holder: &Holder, now: Timestamp) -> Result<(), Refusal> {
+    let (token, key) = (holder.token(), Some(holder.key()));
+    if let Ok(Account::Key(account)) = token.subject().parse() {
+        let own = Some(account.key().thumbprint());
+        if key == own && token.proven_key().0 == own {
+            return Ok(());
+        }
+    }
+    let nothing = || {
+        let detail = "no session that lives says what this token says: sign in again";
+        Refusal::new(Reason::OperatorUnknown, detail)
+    };
+    let session = context.store.session(token.session().ok_or_else(nothing)?, now).await;
+    let session = match session {
+        Ok(session) => session,
+        Err(SessionError::Ended) => return Err(nothing()),
+        Err(error) => return Err(session_refusal(error)),
+    };
+    let opened: Vec<&str> = session.scope.split(' ').collect();
+    let is_theirs = session.subject == token.subject()
+        && session.bound_to == key
+        && session.resource == context.issuer.url
+        && (session.proven, &*session.method) == token.proven_key()
+        && session.created_at == token.authenticated_at()
+        && token.scope().split(' ').all(|scope| scope.is_empty() || opened.contains(&scope));
+    if is_theirs { Ok(()) } else { Err(nothing()) }
+}
+
 /// The token has the scope, and so has the operator today.
 fn check_scope(
     token: &OwnAccessToken,
@@ -136,22 +195,6 @@ fn check_scope(
     let names: Vec<&str> = action.takes().iter().map(|scope| scope.name()).collect();
     let detail = format!("this takes a token, and an operator, with {}", names.join(" or "));
     Err(Refusal::new(Reason::ScopeInsufficient, detail))
-}
-
-/// What hurts everybody takes a sign-in of a moment ago; a refresh is none.
-fn check_fresh(
-    operators: &Operators,
-    token: &OwnAccessToken,
-    action: Action,
-    now: Timestamp,
-) -> Result<(), Refusal> {
-    let (limit, at) = (operators.care.step_up, token.authenticated_at());
-    // One that lies ahead was dated by a clock that was wrong.
-    if !action.is_grave() || (at <= now && now.since(at) <= limit) {
-        return Ok(());
-    }
-    let detail = format!("this takes a sign-in of the last {limit} seconds: sign in again");
-    Err(Refusal::new(Reason::StepUpRequired, detail))
 }
 
 impl Voice {

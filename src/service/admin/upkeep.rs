@@ -6,13 +6,14 @@
 use countersign_sdk::key::Thumbprint;
 
 use super::Admitted;
+use super::approvals::Operation;
+use super::keys::Operated;
 use crate::audit;
 use crate::model::reason::{Reason, Refusal};
 use crate::model::revocation::{Entry, Revocation};
 use crate::model::session::{Session, SessionId};
 use crate::service::context::{audit_refusal, session_refusal};
 use crate::service::feed::Cursor;
-use crate::service::recording;
 use crate::store::SessionError;
 
 /// The most sessions of one answer.
@@ -69,11 +70,11 @@ impl Admitted<'_> {
         .await
     }
 
-    /// Ends one session and its tokens. It is kept when this returns.
+    /// Ends one session and its tokens. It is kept when this returns, unless it waits for approval.
     ///
     /// # Errors
-    /// [`Reason::SessionUnknown`], [`Reason::StoreUnavailable`] or [`Reason::AuditUnavailable`].
-    pub async fn end_session(&self, id: SessionId) -> Result<(), Refusal> {
+    /// [`Reason::SessionUnknown`], or as [`Admitted::revoke`].
+    pub async fn end_session(&self, id: SessionId) -> Result<Operated, Refusal> {
         let known = match self.context().store.session(id, self.now).await {
             Ok(_) => Ok(()),
             Err(SessionError::Ended) => {
@@ -86,17 +87,37 @@ impl Admitted<'_> {
         self.revoke(Revocation::Session(id)).await
     }
 
-    /// Revokes. It is kept when this returns.
+    /// Revokes. It is kept when this returns, unless it can put operators out and waits for approval.
     ///
     /// # Errors
+    /// [`Reason::RateLimited`], [`Reason::StepUpRequired`], [`Reason::ApprovalsFull`],
     /// [`Reason::StoreUnavailable`] or [`Reason::AuditUnavailable`].
-    pub async fn revoke(&self, revocation: Revocation) -> Result<(), Refusal> {
-        self.perform(async {
-            self.context().store.revoke(&revocation, self.now).await.map_err(session_refusal)?;
-            recording::revoked(self.context(), &revocation, self.actor(), self.now);
-            Ok(())
-        })
-        .await
+    pub async fn revoke(&self, revocation: Revocation) -> Result<Operated, Refusal> {
+        self.or_refused(self.desk.pace.take(self.operator.subject(), self.now)).await?;
+        let touches = self.touches_operators(&revocation).await;
+        let operation = Operation::End(revocation);
+        if !self.or_refused(touches).await? {
+            return self.perform(self.run(operation)).await;
+        }
+        let fresh = self.operator.check_fresh(&self.desk.operators, self.now);
+        self.or_refused(fresh).await?;
+        self.operate(operation).await
+    }
+
+    /// Whether it can put operators out: with a stolen session key nobody keeps the others from their work.
+    /// Whose a key is, is not known of all keys, and whose a token was, of none.
+    async fn touches_operators(&self, revocation: &Revocation) -> Result<bool, Refusal> {
+        let is_operator = |subject: &str| self.desk.operators.allowed(subject).is_some();
+        match revocation {
+            Revocation::Token { .. } => Ok(false),
+            Revocation::Session(id) => match self.context().store.session(*id, self.now).await {
+                Ok(session) => Ok(is_operator(&session.subject)),
+                Err(SessionError::Ended) => Ok(false),
+                Err(error) => Err(session_refusal(error)),
+            },
+            Revocation::Subject(subject) => Ok(is_operator(subject)),
+            Revocation::Key(_) | Revocation::Everything | Revocation::TokensBefore(_) => Ok(true),
+        }
     }
 
     /// What is revoked, after a place in the sequence.

@@ -14,18 +14,20 @@ use crate::model::reason::{Reason, Refusal};
 use crate::model::resource::ResourceRules;
 use crate::model::revocation::Revocation;
 use crate::model::session::{ContractProof, Session};
-use crate::rpc::{AccessKeyQuestion, ContractQuestion, Said};
+use crate::rpc::{AccessKeyQuestion, Asker, ContractQuestion, Said};
 use crate::service::context::{Context, session_refusal};
 use crate::service::recording;
+use crate::store::SessionError;
 use crate::wallet::format::WalletFormat as _;
 use crate::wallet::{registry, siwe};
 
 /// Whether a session's account has to be asked about again, and may still have tokens.
 ///
 /// # Errors
-/// `account_not_allowed`.
+/// `account_not_allowed`; `session_ended` for a contract's that is bound to no key, as none is opened any more.
 pub(crate) fn check_subject(session: &Session, rules: &ResourceRules) -> Result<(), Refusal> {
     match &session.contract {
+        Some(_) if session.bound_to.is_none() => Err(session_refusal(SessionError::Ended)),
         Some(_) => check_contract(&account_of(session)?, rules),
         None => {
             if is_name(session)? {
@@ -62,17 +64,18 @@ pub(crate) async fn prove(
     session: &Session,
     now: Timestamp,
 ) -> Result<(), Refusal> {
+    let asking = || super::asking(context, Asker::Session, now);
     let holds = match &session.contract {
         Some(proof) => {
             let question = contract_question(session, proof)?;
-            match context.nodes.contract(question).await.map_err(ask_refusal)? {
+            match context.nodes.contract(question, &asking()?).await.map_err(ask_refusal)? {
                 Said::Yes(_) => true,
                 Said::No | Said::NoContract => false,
             }
         }
         None if is_name(session)? => {
             let question = key_question(session)?;
-            match context.nodes.access_key(&question).await.map_err(ask_refusal)? {
+            match context.nodes.access_key(&question, &asking()?).await.map_err(ask_refusal)? {
                 Said::Yes(_) => true,
                 Said::No | Said::NoContract => false,
             }

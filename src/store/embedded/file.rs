@@ -248,9 +248,34 @@ pub(super) fn open(path: &Path) -> Result<Database, OpenError> {
     // The library checks what it reads, and gives up with a panic on some pages that nobody can have
     // written by it. To whoever opens the file that is the same.
     let opened = catch_unwind(AssertUnwindSafe(|| builder().open(path)));
-    opened
-        .map_err(|_| damaged("does not hold what was written to it".to_owned()))?
-        .map_err(|error| opening(path, error))
+    opened.map_err(|_| not_as_written(path))?.map_err(|error| opening(path, error))
+}
+
+/// The error for a file that the library gives up on.
+pub(super) fn not_as_written(path: &Path) -> OpenError {
+    let problem = "does not hold what was written to it".to_owned();
+    OpenError::Damaged { path: path.to_owned(), problem }
+}
+
+/// What an opened store's file is found to hold; `panicked` where the library gives up on it. A file that is not
+/// taken is closed here, and may fail at that in any way.
+///
+/// # Errors
+/// Those of `read`, and `panicked`.
+pub(super) fn reading<T>(
+    database: Database,
+    panicked: impl FnOnce() -> OpenError,
+    read: impl FnOnce(&Database) -> Result<T, OpenError>,
+) -> Result<(Database, T), OpenError> {
+    // Closed after the panic was caught: one more while it passes would end the process.
+    let found = catch_unwind(AssertUnwindSafe(|| read(&database)));
+    match found.unwrap_or_else(|_| Err(panicked())) {
+        Ok(found) => Ok((database, found)),
+        Err(error) => {
+            let _ = catch_unwind(AssertUnwindSafe(|| drop(database)));
+            Err(error)
+        }
+    }
 }
 
 fn builder() -> Builder {
@@ -293,4 +318,26 @@ pub(super) fn private(path: &Path, metadata: &fs::Metadata) -> Result<(), OpenEr
         return Err(shared(format!("has mode {mode:03o} (chmod {right})")));
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use countersign_sdk::entropy::OsEntropy;
+
+    use super::*;
+
+    #[test]
+    fn a_panic_of_the_library_is_a_damaged_file_that_can_be_opened_again() {
+        let outer = tempfile::tempdir().unwrap();
+        let folder = Folder::take(&outer.path().join("store")).unwrap();
+        folder.found(&OsEntropy).unwrap();
+        let path = folder.file();
+        let reading = |read: fn(&Database) -> Result<(), OpenError>| {
+            reading(open(&path).unwrap(), || not_as_written(&path), read)
+        };
+        let read = reading(|_| panic!("a page that nobody wrote"));
+        assert!(matches!(read, Err(OpenError::Damaged { path: of, .. }) if of == path));
+        assert!(matches!(reading(|_| Err(OpenError::Foreign)), Err(OpenError::Foreign)));
+        assert!(reading(|_| Ok(())).is_ok());
+    }
 }

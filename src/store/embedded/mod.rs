@@ -21,8 +21,8 @@ use tokio::sync::{Mutex, oneshot, watch};
 
 use super::nonces::UsedOnce;
 use super::{
-    LiveSession, Page, Place, ProvenKey, SessionBounds, SessionError, SessionSecret, SpentNonce,
-    Store, StoreError,
+    Bounds, LiveSession, Page, Place, ProvenKey, SessionError, SessionSecret, SpentNonce, Store,
+    StoreError,
 };
 use crate::model::revocation::{Revocation, TokenNames};
 use crate::model::session::{Session, SessionId};
@@ -52,17 +52,6 @@ use writer::{Done, Job, Shared, Verb, Writer};
 
 /// How many verbs may wait for the writer; one more is refused.
 const QUEUE: usize = 4096;
-
-/// How many of each kind there may be.
-#[derive(Clone, Copy, Debug)]
-pub struct Bounds {
-    /// Spent nonces.
-    pub nonces: usize,
-    /// Used proofs.
-    pub proofs: usize,
-    /// Sessions, and as many revocations.
-    pub sessions: SessionBounds,
-}
 
 /// The open store.
 pub struct EmbeddedStore {
@@ -99,11 +88,12 @@ impl EmbeddedStore {
             tracing::info!(folder = %folder.path().display(), "there was no store: a new one is made");
         }
         let path = folder.file();
+        let panicked = || file::not_as_written(&path);
+        let (database, found) = file::reading(file::open(&path)?, panicked, |database| {
+            Ok((schema::migrate(database)?, schema::identity(database)?, Owners::of(database)?))
+        })?;
+        let (layout, (identity, sequence), owners) = found;
         let open = move || file::open(&path);
-        let database = open()?;
-        let layout = schema::migrate(&database)?;
-        let (identity, sequence) = schema::identity(&database)?;
-        let owners = Owners::of(&database)?;
         let shared = Arc::new(Shared::new(database, owners, sequence));
         tracing::debug!(layout, sequence, "the store is open");
         let (jobs, queue) = sync_channel(QUEUE);
@@ -121,7 +111,7 @@ impl EmbeddedStore {
         let thread = thread.spawn(move || writer.run());
         let writer = thread.map_err(|error: io::Error| OpenError::Failed(error.to_string()))?;
         Ok(Self {
-            used: UsedOnce::new(bounds.nonces, bounds.proofs),
+            used: UsedOnce::new(&bounds),
             shared,
             identity,
             existed,
@@ -247,6 +237,14 @@ impl Store for EmbeddedStore {
         now: Timestamp,
     ) -> Result<Option<Answer>, StoreError> {
         Ok(self.used.answers.of(digest, now))
+    }
+
+    async fn is_spent(&self, nonce: &OpenedNonce, now: Timestamp) -> Result<bool, StoreError> {
+        Ok(self.used.is_spent(nonce, now))
+    }
+
+    async fn forget_answer(&self, digest: &[u8; 32]) {
+        self.used.answers.forget(digest);
     }
 
     async fn open(

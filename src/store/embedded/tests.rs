@@ -10,6 +10,7 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::model::session::tests::session;
+use crate::store::SessionBounds;
 use crate::store::contract::{self, by};
 
 const NOW: Timestamp = Timestamp::from_unix(1_000_000);
@@ -17,7 +18,7 @@ const BY_OWNER: redb::TableDefinition<'_, &[u8; 32], ()> = redb::TableDefinition
 
 fn opening(folder: &Path, capacity: usize) -> Result<EmbeddedStore, OpenError> {
     let sessions = SessionBounds { total: capacity, per_subject: 3, revocations: capacity };
-    let bounds = Bounds { nonces: capacity, proofs: capacity, sessions };
+    let bounds = Bounds { nonces: capacity, proofs: capacity, answers: capacity, sessions };
     EmbeddedStore::open(Folder::take(folder)?, bounds, &OsEntropy)
 }
 

@@ -15,7 +15,7 @@ use redb::{Database, Durability, WriteTransaction};
 use tokio::sync::{oneshot, watch};
 
 use super::failed::Failed;
-use super::file::OpenError;
+use super::file::{self, OpenError};
 use super::owners::{Changes, Owners};
 use super::schema::{self, Identity};
 use super::tables::WriteTables;
@@ -267,15 +267,20 @@ impl<O: Fn() -> Result<Database, OpenError>> Writer<O> {
     }
 
     fn reopened(&self) -> Result<(Database, Owners, u64), OpenError> {
-        let database = (self.open)()?;
-        let (identity, sequence) = schema::identity(&database)?;
-        if identity != self.identity {
-            return Err(OpenError::Replaced);
-        }
-        let transaction = begin(&database)?;
-        schema::write_sequence(&transaction, sequence)?;
-        transaction.commit().map_err(Failed::from)?;
-        let owners = Owners::of(&database)?;
+        // This reads more than a commit does, and whatever it meets must not end the only writer.
+        let panicked = || OpenError::from(Failed::Panicked);
+        let database = catch_unwind(AssertUnwindSafe(|| (self.open)()));
+        let database = database.unwrap_or_else(|_| Err(panicked()))?;
+        let (database, (owners, sequence)) = file::reading(database, panicked, |database| {
+            let (identity, sequence) = schema::identity(database)?;
+            if identity != self.identity {
+                return Err(OpenError::Replaced);
+            }
+            let transaction = begin(database)?;
+            schema::write_sequence(&transaction, sequence)?;
+            transaction.commit().map_err(Failed::from)?;
+            Ok((Owners::of(database)?, sequence))
+        })?;
         Ok((database, owners, sequence))
     }
 }
@@ -305,5 +310,69 @@ fn apply(writing: &mut Writing<'_>, job: &Job) -> Result<Done, Failed> {
 fn refuse(jobs: Vec<Job>) {
     for job in jobs {
         let _ = job.answer.send(Err(SessionError::Unavailable));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::{SyncSender, sync_channel};
+
+    use countersign_sdk::entropy::OsEntropy;
+
+    use super::super::file::Folder;
+    use super::*;
+
+    fn asked(jobs: &SyncSender<Job>) -> Result<Done, SessionError> {
+        let (answer, answered) = oneshot::channel();
+        let now = Timestamp::from_unix(1_000_000);
+        jobs.send(Job { verb: Verb::Probe, now, answer }).unwrap();
+        answered.blocking_recv().unwrap()
+    }
+
+    /// Opening the file again may meet the very page that made it fail.
+    #[test]
+    fn a_panic_while_the_file_is_opened_again_is_a_fault_like_any_other() {
+        let outer = tempfile::tempdir().unwrap();
+        let folder = Folder::take(&outer.path().join("store")).unwrap();
+        folder.found(&OsEntropy).unwrap();
+        let path = folder.file();
+        let database = file::open(&path).unwrap();
+        let (identity, sequence) = schema::identity(&database).unwrap();
+        let owners = Owners::of(&database).unwrap();
+        let shared = Arc::new(Shared::new(database, owners, sequence));
+        let (jobs, queue) = sync_channel(8);
+        let tries = Arc::new(AtomicU64::new(0));
+        let counted = Arc::clone(&tries);
+        let open = move || match counted.fetch_add(1, Ordering::Relaxed) {
+            0 => panic!("a page that nobody wrote"),
+            1 => Err(OpenError::Failed("still broken".to_owned())),
+            _ => file::open(&path),
+        };
+        let sessions = SessionBounds { total: 10, per_subject: 10, revocations: 10 };
+        let writer = Writer {
+            jobs: queue,
+            shared: Arc::clone(&shared),
+            bounds: sessions,
+            identity,
+            sequence,
+            open,
+            retry: Duration::from_millis(1),
+            since_recovery: 0,
+        };
+        let thread = std::thread::spawn(move || writer.run());
+        assert_eq!(asked(&jobs), Ok(None));
+        // The file is not believed any more, and the next verb finds that out.
+        shared.set(None);
+        assert_eq!(asked(&jobs), Err(SessionError::Unavailable));
+        let mut waited = 0;
+        while shared.database().is_none() {
+            waited += 1;
+            assert!(!thread.is_finished() && waited < 60_000, "it recovers by itself");
+            std::thread::park_timeout(Duration::from_millis(1));
+        }
+        assert_eq!(asked(&jobs), Ok(None));
+        assert_eq!(tries.load(Ordering::Relaxed), 3);
+        drop(jobs);
+        thread.join().unwrap();
     }
 }

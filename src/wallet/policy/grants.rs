@@ -7,6 +7,7 @@
 
 use countersign_sdk::key::Thumbprint;
 
+use super::NonceOrigin;
 use crate::model::reason::{Reason, Refusal};
 use crate::wallet::caip122::UnverifiedMessage;
 use crate::wallet::recap::{Grant, speaks_of_grant};
@@ -37,7 +38,11 @@ pub(super) fn session_key(message: &UnverifiedMessage<'_>) -> Result<Option<Thum
 }
 
 /// The grant that the text states, at most one, as the last resource and in the statement.
-pub(super) fn grant(message: &UnverifiedMessage<'_>) -> Result<Option<Grant>, Refusal> {
+/// A text that the issuer wrote has one: it was written for one resource and opens no other.
+pub(super) fn grant(
+    message: &UnverifiedMessage<'_>,
+    origin: NonceOrigin,
+) -> Result<Option<Grant>, Refusal> {
     let statement = message.fields().statement.unwrap_or_default();
     let (last, others) = match message.resources().split_last() {
         Some((last, others)) => (*last, others),
@@ -56,7 +61,13 @@ pub(super) fn grant(message: &UnverifiedMessage<'_>) -> Result<Option<Grant>, Re
                 "the statement authorizes something that no ReCap in the resources grants",
             ));
         }
-        return Ok(None);
+        return match origin {
+            NonceOrigin::Bare => Ok(None),
+            NonceOrigin::Challenge => Err(Refusal::new(
+                Reason::RecapInvalid,
+                "a message of the issuer's states its resource and scopes in a ReCap",
+            )),
+        };
     }
     let grant = Grant::from_uri(last)
         .ok_or_else(|| Refusal::new(Reason::RecapInvalid, "a ReCap begins with urn:recap:"))?

@@ -113,6 +113,7 @@ pub struct BoundMessage<'a> {
     format: &'a dyn WalletFormat,
     account: Account,
     nonce: OpenedNonce,
+    issued: ReplayKey,
     opens: Opens,
 }
 
@@ -153,6 +154,14 @@ impl<'a> BoundMessage<'a> {
         self.format.question(&self.account, &self.message, evidence, refused)
     }
 
+    /// The same for whoever judges a record, and has nothing of the issuer's. Never for a sign-in.
+    ///
+    /// # Errors
+    /// What the format's `verify_recorded` gives.
+    pub fn verify_recorded(&self, evidence: &Evidence<'_>) -> Result<VerifiedSigner, Refusal> {
+        self.format.verify_recorded(&self.account, &self.message, evidence)
+    }
+
     /// The text.
     pub const fn message(&self) -> &UnverifiedMessage<'a> {
         &self.message
@@ -173,6 +182,17 @@ impl<'a> BoundMessage<'a> {
         &self.nonce
     }
 
+    /// The nonce to be spent by the contract at the account. A contract is of its own chain, and one at the
+    /// same address of another must not spend the nonce for it.
+    pub fn nonce_of_contract(&self) -> OpenedNonce {
+        spent_by(OpenedNonce { spend_key: self.issued, ..self.nonce }, &self.account.to_did())
+    }
+
+    /// The nonce as it was given out, whoever spends it.
+    pub const fn nonce_as_issued(&self) -> ReplayKey {
+        self.issued
+    }
+
     /// The domain that asked.
     pub const fn domain(&self) -> &'a str {
         self.message.fields().domain
@@ -188,7 +208,7 @@ impl<'a> BoundMessage<'a> {
         self.opens.grant.as_ref()
     }
 
-    /// When all that the text opens ends, never later than the longest session; `None` for a text
+    /// When all that the text opens ends, never later than the longest session of its format; `None` for a text
     /// without an expiration time.
     pub const fn session_end(&self) -> Option<Timestamp> {
         self.opens.session_end
@@ -217,14 +237,23 @@ pub fn bind<'a>(
             "the nonce of a sign-in has at least 8 characters",
         ));
     }
-    let mut nonce = expected.nonces.open(format.name(), &message, expected.now)?;
+    let nonce = expected.nonces.open(format.name(), &message, expected.now)?;
     let (account, opens) = check_content(&message, format, nonce.origin, expected)?;
-    if nonce.origin == NonceOrigin::Bare {
-        // A bare nonce names nobody. Whoever copies one into a text of his own account must not
-        // spend it for its owner, so it is spent account by account; each still opens once.
-        nonce.spend_key = nonce.spend_key.for_subject(&format.accounts().subject_of(&account)?);
+    let subject = format.accounts().subject_of(&account)?;
+    let issued = nonce.spend_key;
+    let nonce = spent_by(nonce, &subject);
+    Ok(BoundMessage { message, format, account, nonce, issued, opens })
+}
+
+/// A bare nonce names nobody. Whoever copies one into a text of his own account must not spend it for its
+/// owner, so it is spent account by account; each still opens once.
+fn spent_by(nonce: OpenedNonce, subject: &str) -> OpenedNonce {
+    match nonce.origin {
+        NonceOrigin::Challenge => nonce,
+        NonceOrigin::Bare => {
+            OpenedNonce { spend_key: nonce.spend_key.for_subject(subject), ..nonce }
+        }
     }
-    Ok(BoundMessage { message, format, account, nonce, opens })
 }
 
 /// Every check of [`bind`] but the nonce's.
@@ -237,12 +266,21 @@ pub(crate) fn check_content(
     places::check_domain(message, expected.domains)?;
     places::check_uri(message, origin, expected.issuer)?;
     let account = format.accounts().account_of(message)?;
+    if origin == NonceOrigin::Bare && format.is_whoever(&account) {
+        // A bare nonce is spent account by account, and this would be one for everybody.
+        let detail = "a message that the client writes names its account";
+        return Err(Refusal::new(Reason::AccountInvalid, detail));
+    }
     check_chain(&account, expected.chains)?;
     times::check(message, expected)?;
     let opens = Opens {
         session_key: grants::session_key(message)?,
-        grant: grants::grant(message)?,
-        session_end: times::session_end(message, expected),
+        grant: grants::grant(message, origin)?,
+        session_end: times::session_end(
+            message,
+            format.longest_session(expected.max_session),
+            expected.now,
+        ),
     };
     Ok((account, opens))
 }

@@ -38,13 +38,38 @@ fn base() -> Fields<'static> {
     }
 }
 
+/// The same nonce, given out with a text.
+struct Issued;
+
+impl NonceAuthority for Issued {
+    fn open(
+        &self,
+        format: &str,
+        message: &UnverifiedMessage<'_>,
+        now: Timestamp,
+    ) -> Result<OpenedNonce, Refusal> {
+        let given = GivenNonce { nonce: NONCE, until: Timestamp::from_unix(NOW + 60) };
+        let opened = given.open(format, message, now)?;
+        Ok(OpenedNonce { origin: NonceOrigin::Challenge, ..opened })
+    }
+}
+
 fn bound<T>(fields: &Fields<'_>, look: impl FnOnce(&BoundMessage<'_>) -> T) -> Result<T, Reason> {
+    let given = GivenNonce { nonce: NONCE, until: Timestamp::from_unix(NOW + 60) };
+    bound_by(&given, fields, look)
+}
+
+fn bound_by<T>(
+    nonces: &dyn NonceAuthority,
+    fields: &Fields<'_>,
+    look: impl FnOnce(&BoundMessage<'_>) -> T,
+) -> Result<T, Reason> {
     let text = render(Siws.profile(), fields).unwrap();
     let expected = Expected {
         issuer: "https://id.example",
         domains: &Only("app.example"),
         chains: &Only("solana:5eykt4UsFv8P8NJdTREpY1vzqKqZKvdp"),
-        nonces: &GivenNonce { nonce: NONCE, until: Timestamp::from_unix(NOW + 60) },
+        nonces,
         now: Timestamp::from_unix(NOW),
         max_age: 300,
         clock_skew: 30,
@@ -194,4 +219,22 @@ fn a_text_is_bound_in_its_own_format_alone() {
     assert_eq!(other.reason(), Reason::FormatUnsupported);
     let late = bind(message, &Siws, &expected).unwrap_err();
     assert_eq!(late.reason(), Reason::ChallengeExpired);
+}
+
+/// What the issuer wrote was written for one resource; without saying which it would open any.
+#[test]
+fn a_text_of_the_issuers_states_its_grant() {
+    let issued = |resources: Option<Vec<&'static str>>, statement| {
+        let uri = Some("https://id.example");
+        let fields = Fields { uri, resources, statement, ..base() };
+        bound_by(&Issued, &fields, |bound| bound.grant().cloned())
+    };
+    for resources in [None, Some(vec![]), Some(vec!["https://escrow.example"])] {
+        let judged = issued(resources, Some("Sign in to https://escrow.example."));
+        assert_eq!(judged, Err(Reason::RecapInvalid));
+    }
+    let scopes: ScopeSet = "escrow:read".parse().unwrap();
+    let grant = Grant::new("https://escrow.example", &scopes).unwrap();
+    let [statement, uri] = [grant.sentence(), grant.to_uri()].map(|text| &*text.leak());
+    assert_eq!(issued(Some(vec![uri]), Some(statement)), Ok(Some(grant)));
 }

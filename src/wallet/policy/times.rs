@@ -58,8 +58,9 @@ pub(super) fn check_coherent(message: &UnverifiedMessage<'_>) -> Result<(), Refu
 
 pub(super) fn session_end(
     message: &UnverifiedMessage<'_>,
-    expected: &Expected<'_>,
+    longest: u64,
+    now: Timestamp,
 ) -> Option<Timestamp> {
     let end = message.expiration_time()?.floor();
-    Some(end.min(expected.now.plus(expected.max_session)))
+    Some(end.min(now.plus(longest)))
 }

@@ -1,0 +1,122 @@
+//! A challenge has its account's chain asked three times at most, and a few times more where the chain stays silent.
+//!
+//! Whoever holds a challenge of ours may send wrong signatures with it, and for a contract's account each
+//! is a question to every node. So questions are counted by the challenge, for as long as it
+//! could be used. A silence does not count as an answer, so that owners who took a day to sign need not
+//! sign again for a node that was away.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+
+use countersign_sdk::proof::replay::ReplayKey;
+use countersign_sdk::time::Timestamp;
+
+/// How often a chain may answer for one challenge.
+const ANSWERS: u8 = 3;
+
+/// How often it may stay silent.
+const SILENCES: u8 = 9;
+
+/// How many challenges are counted at once; beyond, no new one is asked about.
+const MOST: usize = 65_536;
+
+#[derive(Clone, Copy, Debug)]
+struct Turns {
+    answers: u8,
+    silences: u8,
+    until: Timestamp,
+}
+
+/// How often each challenge had nodes asked.
+#[derive(Debug, Default)]
+pub(super) struct Counted(Mutex<HashMap<ReplayKey, Turns>>);
+
+/// Why a question is not asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum NoTurn {
+    /// The challenge had its questions.
+    Spent,
+    /// Too many challenges are counted.
+    Full,
+}
+
+impl Counted {
+    /// Takes a turn of the challenge, which is forgotten after `until`.
+    pub(super) fn take(
+        &self,
+        key: ReplayKey,
+        until: Timestamp,
+        now: Timestamp,
+    ) -> Result<(), NoTurn> {
+        let mut counted = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if counted.len() >= MOST && !counted.contains_key(&key) {
+            counted.retain(|_, turns| turns.until > now);
+            if counted.len() >= MOST {
+                return Err(NoTurn::Full);
+            }
+        }
+        let turns = counted.entry(key).or_insert(Turns { answers: 0, silences: 0, until });
+        if turns.answers >= ANSWERS || turns.silences >= SILENCES {
+            return Err(NoTurn::Spent);
+        }
+        turns.answers += 1;
+        Ok(())
+    }
+
+    /// Counts the last turn as a silence.
+    pub(super) fn was_silent(&self, key: ReplayKey) {
+        self.take_back(key, 1);
+    }
+
+    /// Gives the last turn back: no node was asked.
+    pub(super) fn was_not_asked(&self, key: ReplayKey) {
+        self.take_back(key, 0);
+    }
+
+    fn take_back(&self, key: ReplayKey, silences: u8) {
+        let mut counted = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(turns) = counted.get_mut(&key) {
+            turns.answers = turns.answers.saturating_sub(1);
+            turns.silences = turns.silences.saturating_add(silences);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(second: u64) -> Timestamp {
+        Timestamp::from_unix(second)
+    }
+
+    fn key(name: u32) -> ReplayKey {
+        ReplayKey::of_bytes("turns", &name.to_be_bytes())
+    }
+
+    #[test]
+    fn three_answers_or_nine_silences() {
+        let counted = Counted::default();
+        for _ in 0..3 {
+            assert_eq!(counted.take(key(1), at(300), at(1)), Ok(()));
+        }
+        assert_eq!(counted.take(key(1), at(300), at(1)), Err(NoTurn::Spent));
+        for _ in 0..9 {
+            assert_eq!(counted.take(key(2), at(300), at(1)), Ok(()));
+            counted.was_silent(key(2));
+        }
+        assert_eq!(counted.take(key(2), at(300), at(1)), Err(NoTurn::Spent));
+    }
+
+    #[test]
+    fn what_has_ended_makes_room_and_what_has_not_is_not_forgotten() {
+        let counted = Counted::default();
+        for name in 0..MOST as u32 {
+            assert_eq!(counted.take(key(name), at(300), at(1)), Ok(()));
+        }
+        assert_eq!(counted.take(key(u32::MAX), at(300), at(2)), Err(NoTurn::Full));
+        assert_eq!(counted.take(key(7), at(300), at(2)), Ok(()), "one that is counted already");
+        assert_eq!(counted.take(key(u32::MAX), at(600), at(300)), Ok(()));
+        assert_eq!(counted.0.lock().unwrap().len(), 1);
+    }
+}
