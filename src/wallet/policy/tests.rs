@@ -216,7 +216,7 @@ fn a_text_is_bound_in_its_own_format_alone() {
         clock_skew: 30,
         max_session: 3600,
     };
-    let other = bind(message.clone(), &crate::wallet::siwe::Siwe, &expected).unwrap_err();
+    let other = bind(message.clone(), &Siwe, &expected).unwrap_err();
     assert_eq!(other.reason(), Reason::FormatUnsupported);
     let late = bind(message, &Siws, &expected).unwrap_err();
     assert_eq!(late.reason(), Reason::ChallengeExpired);
