@@ -101,13 +101,21 @@ struct Shared {
 struct KeySet {
     /// As it was fetched.
     landed: Arc<IssuerKeys>,
-    /// What of it tokens verify by.
-    of_tokens: Arc<IssuerKeys>,
-    /// What of it answers of the feed verify by.
-    of_feed: Arc<IssuerKeys>,
+    parts: Parts,
     asked_at: Timestamp,
     refresh_from: Timestamp,
     fresh_until: Timestamp,
+}
+
+/// What a set is good for, by what the feed said.
+#[derive(Clone, Debug)]
+struct Parts {
+    /// What of it tokens verify by.
+    of_tokens: Arc<IssuerKeys>,
+    /// The same while what the feed said is too old to go by.
+    of_tokens_unbound: Arc<IssuerKeys>,
+    /// What of it answers of the feed verify by.
+    of_feed: Arc<IssuerKeys>,
 }
 
 /// What the feed said last of which keys there are.
@@ -123,7 +131,7 @@ struct Told {
 #[derive(Debug)]
 struct Withdrawn {
     name: String,
-    /// A set that is asked for from then on may bring it back.
+    /// In a set that is asked for from then on it may sign answers of the feed.
     until: Timestamp,
 }
 
@@ -132,7 +140,7 @@ impl Told {
     fn hear(&mut self, names: &[String], set: Option<&KeySet>, now: Timestamp) -> bool {
         // A set that was asked for since the answer was made may know more than it.
         let older = set.filter(|set| set.asked_at < self.at);
-        let here = older.map(|set| set.of_feed.names_beside(names)).unwrap_or_default();
+        let here = older.map(|set| set.parts.of_feed.names_beside(names)).unwrap_or_default();
         let before = self.names.iter().flatten().filter(|name| !names.contains(name));
         let mut gone: Vec<String> = before.cloned().chain(here).collect();
         gone.sort_unstable();
@@ -150,15 +158,19 @@ impl Told {
         is_news
     }
 
-    /// What of a set tokens verify by, and what answers of the feed do.
-    fn split(&self, landed: &IssuerKeys) -> (Arc<IssuerKeys>, Arc<IssuerKeys>) {
-        let is_withdrawn = |name: &str| self.withdrawn.iter().any(|one| one.name == name);
-        let of_feed = Arc::new(landed.without(is_withdrawn));
+    /// What a set that was asked for then is good for.
+    fn split(&self, landed: &IssuerKeys, asked_at: Timestamp) -> Parts {
+        let is_gone = |name: &str| self.withdrawn.iter().any(|one| one.name == name);
+        let holds = |one: &&Withdrawn| asked_at < one.until;
+        let is_kept_out =
+            |name: &str| self.withdrawn.iter().filter(holds).any(|one| one.name == name);
+        let unbound = Arc::new(landed.without(is_gone));
         let of_tokens = match &self.names {
-            Some(names) => Arc::new(of_feed.among(names)),
-            None => Arc::clone(&of_feed),
+            Some(names) => Arc::new(unbound.among(names)),
+            None => Arc::clone(&unbound),
         };
-        (of_tokens, of_feed)
+        let of_feed = Arc::new(landed.without(is_kept_out));
+        Parts { of_tokens, of_tokens_unbound: unbound, of_feed }
     }
 }
 
@@ -209,11 +221,11 @@ impl JwksCache {
     /// # Errors
     /// As [`JwksCache::keys`].
     pub(super) async fn keys_of_feed(&self) -> Result<Arc<IssuerKeys>, KeysUnavailable> {
-        self.part(|set| &set.of_feed).await
+        self.part(|set| &set.parts.of_feed).await
     }
 
     fn of_tokens<'a>(&self, set: &'a KeySet, now: Timestamp) -> &'a Arc<IssuerKeys> {
-        if self.feed_binds(now) { &set.of_tokens } else { &set.of_feed }
+        if self.feed_binds(now) { &set.parts.of_tokens } else { &set.parts.of_tokens_unbound }
     }
 
     fn feed_binds(&self, now: Timestamp) -> bool {
@@ -266,7 +278,7 @@ impl JwksCache {
         &self,
         seen: &Arc<IssuerKeys>,
     ) -> Result<Option<Arc<IssuerKeys>>, KeysUnavailable> {
-        self.newer(seen, |set| &set.of_feed).await
+        self.newer(seen, |set| &set.parts.of_feed).await
     }
 
     async fn newer(
@@ -292,7 +304,7 @@ impl JwksCache {
             return false;
         };
         let is_told = names.iter().any(|one| one == name);
-        let is_here = self.0.current().is_some_and(|set| set.of_feed.names(name));
+        let is_here = self.0.current().is_some_and(|set| set.parts.of_feed.names(name));
         is_told != is_here
     }
 
@@ -320,8 +332,8 @@ impl JwksCache {
             self.0.binds_until.store(until, Ordering::Release);
             let is_news = told.hear(names, self.0.current().as_deref(), now);
             if let Some(set) = self.0.current().filter(|_| is_news) {
-                let (of_tokens, of_feed) = told.split(&set.landed);
-                self.0.put(KeySet { of_tokens, of_feed, ..KeySet::clone(&set) });
+                let parts = told.split(&set.landed, set.asked_at);
+                self.0.put(KeySet { parts, ..KeySet::clone(&set) });
             }
             is_news
         };
@@ -440,13 +452,11 @@ async fn fly(mut landing: Landing, asked_at: Timestamp) {
     };
     let max_age = fetched.max_age.unwrap_or(FRESH_BY_DEFAULT);
     let lifetime = max_age.clamp(FRESH_AT_LEAST, FRESH_AT_MOST);
-    let mut told = shared.told();
-    told.withdrawn.retain(|one| asked_at < one.until);
-    let (of_tokens, of_feed) = told.split(&keys);
+    let told = shared.told();
+    let parts = told.split(&keys, asked_at);
     let set = KeySet {
         landed: Arc::new(keys),
-        of_tokens,
-        of_feed,
+        parts,
         asked_at,
         refresh_from: asked_at.plus(lifetime / 5 * 4),
         fresh_until: asked_at.plus(lifetime),
