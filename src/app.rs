@@ -17,7 +17,6 @@ use countersign_sdk::time::{Clock, SystemClock, Timestamp};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
-use crate::audit::event::Actor;
 use crate::audit::{self, Audit, AuditError};
 use crate::config::{Limits, Settings, StoreSettings};
 use crate::control::Control;
@@ -32,14 +31,12 @@ use crate::keyring::custody::CustodyError;
 use crate::keyring::{Keyring, KeyringError};
 use crate::limit::RequestLimit;
 use crate::model::reason::Refusal;
-use crate::model::revocation::{FARTHEST_AHEAD, Revocation, TokenNames};
 use crate::rpc::{Nodes, NodesError};
 use crate::service::admin::Desk;
 use crate::service::context::Context;
 use crate::service::feed::Feed;
 use crate::service::issuing::stellar_key;
 use crate::service::keys::Unrecorded;
-use crate::service::recording;
 use crate::store::embedded::{EmbeddedStore, Folder, OpenError};
 use crate::store::memory::MemoryStore;
 use crate::store::{Bounds, SessionBounds, SessionError, Store};
@@ -162,7 +159,7 @@ impl App {
         let state = state(&settings, surroundings, store, keyring, audit)?;
         let control = embedded.and_then(|store| control(store, &state.context, clock));
         log::begin(&settings, &state.context).await?;
-        void_tokens_of_before(&state.context).await?;
+        keys::void_tokens_of_before(&state.context).await?;
         let founding = state.context.key_office().founded(state.context.now()).await;
         founding.map_err(StartError::Record)?;
         let desk = desk(&settings, operations.as_ref(), &state)?;
@@ -255,52 +252,6 @@ fn control(store: Arc<EmbeddedStore>, context: &Context, clock: Arc<dyn Clock>) 
             None
         }
     }
-}
-
-/// Where there was no ring, the key that signed the access tokens of an earlier process is gone, and with
-/// it what could revoke one of them: APIs that still have the key are told that all of them are void.
-/// Sessions go on.
-async fn void_tokens_of_before(context: &Context) -> Result<(), StartError> {
-    let now = context.now();
-    let owes = context.keyring.owes_void();
-    let is_needed = owes && context.store.has_forgotten_proofs();
-    if is_needed || is_everything_void_ahead(context, now).await? {
-        let void = Revocation::TokensBefore(now);
-        context.store.revoke(&void, now).await.map_err(StartError::Unwritten)?;
-        recording::revoked(context, &void, Actor::Server, now);
-    }
-    if owes {
-        let (keyring, turn) = (Arc::clone(&context.keyring), context.keyring.turn().await);
-        match tokio::task::spawn_blocking(move || keyring.void_told(&turn)).await {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => {
-                tracing::error!(%error, "the next start tells once more that earlier tokens are void")
-            }
-            Err(error) => {
-                tracing::error!(%error, "the next start tells once more that earlier tokens are void")
-            }
-        }
-    }
-    Ok(())
-}
-
-/// Whether tokens that are yet to be made are void: a clock that was far ahead said so, and nobody could
-/// sign in until that time has come. A revocation of now puts it right.
-async fn is_everything_void_ahead(context: &Context, now: Timestamp) -> Result<bool, StartError> {
-    let nobody = TokenNames {
-        jti: None,
-        session: None,
-        subject: "",
-        keys: [None, None],
-        issued_at: now.plus(FARTHEST_AHEAD),
-    };
-    let is_void = context.store.is_revoked(&nobody, now).await.map_err(StartError::Unwritten)?;
-    if is_void {
-        tracing::warn!(
-            "the store voids tokens of the future, by a clock that was ahead: put right"
-        );
-    }
-    Ok(is_void)
 }
 
 async fn mark_draining(

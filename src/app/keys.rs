@@ -10,6 +10,7 @@ use countersign_sdk::time::Timestamp;
 use tokio::time::Instant;
 
 use super::{StartError, Surroundings};
+use crate::audit::event::Actor;
 use crate::config::{CustodySettings, Settings, SigningAlgorithm, StoreSettings};
 use crate::keyring::custody::memory::Memory;
 #[cfg(feature = "pkcs11")]
@@ -18,8 +19,10 @@ use crate::keyring::custody::sealed::Sealed;
 use crate::keyring::custody::secret::SecretSource;
 use crate::keyring::custody::{Custody, CustodyError, Sealing};
 use crate::keyring::{Keyring, KeyringError, Policy, RingFile, Shelf};
+use crate::model::revocation::{FARTHEST_AHEAD, Revocation, TokenNames};
 use crate::service::context::Context;
 use crate::service::keys::tend;
+use crate::service::recording;
 
 /// How often it is looked whether anything is due. The change from one key to the next needs no looking.
 const TEND_EVERY: Duration = Duration::from_secs(1);
@@ -120,6 +123,52 @@ fn custody(
             Err(CustodyError::Unsupported("this program was built without the feature pkcs11"))
         }
     }
+}
+
+/// Where there was no ring, the key that signed the access tokens of an earlier process is gone, and with
+/// it what could revoke one of them: APIs that still have the key are told that all of them are void.
+/// Sessions go on.
+pub(super) async fn void_tokens_of_before(context: &Context) -> Result<(), StartError> {
+    let now = context.now();
+    let owes = context.keyring.owes_void();
+    let is_needed = owes && context.store.has_forgotten_proofs();
+    if is_needed || is_everything_void_ahead(context, now).await? {
+        let void = Revocation::TokensBefore(now);
+        context.store.revoke(&void, now).await.map_err(StartError::Unwritten)?;
+        recording::revoked(context, &void, Actor::Server, now);
+    }
+    if owes {
+        let (keyring, turn) = (Arc::clone(&context.keyring), context.keyring.turn().await);
+        match tokio::task::spawn_blocking(move || keyring.void_told(&turn)).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => {
+                tracing::error!(%error, "the next start tells once more that earlier tokens are void")
+            }
+            Err(error) => {
+                tracing::error!(%error, "the next start tells once more that earlier tokens are void")
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Whether tokens that are yet to be made are void: a clock that was far ahead said so, and nobody could
+/// sign in until that time has come. A revocation of now puts it right.
+async fn is_everything_void_ahead(context: &Context, now: Timestamp) -> Result<bool, StartError> {
+    let nobody = TokenNames {
+        jti: None,
+        session: None,
+        subject: "",
+        keys: [None, None],
+        issued_at: now.plus(FARTHEST_AHEAD),
+    };
+    let is_void = context.store.is_revoked(&nobody, now).await.map_err(StartError::Unwritten)?;
+    if is_void {
+        tracing::warn!(
+            "the store voids tokens of the future, by a clock that was ahead: put right"
+        );
+    }
+    Ok(is_void)
 }
 
 /// Does what time makes due for the keys, for as long as the server runs.
