@@ -250,8 +250,9 @@ fn records() {
 
 fn nodes() {
     let word = |number: u64| format!("{number:064x}");
-    for said in 0..7 {
-        let words = format!("\"0x{}{}{}\"", word(said), word(31_337), word(5));
+    for said in 0..8 {
+        let rest = [word(31_337), word(5), word(1000), "11".repeat(32)].concat();
+        let words = format!("\"0x{}{rest}\"", word(said));
         seed("rpc_answer", &format!("words-{said}"), format!("\x02{words}"));
     }
     let whole = r#"{"jsonrpc":"2.0","id":1,"error":{"code":3,"message":"execution reverted"}}"#;

@@ -10,6 +10,8 @@ use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed2551
 use countersign_sdk::entropy::Entropy;
 use countersign_sdk::key::{Algorithm, Curve, InMemorySigner, PublicKey, SecretKeyError, Signer};
 
+use super::slots::{Purpose, Reserved, Slots};
+
 /// The key did not sign. The text names no secret.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the signing key did not sign: {0}")]
@@ -28,6 +30,11 @@ pub trait PrivateHalf: Send + Sync {
     fn is_ready(&self) -> bool {
         true
     }
+
+    /// The places to sign at, where a signature takes so long that there are not enough for everybody.
+    fn slots(&self) -> Option<&Slots> {
+        None
+    }
 }
 
 /// A key that documents are signed with. Prints as its `kid`.
@@ -35,12 +42,24 @@ pub struct SigningKey {
     kid: String,
     public: PublicKey,
     private: Box<dyn PrivateHalf>,
+    is_proven: bool,
 }
 
 impl SigningKey {
-    /// The key of these two halves.
+    /// The key of these two halves, which are known to belong together.
     pub fn new(public: PublicKey, private: Box<dyn PrivateHalf>) -> Self {
-        Self { kid: public.thumbprint().to_string(), public, private }
+        Self { kid: public.thumbprint().to_string(), public, private, is_proven: true }
+    }
+
+    /// The same key for as long as nothing has shown that its halves belong together: it signs nothing,
+    /// and is not published.
+    pub fn unproven(self) -> Self {
+        Self { is_proven: false, ..self }
+    }
+
+    /// Whether its halves were shown to belong together.
+    pub const fn is_proven(&self) -> bool {
+        self.is_proven
     }
 
     /// A new key in memory: Ed25519 for `EdDSA`, P-256 for `ES256`.
@@ -93,7 +112,23 @@ impl SigningKey {
 
     /// Whether a signature is likely to be had now.
     pub fn is_ready(&self) -> bool {
-        self.private.is_ready()
+        self.is_proven && self.private.is_ready()
+    }
+
+    /// A place to sign at, for a document of this kind, waited for and not for long. Taken before anything
+    /// is used up for the document, and kept until it is signed.
+    ///
+    /// # Errors
+    /// [`SignError`].
+    pub(crate) async fn reserve(&self, purpose: Purpose) -> Result<Reserved, SignError> {
+        match self.private.slots() {
+            None => Ok(Reserved::unbounded()),
+            Some(slots) => {
+                let none =
+                    || SignError("there are more signatures to be made than can be".to_owned());
+                slots.reserve(purpose).await.ok_or_else(none)
+            }
+        }
     }
 
     /// A JWS signature over `input`.
@@ -101,6 +136,11 @@ impl SigningKey {
     /// # Errors
     /// [`SignError`].
     pub(crate) fn sign(&self, input: &[u8]) -> Result<[u8; 64], SignError> {
+        if !self.is_proven {
+            return Err(SignError(
+                "it has not shown yet that it is the key of the ring".to_owned(),
+            ));
+        }
         self.private.sign(input)
     }
 

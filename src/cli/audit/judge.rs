@@ -46,7 +46,7 @@ pub(super) struct Judged<'a> {
 /// [`Failure`], `refused` with the first thing that is wrong.
 pub(super) fn verify(data: &Path, by: &Judged<'_>, output: &Output) -> Result<(), Failure> {
     let trusted = match by.keys {
-        Some(path) => Trusted { keys: Some(key_file(path)?), ring: None },
+        Some(path) => key_file(path)?,
         None => Trusted::ring(data)?,
     };
     let mut signed_by = BTreeSet::new();
@@ -159,9 +159,9 @@ pub(super) fn check(file: &Path, keys: Option<&Path>, output: &Output) -> Result
     };
     let bytes = bytes.map_err(|error| unreadable(file, &error))?;
     let keys = keys.map(key_file).transpose()?;
-    let verdict = Proof::read(&bytes)
-        .map_err(NotProven::from)
-        .and_then(|proof| arbiter::check(&proof, keys.as_ref()));
+    let verdict = Proof::read(&bytes).map_err(NotProven::from).and_then(|proof| {
+        arbiter::check(&proof, keys.as_ref().and_then(|known| known.keys.as_ref()))
+    });
     let verdict = match verdict {
         Ok(verdict) => verdict,
         Err(error) => {
@@ -171,6 +171,9 @@ pub(super) fn check(file: &Path, keys: Option<&Path>, output: &Output) -> Result
             return Err(Failure::refused(error.to_string()));
         }
     };
+    if let Some(known) = &keys {
+        known.was_not_revoked(&verdict.kid, &verdict.checkpoint_at).map_err(Failure::refused)?;
+    }
     let told = serde_json::to_value(&verdict).unwrap_or_default();
     let pairs: Vec<(&str, Value)> = NAMES
         .iter()
@@ -225,11 +228,14 @@ const NAMES: [&str; 18] = [
 ];
 
 /// What checkpoints are verified with.
+#[derive(Default)]
 struct Trusted {
     /// The keys; where there are none, each checkpoint's own.
     keys: Option<IssuerKeys>,
     /// When each of them signed, where that is known.
     ring: Option<Ring>,
+    /// When those of them ended that were revoked, as a file of them tells.
+    revoked: Vec<(String, String)>,
 }
 
 impl Trusted {
@@ -242,10 +248,24 @@ impl Trusted {
             Ok(false) => None,
             Ok(true) | Err(_) => file.read().map_err(|error| wrong(&error))?,
         };
-        let Some(document) = found else { return Ok(Self { keys: None, ring: None }) };
+        let Some(document) = found else { return Ok(Self::default()) };
         let set = key_set(document.keys.iter()).map_err(|error| wrong(&error))?;
         let keys = IssuerKeys::from_json(set.as_bytes()).map_err(|error| wrong(&error))?;
-        Ok(Self { keys: Some(keys), ring: Some(Ring { entries: document.keys }) })
+        let ring = Some(Ring { entries: document.keys });
+        Ok(Self { keys: Some(keys), ring, revoked: Vec::new() })
+    }
+
+    /// That the key was not revoked when it signed: whoever took it can sign since then. Both moments are
+    /// written in one way, in which later ones come later.
+    fn was_not_revoked(&self, kid: &str, at: &str) -> Result<(), String> {
+        let ended = self.revoked.iter().find(|(name, ended)| name == kid && at > ended.as_str());
+        match ended {
+            Some((_, ended)) => Err(format!(
+                "it was signed at {at} by the key {kid}, which was revoked at {ended}: whoever took that key \
+                 may have signed it"
+            )),
+            None => Ok(()),
+        }
     }
 
     /// What a checkpoint says whose signature holds, by a key whose time it was.
@@ -254,6 +274,7 @@ impl Trusted {
             Some(keys) => checkpoint::read(&said.jws, keys)?,
             None => checkpoint::read(&said.jws, &keys_of(&said.key)?)?,
         };
+        self.was_not_revoked(&signed.kid, &signed.at.to_string())?;
         let Some(ring) = &self.ring else { return Ok(signed) };
         let entry = ring.find(&signed.kid).ok_or("its key is none of the ring's")?;
         if entry.revoked_at.is_some_and(|revoked| signed.at > revoked) {
@@ -267,11 +288,21 @@ impl Trusted {
     }
 }
 
-fn key_file(path: &Path) -> Result<IssuerKeys, Failure> {
+/// A JWK set, which tells of its keys when they were revoked if `keys export-public --all` wrote it.
+fn key_file(path: &Path) -> Result<Trusted, Failure> {
     let bytes = File::open(path).and_then(|file| read(file, MAX_JWKS_BYTES));
     let bytes = bytes.map_err(|error| unreadable(path, &error))?;
-    IssuerKeys::from_json(&bytes)
-        .map_err(|error| Failure::configuration(format!("{}: {error}", path.display())))
+    let wrong = |error: &dyn std::error::Error| {
+        Failure::configuration(format!("{}: {error}", path.display()))
+    };
+    let keys = IssuerKeys::from_json(&bytes).map_err(|error| wrong(&error))?;
+    let set: Value = serde_json::from_slice(&bytes).map_err(|error| wrong(&error))?;
+    let all = set.get("keys").and_then(Value::as_array).into_iter().flatten();
+    let revoked = all.filter_map(|key| {
+        let text = |name: &str| key.get(name).and_then(Value::as_str).map(str::to_owned);
+        Some((text("kid")?, text("revoked_at")?))
+    });
+    Ok(Trusted { keys: Some(keys), ring: None, revoked: revoked.collect() })
 }
 
 /// The records in lines that were kept elsewhere, and what the checkpoints among them cover.
@@ -312,5 +343,25 @@ fn read(from: impl io::Read, most: usize) -> io::Result<Vec<u8>> {
     match bytes.len() > most {
         true => Err(io::Error::new(io::ErrorKind::FileTooLarge, "it is too large")),
         false => Ok(bytes),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Trusted;
+
+    #[test]
+    fn a_checkpoint_of_a_revoked_key_is_judged_by_its_time() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("keys.jwks");
+        let set = r#"{"keys":[{"kty":"OKP","crv":"Ed25519","kid":"one","alg":"EdDSA","state":"revoked",
+            "x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo","revoked_at":"2026-11-22T10:00:00Z"}]}"#;
+        std::fs::write(&path, set).unwrap();
+        let known: Trusted = super::key_file(&path).unwrap();
+        assert!(known.was_not_revoked("one", "2026-11-22T09:59:59Z").is_ok());
+        assert!(known.was_not_revoked("one", "2026-11-22T10:00:00Z").is_ok(), "in its last second");
+        let refused = known.was_not_revoked("one", "2026-11-22T10:00:01Z").unwrap_err();
+        assert!(refused.contains("revoked at"), "{refused}");
+        assert!(known.was_not_revoked("two", "2026-11-22T10:00:01Z").is_ok());
     }
 }

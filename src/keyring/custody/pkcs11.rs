@@ -1,7 +1,8 @@
 //! Keys in a security module, by PKCS#11: made in it, used in it, and never out of it.
 //!
 //! The module is a library of its maker that is loaded into this process, and the device behind it can be
-//! slow, busy or away. So calls of it are bounded in number and keep no worker from other requests; a
+//! slow, busy or away. So calls of it are bounded in number, one more waits for its turn, and none keeps a
+//! worker from other requests; a
 //! session that fails is opened again once, and after that the key counts as out of reach until a try in
 //! the background succeeds. A PIN that was refused is not tried again: a token locks after a few.
 //! PKCS #11 v2.40 and v3.0.
@@ -9,7 +10,7 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use aws_lc_rs::digest::{SHA256, digest};
@@ -25,14 +26,19 @@ use cryptoki::session::{Session, UserType};
 use cryptoki::types::AuthPin;
 use tokio::runtime::{Handle, RuntimeFlavor};
 
+use super::calls::Calls;
 use super::{Custody, CustodyError, Made};
 use crate::keyring::key::{PrivateHalf, SignError, SigningKey};
 use crate::keyring::ring::Entry;
+use crate::keyring::slots::Slots;
 
 /// What objects of ours are labelled, beside their random ids.
 const LABEL: &[u8] = b"countersign";
-/// Calls of the module at the same time; one more is refused.
+/// Calls of the module at the same time; one more waits for its turn.
 const MOST_CALLS: usize = 32;
+/// Those of them for tokens and for the feed. The rest is for what the server does by itself.
+const CALLS_FOR_TOKENS: usize = 20;
+const CALLS_FOR_FEED: usize = 8;
 /// The longest PIN file, in bytes.
 const MAX_PIN_BYTES: usize = 1024;
 /// The object identifiers of the curves, in DER (RFC 5480 §2.1.1.1, RFC 8410 §3).
@@ -58,24 +64,18 @@ struct Shared {
     login: TokenLogin,
     /// Sessions that nobody uses just now. They keep the login alive.
     idle: Mutex<Vec<Open>>,
-    calls: AtomicUsize,
+    calls: Calls,
+    slots: Slots,
     is_ready: AtomicBool,
     pin_refused: AtomicBool,
+    /// One login at a time, so that a PIN that is wrong is tried once.
+    logging_in: Mutex<()>,
 }
 
 /// A session, and what it has found.
 struct Open {
     session: Session,
     found: HashMap<Vec<u8>, ObjectHandle>,
-}
-
-/// Counts a call until it is over.
-struct Call<'a>(&'a AtomicUsize);
-
-impl Drop for Call<'_> {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::AcqRel);
-    }
 }
 
 /// The other half of a key in the module.
@@ -109,10 +109,19 @@ impl Pkcs11 {
             module: RwLock::new(loaded),
             login,
             idle: Mutex::default(),
-            calls: AtomicUsize::new(0),
+            calls: Calls::new(MOST_CALLS),
+            slots: Slots::new(CALLS_FOR_TOKENS, CALLS_FOR_FEED),
             is_ready: AtomicBool::new(true),
             pin_refused: AtomicBool::new(false),
+            logging_in: Mutex::default(),
         })))
+    }
+
+    fn failed(&self, error: String) -> CustodyError {
+        match self.0.pin_refused.load(Ordering::Acquire) {
+            true => CustodyError::Pin(error),
+            false => CustodyError::Unavailable(error),
+        }
     }
 
     fn half(&self, id: Vec<u8>, curve: Curve) -> InModule {
@@ -146,9 +155,16 @@ impl Shared {
             let info = module.get_token_info(**slot);
             info.is_ok_and(|info| info.label().trim_end() == self.login.token)
         };
-        let slot = slots.iter().find(is_ours);
-        let slot = slot.ok_or_else(|| format!("there is no token {}", self.login.token))?;
-        let session = module.open_rw_session(*slot).map_err(about)?;
+        let ours: Vec<_> = slots.iter().filter(is_ours).collect();
+        let [slot] = ours.as_slice() else {
+            return Err(match ours.is_empty() {
+                true => format!("there is no token {}", self.login.token),
+                // Which one is meant, and gets the PIN, is nothing to guess.
+                false => format!("there are several tokens {}", self.login.token),
+            });
+        };
+        let session = module.open_rw_session(**slot).map_err(about)?;
+        let _one = self.logging_in.lock().unwrap_or_else(PoisonError::into_inner);
         if self.pin_refused.load(Ordering::Acquire) {
             return Err(
                 "the PIN was refused and is not tried again; put it right and restart".to_owned()
@@ -180,11 +196,8 @@ impl Shared {
     /// Does `work` in a session, and once more in a new one if that fails: a device that was away has
     /// forgotten its sessions.
     fn with<T>(&self, work: impl Fn(&mut Open) -> Result<T, String>) -> Result<T, String> {
-        if self.calls.fetch_add(1, Ordering::AcqRel) >= MOST_CALLS {
-            self.calls.fetch_sub(1, Ordering::AcqRel);
-            return Err(format!("{MOST_CALLS} calls of the module are under way"));
-        }
-        let _call = Call(&self.calls);
+        let busy = || format!("{MOST_CALLS} calls of the module are under way");
+        let _call = self.calls.begin().ok_or_else(busy)?;
         if !self.is_ready.load(Ordering::Acquire) {
             self.begin_anew();
         }
@@ -221,6 +234,16 @@ impl Shared {
             [] => Err(format!("the token holds no key of the id {}", hex::encode(id))),
             [_, ..] => Err(format!("the token holds several keys of the id {}", hex::encode(id))),
         }
+    }
+
+    /// Whether the token has exactly one private key of this id, asked in a session of its own.
+    fn holds(&self, id: &[u8]) -> Result<bool, String> {
+        self.idle().clear();
+        self.with(|open| {
+            let template = [Attribute::Class(ObjectClass::PRIVATE_KEY), Attribute::Id(id.to_vec())];
+            let objects = open.session.find_objects(&template);
+            Ok(objects.map_err(|error| error.to_string())?.len() == 1)
+        })
     }
 
     fn sign(&self, id: &[u8], curve: Curve, input: &[u8]) -> Result<[u8; 64], String> {
@@ -265,6 +288,12 @@ impl Shared {
             Attribute::Sensitive(true),
             Attribute::Extractable(false),
             Attribute::Sign(true),
+            // For signatures and nothing else, as long as it lives.
+            Attribute::Derive(false),
+            Attribute::Decrypt(false),
+            Attribute::Unwrap(false),
+            Attribute::Copyable(false),
+            Attribute::Modifiable(false),
         ]);
         self.with(|open| {
             let text = |error: Error| error.to_string();
@@ -329,13 +358,21 @@ impl PrivateHalf for InModule {
     }
 
     fn is_ready(&self) -> bool {
-        self.shared.is_ready.load(Ordering::Acquire)
+        self.shared.is_ready.load(Ordering::Acquire) && !self.shared.calls.hang()
+    }
+
+    fn slots(&self) -> Option<&Slots> {
+        Some(&self.shared.slots)
     }
 }
 
 impl Custody for Pkcs11 {
     fn kind(&self) -> &'static str {
         "pkcs11"
+    }
+
+    fn outlives_its_handle(&self) -> bool {
+        true
     }
 
     fn generate(&self, algorithm: Algorithm, entropy: &dyn Entropy) -> Result<Made, CustodyError> {
@@ -351,7 +388,7 @@ impl Custody for Pkcs11 {
             Err(error) => {
                 // Why there is no key is told; that half of one is left is not worse.
                 let _ = self.0.destroy(&id);
-                Err(CustodyError::Unavailable(error))
+                Err(self.failed(error))
             }
         }
     }
@@ -362,11 +399,11 @@ impl Custody for Pkcs11 {
         ))
     }
 
-    /// A module that is away is no fault of the entry: its key is opened all the same, and signs when
-    /// the module is back.
+    /// A module that is away is no fault of the entry: its key is opened all the same, unproven.
     fn open(&self, entry: &Entry, handle: &str) -> Result<SigningKey, CustodyError> {
         let damaged = || CustodyError::Handle(entry.kid.clone());
         let id = hex::decode(handle).map_err(|_| damaged())?;
+        let half_id = id.clone();
         let half = self.half(id, entry.public.curve());
         let key = SigningKey::new(entry.public.clone(), Box::new(half));
         match key.sign(b"") {
@@ -374,7 +411,18 @@ impl Custody for Pkcs11 {
                 let verdict = entry.public.verify(entry.algorithm(), b"", &signature);
                 verdict.map_err(|_| damaged())?;
             }
-            Err(error) => tracing::error!(%error, kid = entry.kid, "the key is out of reach"),
+            Err(error) => {
+                tracing::error!(%error, kid = entry.kid, "the key is out of reach");
+                // A start that went on would try it again with each restart.
+                if self.0.pin_refused.load(Ordering::Acquire) {
+                    return Err(self.failed(error.to_string()));
+                }
+                // One that is not there is another matter than a module that cannot be asked.
+                if self.0.holds(&half_id).is_ok_and(|holds| !holds) {
+                    return Err(damaged());
+                }
+                return Ok(key.unproven());
+            }
         }
         Ok(key)
     }
