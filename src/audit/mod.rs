@@ -312,3 +312,6 @@ fn lock(memory: &Mutex<Memory>) -> MutexGuard<'_, Memory> {
 #[cfg(test)]
 #[path = "log_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+mod replaced_tests;
