@@ -28,15 +28,17 @@ use crate::http::metadata::Documents;
 use crate::http::router::{self, AppState};
 use crate::http::serve::{ConnectionBounds, serve};
 use crate::http::work::Work;
+use crate::keyring::custody::CustodyError;
 use crate::keyring::{Keyring, KeyringError};
 use crate::limit::RequestLimit;
 use crate::model::reason::Refusal;
-use crate::model::revocation::Revocation;
+use crate::model::revocation::{FARTHEST_AHEAD, Revocation, TokenNames};
 use crate::rpc::{Nodes, NodesError};
 use crate::service::admin::Desk;
 use crate::service::context::Context;
 use crate::service::feed::Feed;
 use crate::service::issuing::stellar_key;
+use crate::service::keys::Unrecorded;
 use crate::service::recording;
 use crate::store::embedded::{EmbeddedStore, Folder, OpenError};
 use crate::store::memory::MemoryStore;
@@ -103,6 +105,13 @@ pub enum StartError {
     /// A document could not be written as JSON.
     #[error("a document could not be written: {0}")]
     Document(#[from] serde_json::Error),
+}
+
+impl StartError {
+    /// Whether another start does harm before somebody has put something right.
+    pub const fn is_final(&self) -> bool {
+        matches!(self, Self::Keys(KeyringError::Custody(CustodyError::Pin(_))))
+    }
 }
 
 /// The clock and the randomness of a server; tests bring their own.
@@ -252,14 +261,46 @@ fn control(store: Arc<EmbeddedStore>, context: &Context, clock: Arc<dyn Clock>) 
 /// it what could revoke one of them: APIs that still have the key are told that all of them are void.
 /// Sessions go on.
 async fn void_tokens_of_before(context: &Context) -> Result<(), StartError> {
-    if !context.store.has_forgotten_proofs() || !context.keyring.is_new() {
-        return Ok(());
-    }
     let now = context.now();
-    let void = Revocation::TokensBefore(now);
-    context.store.revoke(&void, now).await.map_err(StartError::Unwritten)?;
-    recording::revoked(context, &void, Actor::Server, now);
+    let owes = context.keyring.owes_void();
+    let is_needed = owes && context.store.has_forgotten_proofs();
+    if is_needed || is_everything_void_ahead(context, now).await? {
+        let void = Revocation::TokensBefore(now);
+        context.store.revoke(&void, now).await.map_err(StartError::Unwritten)?;
+        recording::revoked(context, &void, Actor::Server, now);
+    }
+    if owes {
+        let (keyring, turn) = (Arc::clone(&context.keyring), context.keyring.turn().await);
+        match tokio::task::spawn_blocking(move || keyring.void_told(&turn)).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => {
+                tracing::error!(%error, "the next start tells once more that earlier tokens are void")
+            }
+            Err(error) => {
+                tracing::error!(%error, "the next start tells once more that earlier tokens are void")
+            }
+        }
+    }
     Ok(())
+}
+
+/// Whether tokens that are yet to be made are void: a clock that was far ahead said so, and nobody could
+/// sign in until that time has come. A revocation of now puts it right.
+async fn is_everything_void_ahead(context: &Context, now: Timestamp) -> Result<bool, StartError> {
+    let nobody = TokenNames {
+        jti: None,
+        session: None,
+        subject: "",
+        keys: [None, None],
+        issued_at: now.plus(FARTHEST_AHEAD),
+    };
+    let is_void = context.store.is_revoked(&nobody, now).await.map_err(StartError::Unwritten)?;
+    if is_void {
+        tracing::warn!(
+            "the store voids tokens of the future, by a clock that was ahead: put right"
+        );
+    }
+    Ok(is_void)
 }
 
 async fn mark_draining(
@@ -353,6 +394,7 @@ fn state(
     let context = Context {
         access_tokens: AccessTokens::new(&issuer.url, &keyring),
         audit,
+        unrecorded: Unrecorded::default(),
         feed: Feed::new(limits.feed_waiters),
         nodes: Nodes::new(rules::nodes(settings))?,
         issuer,

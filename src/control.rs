@@ -34,8 +34,12 @@ use crate::store::embedded::{EmbeddedStore, Report};
 const SOCKET: &str = "control.sock";
 /// The longest request and answer, in bytes.
 const LONGEST: u64 = 1024 * 1024;
-/// How long a request may take to arrive.
+/// How long a request may take to arrive, and an answer to be taken.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// How long an answer is waited for that does not read the whole store.
+const ANSWER_WITHIN: Duration = Duration::from_secs(120);
+/// Connections that are answered at the same time.
+const MOST_CONNECTIONS: usize = 16;
 
 /// What is asked.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -227,21 +231,27 @@ impl Control {
         Ok(Self { listener, path, store, office, clock })
     }
 
-    /// Answers until it is dropped, one request after the other: each of them may read the whole file.
+    /// Answers until it is dropped. What reads the whole file does so one after the other, and nothing
+    /// else waits for it: a key that leaked is revoked beside a backup.
     pub async fn run(self) {
-        let one = Arc::new(Semaphore::new(1));
+        let connections = Arc::new(Semaphore::new(MOST_CONNECTIONS));
+        let desk = Arc::new(Desk {
+            store: Arc::clone(&self.store),
+            office: self.office.clone(),
+            clock: Arc::clone(&self.clock),
+            whole_file: Semaphore::new(1),
+        });
         loop {
             let accepted = self.listener.accept().await;
-            let Ok(turn) = Arc::clone(&one).acquire_owned().await else { return };
+            let Ok(place) = Arc::clone(&connections).acquire_owned().await else { return };
             match accepted {
                 Ok((stream, _)) => {
-                    let (store, now) = (Arc::clone(&self.store), self.clock.now());
-                    let office = self.office.clone();
+                    let desk = Arc::clone(&desk);
                     tokio::spawn(async move {
-                        if let Err(error) = serve(stream, &store, &office, now).await {
+                        if let Err(error) = serve(stream, &desk).await {
                             tracing::debug!(%error, "the control socket");
                         }
-                        drop(turn);
+                        drop(place);
                     });
                 }
                 Err(error) => {
@@ -259,12 +269,33 @@ impl Drop for Control {
     }
 }
 
-async fn serve(
-    stream: UnixStream,
-    store: &Arc<EmbeddedStore>,
-    office: &KeyOffice,
-    now: Timestamp,
-) -> io::Result<()> {
+/// Who answers.
+struct Desk {
+    store: Arc<EmbeddedStore>,
+    office: KeyOffice,
+    clock: Arc<dyn Clock>,
+    /// Who reads the whole file.
+    whole_file: Semaphore,
+}
+
+impl Desk {
+    async fn answer(&self, request: Request) -> io::Result<Answer> {
+        let _turn = match request {
+            Request::Check | Request::Backup { .. } => {
+                Some(self.whole_file.acquire().await.map_err(io::Error::other)?)
+            }
+            Request::Revoke(_) | Request::Keys(_) => None,
+        };
+        // After the wait: what is revoked is so as of now.
+        let now = self.clock.now();
+        Ok(match request {
+            Request::Keys(request) => answer_keys(&self.office, request, now).await,
+            request => answer(&self.store, Some(&self.office.audit), request, now).await,
+        })
+    }
+}
+
+async fn serve(stream: UnixStream, desk: &Desk) -> io::Result<()> {
     let peer = stream.peer_cred()?.uid();
     if peer != rustix::process::geteuid().as_raw() && peer != 0 {
         return Err(io::ErrorKind::PermissionDenied.into());
@@ -277,24 +308,28 @@ async fn serve(
     let answer = match serde_json::from_str(&line) {
         Ok(request) => {
             tracing::info!(?request, "asked over the control socket");
-            match request {
-                Request::Keys(request) => answer_keys(office, request, now).await,
-                request => answer(store, Some(&office.audit), request, now).await,
-            }
+            desk.answer(request).await?
         }
         Err(error) => Answer::Failed(format!("not understood: {error}")),
     };
     let line = serde_json::to_string(&answer).map_err(io::Error::other)? + "\n";
-    write.write_all(line.as_bytes()).await
+    tokio::time::timeout(PATIENCE, write.write_all(line.as_bytes())).await?
 }
 
 /// Asks the server that has `folder`.
 ///
 /// # Errors
-/// [`io::Error`]; `NotFound` or `ConnectionRefused` when none answers there.
+/// [`io::Error`]; `NotFound` or `ConnectionRefused` when none answers there, `WouldBlock` or `TimedOut`
+/// when it takes too long.
 pub fn ask(folder: &Path, request: &Request) -> io::Result<Answer> {
     let mut stream = StdUnixStream::connect(folder.join(SOCKET))?;
     let line = Zeroizing::new(serde_json::to_string(request).map_err(io::Error::other)? + "\n");
+    stream.set_write_timeout(Some(PATIENCE))?;
+    stream.set_read_timeout(match request {
+        // They take as long as the store is large.
+        Request::Check | Request::Backup { .. } => None,
+        Request::Revoke(_) | Request::Keys(_) => Some(ANSWER_WITHIN),
+    })?;
     stream.write_all(line.as_bytes())?;
     let mut answer = String::new();
     StdBufReader::new(stream.take(LONGEST)).read_line(&mut answer)?;

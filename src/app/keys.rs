@@ -7,12 +7,15 @@ use countersign_sdk::entropy::Entropy;
 use countersign_sdk::key::Algorithm;
 use countersign_sdk::time::Timestamp;
 
+use tokio::time::Instant;
+
 use super::{StartError, Surroundings};
 use crate::config::{CustodySettings, Settings, SigningAlgorithm, StoreSettings};
 use crate::keyring::custody::memory::Memory;
 #[cfg(feature = "pkcs11")]
 use crate::keyring::custody::pkcs11::{Pkcs11, TokenLogin};
 use crate::keyring::custody::sealed::Sealed;
+use crate::keyring::custody::secret::SecretSource;
 use crate::keyring::custody::{Custody, CustodyError, Sealing};
 use crate::keyring::{Keyring, KeyringError, Policy, RingFile, Shelf};
 use crate::service::context::Context;
@@ -20,8 +23,9 @@ use crate::service::keys::tend;
 
 /// How often it is looked whether anything is due. The change from one key to the next needs no looking.
 const TEND_EVERY: Duration = Duration::from_secs(1);
-/// The pause after something that is due could not be done.
-const PAUSE_AFTER_FAILURE: Duration = Duration::from_secs(5);
+/// The pause after something that is due could not be done, which grows twofold to the longest.
+const PAUSE_AFTER_FAILURE: Duration = Duration::from_secs(2);
+const LONGEST_PAUSE: Duration = Duration::from_secs(32);
 
 /// Opens the ring of these settings, or makes a new one. Blocks for as long as the custody does.
 ///
@@ -48,8 +52,37 @@ pub(crate) fn open(
             StoreSettings::Embedded { directory },
         ) => Some(Box::new(RingFile::of(directory)) as Box<dyn Shelf>),
     };
+    lies_elsewhere(settings)?;
     let make = |sealing| custody(&settings.keys.custody, sealing, entropy);
     Keyring::open(Box::new(make), shelf, policy, now, entropy)
+}
+
+/// That what opens the keys does not lie beside them: whoever takes the folder, or a copy of it, had both.
+///
+/// # Errors
+/// [`CustodyError::Secret`].
+fn lies_elsewhere(settings: &Settings) -> Result<(), CustodyError> {
+    let StoreSettings::Embedded { directory } = &settings.store else { return Ok(()) };
+    let path = match &settings.keys.custody {
+        CustodySettings::Sealed(
+            SecretSource::PassphraseFile(path) | SecretSource::KeyFile(path),
+        ) => path,
+        CustodySettings::Pkcs11 { pin_file, .. } => pin_file,
+        CustodySettings::Sealed(SecretSource::Credential(_)) | CustodySettings::Memory => {
+            return Ok(());
+        }
+    };
+    // Where one of them is not there, there is nothing to compare, and it is told elsewhere.
+    let (Ok(folder), Ok(secret)) = (directory.canonicalize(), path.canonicalize()) else {
+        return Ok(());
+    };
+    if secret.starts_with(&folder) {
+        return Err(CustodyError::Secret(format!(
+            "{} lies in the store's folder, beside what it opens: move it elsewhere, best to another disk",
+            path.display()
+        )));
+    }
+    Ok(())
 }
 
 /// Opens it where nobody else waits: a passphrase takes a moment, and so may a security module.
@@ -93,12 +126,19 @@ fn custody(
 pub(super) async fn keep_tended(context: Arc<Context>) {
     let mut ticks = tokio::time::interval(TEND_EVERY);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let (mut pause, mut not_before) = (PAUSE_AFTER_FAILURE, Instant::now());
     loop {
         ticks.tick().await;
         try_again(&context).await;
+        if Instant::now() < not_before {
+            continue;
+        }
         if let Err(refusal) = tend(&context, context.now()).await {
             tracing::error!(%refusal, "what is due for the signing keys was not done; it is tried again");
-            tokio::time::sleep(PAUSE_AFTER_FAILURE).await;
+            not_before = Instant::now() + pause;
+            pause = LONGEST_PAUSE.min(pause.saturating_mul(2));
+        } else {
+            pause = PAUSE_AFTER_FAILURE;
         }
     }
 }
@@ -107,6 +147,16 @@ pub(super) async fn keep_tended(context: Arc<Context>) {
 async fn try_again(context: &Context) {
     let key = context.keyring.active(context.now());
     if key.is_ready() {
+        return;
+    }
+    if !context.keyring.is_proven() {
+        let (keyring, now) = (Arc::clone(&context.keyring), context.now());
+        let turn = keyring.turn().await;
+        match tokio::task::spawn_blocking(move || keyring.prove(&turn, now)).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::error!(%error, "the keys cannot be used"),
+            Err(error) => tracing::error!(%error, "the keys were not asked for"),
+        }
         return;
     }
     let tried = Arc::clone(&key);

@@ -28,8 +28,8 @@ use crate::config::{self, CustodySettings, Flags, Settings, StoreSettings};
 use crate::control::{self, Answer, KeysRequest, Request, SecretText};
 use crate::keyring::custody::secret::SecretSource;
 use crate::keyring::ring::Ring;
-use crate::keyring::{RingFile, Shelf as _, key_set};
-use crate::service::keys::{KeyOffice, KeyView};
+use crate::keyring::{RingFile, Shelf as _};
+use crate::service::keys::{KeyOffice, KeyView, Unrecorded};
 use crate::store::embedded::{EmbeddedStore, Folder};
 use crate::store::{Bounds, SessionBounds};
 
@@ -96,8 +96,15 @@ enum Command {
         /// Its PKCS#8 PEM, which its owner alone can read.
         file: PathBuf,
     },
-    /// Write the public halves of all keys that there are or were, as a JWK set.
-    ExportPublic(At),
+    /// Write the public halves of the keys that are published, as a JWK set.
+    ExportPublic {
+        #[command(flatten)]
+        at: At,
+        /// Those of all keys that there are or were, with what became of them: to check old documents
+        /// with, and nobody's set to trust tokens by.
+        #[arg(long)]
+        all: bool,
+    },
     /// Seal the keys with another secret. The server must not run; then configure that secret.
     Reseal {
         #[command(flatten)]
@@ -128,7 +135,7 @@ struct With {
 pub(super) async fn run(args: Args, output: &Output) -> Result<(), Failure> {
     match args.command {
         Command::List(at) => tell(&known(&at).await?, output),
-        Command::ExportPublic(at) => export(&at, output).await,
+        Command::ExportPublic { at, all } => export(&at, all, output).await,
         Command::Generate(at) => changed(&at, KeysRequest::Generate, output).await,
         Command::Rotate(at) => changed(&at, KeysRequest::Rotate, output).await,
         Command::Retire { at, kid } => changed(&at, KeysRequest::Retire(kid), output).await,
@@ -197,28 +204,41 @@ fn ring(folder: &std::path::Path) -> Result<Ring, Failure> {
     Ok(Ring { entries: document.keys })
 }
 
-async fn export(at: &At, output: &Output) -> Result<(), Failure> {
-    let (_, folder) = settings(at)?;
-    // From the file also while the server runs: it is replaced whole.
-    let set = match RingFile::of(&folder).path().exists() {
-        true => key_set(ring(&folder)?.entries.iter()).map_err(|error| failed(&error))?,
-        false => {
-            let keys: Vec<Value> = known(at).await?.into_iter().map(published).collect();
-            json!({ "keys": keys }).to_string()
-        }
+async fn export(at: &At, all: bool, output: &Output) -> Result<(), Failure> {
+    let keys = known(at).await?;
+    let is_published = |key: &&Value| {
+        let state = key.get("state").and_then(Value::as_str);
+        state.is_some_and(|state| ["next", "active", "retiring"].contains(&state))
     };
-    let set: Value = serde_json::from_str(&set).map_err(|error| failed(&error))?;
-    output.document(&set)
+    let keys: Vec<Value> = match all {
+        true => keys.iter().map(archived).collect(),
+        false => keys.iter().filter(is_published).map(published).collect(),
+    };
+    output.document(&json!({ "keys": keys }))
 }
 
 /// A key of a list, as it stands in a JWK set.
-fn published(key: Value) -> Value {
+fn published(key: &Value) -> Value {
+    let mut jwk = with(key, &["kid", "alg"]);
+    if let Some(members) = jwk.as_object_mut() {
+        members.insert("use".to_owned(), json!("sig"));
+    }
+    jwk
+}
+
+/// The same for an archive: with its state and times, and without a use.
+fn archived(key: &Value) -> Value {
+    with(key, &["kid", "alg", "state", "signs_from", "signs_until", "withdrawn_at", "revoked_at"])
+}
+
+fn with(key: &Value, names: &[&str]) -> Value {
     let mut jwk = key.get("jwk").cloned().unwrap_or_default();
     if let Some(members) = jwk.as_object_mut() {
-        for name in ["kid", "alg"] {
-            members.insert(name.to_owned(), key.get(name).cloned().unwrap_or_default());
+        for name in names {
+            if let Some(value) = key.get(*name) {
+                members.insert((*name).to_owned(), value.clone());
+            }
         }
-        members.insert("use".to_owned(), json!("sig"));
     }
     jwk
 }
@@ -283,7 +303,13 @@ async fn done_here(
     let audit = Audit::open(folder, &options, settings.audit.on_failure);
     let audit = audit.map_err(|error| failed(&error))?;
     let is_new = keyring.is_new();
-    let office = KeyOffice { keyring, store: Arc::new(store), audit, entropy: Arc::new(OsEntropy) };
+    let office = KeyOffice {
+        keyring,
+        store: Arc::new(store),
+        audit,
+        unrecorded: Unrecorded::default(),
+        entropy: Arc::new(OsEntropy),
+    };
     let refused = |refusal: crate::model::reason::Refusal| Failure::refused(refusal.to_string());
     office.founded(now).await.map_err(refused)?;
     // The first keys are what was asked for.

@@ -64,7 +64,10 @@ pub fn run(args: Args) -> ExitCode {
 async fn serve(settings: Settings) -> ExitCode {
     let app = match App::bind(settings, Surroundings::default()).await {
         Ok(app) => app,
-        Err(error) => return fail(exit::FAILED, &error.to_string()),
+        Err(error) => {
+            let code = if error.is_final() { exit::configuration() } else { exit::FAILED };
+            return fail(code, &error.to_string());
+        }
     };
     let (tell, stop) = watch::channel(false);
     let (mut terminate, mut interrupt) =

@@ -7,12 +7,14 @@ use bytes::Bytes;
 use countersign_sdk::key::Algorithm;
 use serde::Serialize;
 
+use super::error::ErrorAnswer;
 use super::introspect::METHODS;
 use super::router::AppState;
 use super::token::GRANTS;
 use crate::keyring::plan::JWKS_MAX_AGE;
 use crate::model::resource::{KnownScopes, Resources};
 use crate::service::context::Context;
+use crate::token::jws::away;
 use crate::wallet::registry;
 
 /// What assertions are signed with: the algorithms of the keys that a `did:key` of ours can name.
@@ -144,8 +146,11 @@ pub(crate) async fn metadata(State(state): State<AppState>) -> Response {
 
 /// `GET /.well-known/jwks.json`.
 pub(crate) async fn jwks(State(state): State<AppState>) -> Response {
-    let keys = state.context.keyring.to_jwks(state.context.now());
-    document(keys, "application/jwk-set+json")
+    let view = state.context.keyring.view(state.context.now());
+    if view.published().is_none() {
+        return ErrorAnswer::from(away()).into_response();
+    }
+    document(view.jwks(), "application/jwk-set+json")
 }
 
 fn document(body: Bytes, media_type: &'static str) -> Response {

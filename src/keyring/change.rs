@@ -70,12 +70,30 @@ pub enum Operation {
     Revoke(String),
     /// Withdraw every key now, and sign with a new one.
     RevokeAll,
-    /// Note that the feed was told what revoked keys signed is void.
-    Told,
+    /// Note that the feed was told that what these revoked keys signed is void.
+    Told(Vec<String>),
+    /// Note that the custody has destroyed these keys, which are over.
+    Destroyed(Vec<String>),
     /// Have a new key be the next.
     Generate,
     /// Have this key be the next.
     Import(Box<InMemorySigner>),
+}
+
+impl Operation {
+    /// Whether it ends keys that somebody else may have: it waits for nothing that it can do without.
+    pub const fn is_emergency(&self) -> bool {
+        match self {
+            Self::Revoke(_) | Self::RevokeAll => true,
+            Self::Tend
+            | Self::Rotate
+            | Self::Retire(_)
+            | Self::Told(_)
+            | Self::Destroyed(_)
+            | Self::Generate
+            | Self::Import(_) => false,
+        }
+    }
 }
 
 /// What happened to a key.
@@ -116,7 +134,7 @@ pub struct Turn {
 #[derive(Debug)]
 pub struct Draft {
     keyring: Arc<Keyring>,
-    _turn: Turn,
+    turn: Turn,
     ring: Ring,
     keys: HashMap<String, Arc<SigningKey>>,
     view: Arc<View>,
@@ -124,9 +142,8 @@ pub struct Draft {
     subject: Option<String>,
     /// Handles of keys that were made for it, to be destroyed if it is dropped.
     made: Vec<String>,
-    /// Handles that are needed no more once it is done.
-    dropped: Vec<String>,
     is_changed: bool,
+    is_in_force: bool,
 }
 
 impl Draft {
@@ -150,7 +167,6 @@ impl Draft {
             keys: (*opened).clone(),
             events: Vec::new(),
             made: Vec::new(),
-            dropped: Vec::new(),
             now,
             entropy,
         };
@@ -164,15 +180,15 @@ impl Draft {
         match view {
             Ok((subject, view, is_changed)) => Ok(Self {
                 keyring: Arc::clone(keyring),
-                _turn: turn,
+                turn,
                 ring: work.ring,
                 keys: work.keys,
                 view,
                 events: work.events,
                 subject,
                 made: work.made,
-                dropped: work.dropped,
                 is_changed,
+                is_in_force: false,
             }),
             Err(error) => {
                 keyring.destroy(&work.made);
@@ -191,26 +207,69 @@ impl Draft {
         &self.events
     }
 
-    /// Writes the ring and puts it in force. Blocks until it is on the disk.
-    ///
-    /// # Errors
-    /// [`RingFileError`]; the ring is what it was.
-    pub fn commit(mut self) -> Result<Committed, RingFileError> {
-        let committed =
-            Committed { ring: Arc::new(self.ring.clone()), subject: self.subject.take() };
-        if !self.is_changed {
-            return Ok(committed);
+    /// Puts it in force in this process before it is written, for a key that must end whatever else
+    /// fails. From then on the ring that is kept is behind until a write succeeds.
+    pub fn enforce(&mut self) {
+        if !self.is_changed || self.is_in_force {
+            return;
         }
-        // An error here drops the draft, and with it the keys that it made.
-        self.keyring.write(&self.ring)?;
+        self.is_in_force = true;
+        // They sign from now on.
         self.made.clear();
-        let keys = std::mem::take(&mut self.keys);
+        self.keyring.set_behind(true);
         self.keyring.put(Keys {
-            ring: Arc::clone(&committed.ring),
-            opened: Arc::new(keys),
+            ring: Arc::new(self.ring.clone()),
+            opened: Arc::new(self.keys.clone()),
             view: Arc::clone(&self.view),
         });
-        self.keyring.destroy(&self.dropped);
+    }
+
+    /// Tries whether the ring could be written at all, with the one that is in force.
+    ///
+    /// # Errors
+    /// [`RingFileError`].
+    pub fn rehearse(&self) -> Result<(), RingFileError> {
+        if self.is_changed { self.keyring.write_again(&self.turn) } else { Ok(()) }
+    }
+
+    /// Writes the ring and puts it in force, if it is not. Blocks until it is on the disk.
+    ///
+    /// # Errors
+    /// [`RingFileError`]; the ring is what it was. One that is in force already stays so, and what could
+    /// not be written is told by [`Committed::unwritten`].
+    pub fn commit(mut self) -> Result<Committed, RingFileError> {
+        let ring = Arc::new(self.ring.clone());
+        let mut committed = Committed { ring, subject: self.subject.take(), unwritten: None };
+        if !self.is_changed {
+            // A revocation that is repeated tells whether it is kept by now.
+            if self.keyring.is_behind() {
+                committed.unwritten = self.keyring.write_again(&self.turn).err();
+            }
+            return Ok(committed);
+        }
+        match self.keyring.write(&self.ring) {
+            Ok(()) => self.keyring.set_behind(false),
+            Err(error) if self.is_in_force => {
+                committed.unwritten = Some(error);
+                return Ok(committed);
+            }
+            // Drops the draft, and with it the keys that it made, unless they may stand in the file.
+            Err(error) => {
+                if error.is_outcome_unknown() {
+                    self.made.clear();
+                }
+                return Err(error);
+            }
+        }
+        self.made.clear();
+        if !self.is_in_force {
+            let keys = std::mem::take(&mut self.keys);
+            self.keyring.put(Keys {
+                ring: Arc::clone(&committed.ring),
+                opened: Arc::new(keys),
+                view: Arc::clone(&self.view),
+            });
+        }
         Ok(committed)
     }
 }
@@ -228,4 +287,6 @@ pub struct Committed {
     pub ring: Arc<Ring>,
     /// The key that the operation was about in the end.
     pub subject: Option<String>,
+    /// Why what is in force is not kept yet, if it is not.
+    pub unwritten: Option<RingFileError>,
 }

@@ -7,12 +7,16 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use aws_lc_rs::constant_time::verify_slices_are_equal;
+use aws_lc_rs::error::Unspecified;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use countersign_sdk::client::private_file::{self, PrivateFileError};
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-use super::custody::Sealing;
-use super::ring::Entry;
+use super::custody::{Custody, CustodyError, Sealing};
+use super::ring::{Entry, is_false};
 
 /// The folder of keys in the server's folder.
 pub const FOLDER: &str = "keys";
@@ -53,6 +57,17 @@ pub enum RingFileError {
         /// Its layout.
         found: u32,
     },
+    /// It was not written in full order, and could not be read to see what it is now.
+    #[error("{}: {error}; whether it was replaced is not known", path.display())]
+    Unknown {
+        /// The file.
+        path: PathBuf,
+        /// Why it was not written.
+        error: PrivateFileError,
+    },
+    /// It could not be put into JSON.
+    #[error("the ring of keys: {0}")]
+    Encoding(#[from] serde_json::Error),
 }
 
 /// What is written of a ring.
@@ -65,8 +80,14 @@ pub struct Document {
     /// By what they are sealed, if they are.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sealing: Option<Sealing>,
+    /// Whether what an earlier ring signed, of which nothing is left, is still to be called void.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub owes_void: bool,
     /// The keys.
     pub keys: Vec<Entry>,
+    /// A code over all of the above by the secret of the custody, if it has one; base64url.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    mac: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -74,10 +95,52 @@ struct Layout {
     layout: u32,
 }
 
+impl RingFileError {
+    /// Whether the file may hold the new ring all the same.
+    pub const fn is_outcome_unknown(&self) -> bool {
+        match self {
+            Self::Unknown { .. } => true,
+            Self::Reach { .. } | Self::Damaged { .. } | Self::Newer { .. } | Self::Encoding(_) => {
+                false
+            }
+        }
+    }
+}
+
 impl Document {
-    /// A ring of `custody`.
-    pub fn new(custody: &str, sealing: Option<Sealing>, keys: Vec<Entry>) -> Self {
-        Self { layout: LAYOUT, custody: custody.to_owned(), sealing, keys }
+    /// A ring of `custody`, with its code over everything that is written of it.
+    ///
+    /// # Errors
+    /// [`RingFileError::Encoding`].
+    pub fn new(
+        custody: &dyn Custody,
+        keys: Vec<Entry>,
+        owes_void: bool,
+    ) -> Result<Self, RingFileError> {
+        let (kind, sealing) = (custody.kind().to_owned(), custody.sealing());
+        let bare = Self { layout: LAYOUT, custody: kind, sealing, owes_void, keys, mac: None };
+        let code = custody.authenticate(&serde_json::to_vec(&bare)?);
+        Ok(Self { mac: code.map(|code| URL_SAFE_NO_PAD.encode(code)), ..bare })
+    }
+
+    /// That the ring is as this program wrote it: no time, state or key of it was changed by anybody who
+    /// has not the custody's secret.
+    ///
+    /// # Errors
+    /// [`CustodyError::Secret`].
+    pub fn check(&self, custody: &dyn Custody) -> Result<(), CustodyError> {
+        let changed = |_| {
+            CustodyError::Secret(
+                "the ring of keys is not as this program wrote it: somebody else has changed it. Restore a \
+                 copy of it"
+                    .to_owned(),
+            )
+        };
+        let bare = Self { mac: None, ..self.clone() };
+        let bytes = serde_json::to_vec(&bare).map_err(|_| changed(Unspecified))?;
+        let Some(code) = custody.authenticate(&bytes) else { return Ok(()) };
+        let found = self.mac.as_ref().and_then(|mac| URL_SAFE_NO_PAD.decode(mac).ok());
+        verify_slices_are_equal(&code, &found.unwrap_or_default()).map_err(changed)
     }
 
     fn read(path: &Path, text: &str) -> Result<Self, RingFileError> {
@@ -89,7 +152,14 @@ impl Document {
         }
         let document: Self =
             serde_json::from_str(text).map_err(|error| damaged(error.to_string()))?;
+        if document.keys.is_empty() {
+            return Err(damaged("it holds no key".to_owned()));
+        }
         for (place, entry) in document.keys.iter().enumerate() {
+            // It would be published, and nobody had to have its private half for that.
+            if !entry.is_over() && entry.handle.is_none() {
+                return Err(damaged(format!("key {place} is not over and has no private half")));
+            }
             if entry.public.thumbprint().to_string() != entry.kid {
                 return Err(damaged(format!("key {place} is not the one that its kid names")));
             }
@@ -164,10 +234,14 @@ impl Shelf for RingFile {
         let Err(error) = private_file::replace(&path, &beside, &text) else { return Ok(()) };
         // Renamed, and only not certain to outlive a power cut: readers have the new ring, so has this
         // process, and the next change flushes the folder again.
-        if private_file::read(&path, MAX_BYTES).is_ok_and(|found| *found == *text) {
-            tracing::error!(%error, "the folder of keys was not flushed: the last change may not outlive a power cut");
-            return Ok(());
+        match private_file::read(&path, MAX_BYTES) {
+            Ok(found) if *found == *text => {
+                tracing::error!(%error, "the folder of keys was not flushed: the last change may not outlive a power cut");
+                Ok(())
+            }
+            Ok(_) => Err(Self::reach(&path)(error)),
+            Err(read) if read.is_absent() => Err(Self::reach(&path)(error)),
+            Err(_) => Err(RingFileError::Unknown { path, error }),
         }
-        Err(Self::reach(&path)(error))
     }
 }

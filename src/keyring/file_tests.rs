@@ -232,3 +232,167 @@ fn a_stolen_ring_opens_nothing_and_shows_no_key() {
     change(&keyring, leaked, START.plus(1)).unwrap();
     assert!(!fs::read_to_string(folder.path().join("keys/ring.json")).unwrap().contains(&handle));
 }
+
+#[test]
+fn a_ring_that_was_written_to_without_its_secret_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let keyring = open(folder.path(), START).unwrap();
+    let leaked = keyring.active(START).kid().to_owned();
+    change(&keyring, Operation::Revoke(leaked), START.plus(1)).unwrap();
+    let now = START.plus(2);
+    let path = folder.path().join("keys/ring.json");
+    let good = fs::read_to_string(&path).unwrap();
+    let own = InMemorySigner::generate(Curve::Ed25519, &OsEntropy).unwrap();
+    let own = |signs_from: Timestamp| {
+        let key = own.public_key();
+        serde_json::json!({
+            "kid": key.thumbprint().to_string(), "jwk": key.to_jwk(), "created_at": now,
+            "published_at": now, "signs_from": signs_from,
+        })
+    };
+    let edited = |edit: &dyn Fn(&mut serde_json::Value)| {
+        let mut value: serde_json::Value = serde_json::from_str(&good).unwrap();
+        edit(&mut value);
+        value.to_string()
+    };
+    let push = |value: &mut serde_json::Value, entry| {
+        value["keys"].as_array_mut().unwrap().push(entry);
+    };
+    let drop_member = |value: &mut serde_json::Value, name: &str| {
+        value.as_object_mut().unwrap().remove(name).unwrap();
+    };
+    let (no_half, changed) = ("has no private half", "is not as this program wrote it");
+    for (text, why) in [
+        (edited(&|ring| push(ring, own(now.plus(1_000_000_000)))), no_half),
+        (edited(&|ring| push(ring, own(START.minus(1)))), no_half),
+        (edited(&|ring| drop_member(&mut ring["keys"][0], "revoked_at")), no_half),
+        (edited(&|ring| ring["keys"][0]["revoked_at"] = serde_json::json!(START)), changed),
+        (edited(&|ring| ring["keys"][0]["is_told"] = true.into()), changed),
+        (edited(&|ring| ring["keys"][1]["signs_from"] = serde_json::json!(START)), changed),
+        (edited(&|ring| drop(ring["keys"].as_array_mut().unwrap().remove(0))), changed),
+        (edited(&|ring| ring["keys"].as_array_mut().unwrap().reverse()), changed),
+        (edited(&|ring| ring["mac"] = "AAAA".into()), changed),
+        (edited(&|ring| drop_member(ring, "mac")), changed),
+        (edited(&|ring| ring["keys"] = serde_json::json!([])), "holds no key"),
+    ] {
+        assert_ne!(text, good);
+        fs::write(&path, &text).unwrap();
+        let refused = open(folder.path(), now).map(|_| text.clone()).unwrap_err().to_string();
+        assert!(refused.contains(why), "{why}: {refused}");
+        assert_eq!(fs::read_to_string(&path).unwrap(), text, "not touched");
+    }
+    // The same members in another order and spacing are the same ring.
+    fs::write(&path, edited(&|_| {})).unwrap();
+    open(folder.path(), now).unwrap();
+}
+
+/// A module that has no room for another key.
+#[derive(Debug)]
+struct Full(Sealed, Arc<AtomicBool>);
+
+impl Custody for Full {
+    fn kind(&self) -> &'static str {
+        self.0.kind()
+    }
+
+    fn generate(
+        &self,
+        algorithm: Algorithm,
+        entropy: &dyn Entropy,
+    ) -> Result<custody::Made, CustodyError> {
+        match self.1.load(Ordering::SeqCst) {
+            true => Err(CustodyError::Unavailable("full".to_owned())),
+            false => self.0.generate(algorithm, entropy),
+        }
+    }
+
+    fn import(
+        &self,
+        key: &InMemorySigner,
+        entropy: &dyn Entropy,
+    ) -> Result<custody::Made, CustodyError> {
+        self.0.import(key, entropy)
+    }
+
+    fn open(&self, entry: &ring::Entry, handle: &str) -> Result<SigningKey, CustodyError> {
+        self.0.open(entry, handle)
+    }
+
+    fn destroy(&self, handle: &str) -> Result<(), CustodyError> {
+        self.0.destroy(handle)
+    }
+}
+
+#[test]
+fn a_key_is_revoked_where_no_other_can_be_made_as_long_as_one_stands_by() {
+    let is_full = Arc::new(AtomicBool::new(false));
+    let sealed = Sealed::new(&Secret::Key(Zeroizing::new([1; 32])), None, &OsEntropy).unwrap();
+    let full = Full(sealed, Arc::clone(&is_full));
+    let keyring =
+        Keyring::open(Box::new(|_| Ok(Arc::new(full))), None, POLICY, START, &OsEntropy).unwrap();
+    let now = START.plus(5);
+    let leaked = keyring.active(now).kid().to_owned();
+    is_full.store(true, Ordering::SeqCst);
+    change(&keyring, Operation::Revoke(leaked.clone()), now).unwrap();
+    sound(&keyring, now);
+    let successor = keyring.active(now).kid().to_owned();
+    assert_ne!(successor, leaked);
+    assert!(!keyring.view(now).kids().contains(&leaked));
+    // With nothing that could sign instead, the ring stays as it is.
+    change(&keyring, Operation::Revoke(successor.clone()), now).unwrap_err();
+    change(&keyring, Operation::RevokeAll, now).unwrap_err();
+    assert_eq!(keyring.active(now).kid(), successor);
+    // What stands by is made when there is room again.
+    change(&keyring, Operation::Tend, now).unwrap_err();
+    is_full.store(false, Ordering::SeqCst);
+    change(&keyring, Operation::Tend, now).unwrap();
+    assert_eq!(keyring.ring().nexts(now).len(), 1);
+}
+
+#[test]
+fn a_revocation_is_in_force_before_it_is_written_and_written_when_it_can_be() {
+    let folder = tempfile::tempdir().unwrap();
+    let after = Arc::new(AtomicUsize::new(NEVER));
+    let shelf = Crashing { file: RingFile::of(folder.path()), after: Arc::clone(&after) };
+    let keyring = open_by(Box::new(shelf), START).unwrap();
+    let now = START.plus(5);
+    let leaked = keyring.active(now).kid().to_owned();
+    let mut withdrawals = keyring.withdrawals();
+    after.store(0, Ordering::SeqCst);
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let turn = runtime.block_on(keyring.turn());
+    let revoke = Operation::Revoke(leaked.clone());
+    let mut draft = Draft::of(&keyring, turn, revoke, now, &OsEntropy).unwrap();
+    assert!(keyring.view(now).kids().contains(&leaked));
+    draft.enforce();
+    assert!(!keyring.view(now).kids().contains(&leaked));
+    assert!(withdrawals.has_changed().unwrap());
+    withdrawals.mark_unchanged();
+    assert!(draft.commit().unwrap().unwritten.is_some() && keyring.is_behind());
+    sound(&keyring, now);
+    let written = || open(folder.path(), now).unwrap().ring().find(&leaked).unwrap().revoked_at;
+    assert_eq!(written(), None);
+    let turn = runtime.block_on(keyring.turn());
+    keyring.write_again(&turn).unwrap_err();
+    assert!(keyring.is_behind());
+    after.store(NEVER, Ordering::SeqCst);
+    keyring.write_again(&turn).unwrap();
+    assert!(!keyring.is_behind());
+    assert_eq!(written(), Some(now));
+    assert!(!withdrawals.has_changed().unwrap(), "told once");
+}
+
+#[test]
+fn that_earlier_tokens_are_void_is_owed_until_it_was_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    assert!(open(folder.path(), START).unwrap().owes_void());
+    // A start that went no further, for instance since the log refused.
+    let keyring = open(folder.path(), START).unwrap();
+    assert!(keyring.owes_void() && !keyring.is_new());
+    change(&keyring, Operation::Generate, START).unwrap();
+    assert!(open(folder.path(), START).unwrap().owes_void());
+    keyring.void_told(&runtime.block_on(keyring.turn())).unwrap();
+    assert!(!keyring.owes_void());
+    assert!(!open(folder.path(), START).unwrap().owes_void());
+}

@@ -42,12 +42,24 @@ pub struct SigningKey {
     kid: String,
     public: PublicKey,
     private: Box<dyn PrivateHalf>,
+    is_proven: bool,
 }
 
 impl SigningKey {
-    /// The key of these two halves.
+    /// The key of these two halves, which are known to belong together.
     pub fn new(public: PublicKey, private: Box<dyn PrivateHalf>) -> Self {
-        Self { kid: public.thumbprint().to_string(), public, private }
+        Self { kid: public.thumbprint().to_string(), public, private, is_proven: true }
+    }
+
+    /// The same key for as long as nothing has shown that its halves belong together: it signs nothing,
+    /// and is not published.
+    pub fn unproven(self) -> Self {
+        Self { is_proven: false, ..self }
+    }
+
+    /// Whether its halves were shown to belong together.
+    pub const fn is_proven(&self) -> bool {
+        self.is_proven
     }
 
     /// A new key in memory: Ed25519 for `EdDSA`, P-256 for `ES256`.
@@ -100,7 +112,7 @@ impl SigningKey {
 
     /// Whether a signature is likely to be had now.
     pub fn is_ready(&self) -> bool {
-        self.private.is_ready()
+        self.is_proven && self.private.is_ready()
     }
 
     /// A place to sign at, for a document of this kind, waited for and not for long. Taken before anything
@@ -124,6 +136,11 @@ impl SigningKey {
     /// # Errors
     /// [`SignError`].
     pub(crate) fn sign(&self, input: &[u8]) -> Result<[u8; 64], SignError> {
+        if !self.is_proven {
+            return Err(SignError(
+                "it has not shown yet that it is the key of the ring".to_owned(),
+            ));
+        }
         self.private.sign(input)
     }
 

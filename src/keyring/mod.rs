@@ -12,6 +12,7 @@
 //! | [`custody`] | where private halves lie |
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use bytes::Bytes;
@@ -56,7 +57,11 @@ pub struct Keyring {
     turn: Arc<Mutex<()>>,
     /// Counts what took keys out of the published set at once.
     withdrawals: watch::Sender<u64>,
+    /// Whether what is in force could not be written.
+    is_behind: AtomicBool,
     is_new: bool,
+    /// Whether what an earlier ring signed is still to be called void.
+    owes_void: AtomicBool,
     founding: Vec<KeyEvent>,
 }
 
@@ -83,13 +88,10 @@ impl Keyring {
     ) -> Result<Arc<Self>, KeyringError> {
         let found = shelf.as_ref().map(|shelf| shelf.read()).transpose()?.flatten();
         let is_new = found.is_none();
-        let (sealing, kind, entries) = match found {
-            Some(Document { sealing, custody, keys, .. }) => (sealing, Some(custody), keys),
-            None => (None, None, Vec::new()),
-        };
+        let written = found.as_ref();
         // Before a secret is asked for that the keys were never sealed with.
-        let custody = make_custody(sealing)?;
-        if let Some(kind) = kind.filter(|kind| kind != custody.kind()) {
+        let custody = make_custody(written.and_then(|found| found.sealing.clone()))?;
+        if let Some(kind) = written.map(|found| &found.custody).filter(|it| *it != custody.kind()) {
             return Err(CustodyError::Secret(format!(
                 "the keys are in the custody \"{kind}\", and keys.custody is \"{}\": write the one that has \
                  them, or move the ring away to begin a new one; every token is void then",
@@ -97,12 +99,10 @@ impl Keyring {
             ))
             .into());
         }
-        let ring = Ring { entries };
-        let mut opened = HashMap::new();
-        for entry in ring.entries.iter().filter(|entry| entry.can_sign()) {
-            if let Some(handle) = &entry.handle {
-                opened.insert(entry.kid.clone(), Arc::new(custody.open(entry, handle)?));
-            }
+        let ring = Ring { entries: written.map_or_else(Vec::new, |found| found.keys.clone()) };
+        let opened = opened(&*custody, &ring)?;
+        if let Some(found) = written {
+            found.check(&*custody)?;
         }
         let turn = Arc::new(Mutex::new(()));
         let first = work::founded(&*custody, ring, opened, policy, now, entropy)?;
@@ -113,16 +113,38 @@ impl Keyring {
             keys: RwLock::new(first.keys),
             turn,
             withdrawals: watch::Sender::new(0),
+            is_behind: AtomicBool::new(false),
             is_new,
+            owes_void: AtomicBool::new(written.is_none_or(|found| found.owes_void)),
             founding: first.events,
         });
         if !first.made.is_empty()
             && let Err(error) = keyring.write(&keyring.keys().ring)
         {
-            keyring.destroy(&first.made);
+            if !error.is_outcome_unknown() {
+                keyring.destroy(&first.made);
+            }
             return Err(error.into());
         }
         Ok(keyring)
+    }
+
+    /// Whether every key that is to be published has shown that it is the one of the ring.
+    pub fn is_proven(&self) -> bool {
+        self.keys().opened.values().all(|key| key.is_proven())
+    }
+
+    /// Asks the custody once more for keys that it could not be asked for when the ring was opened. May
+    /// block. The turn is whoever calls it.
+    ///
+    /// # Errors
+    /// [`KeyringError`]; what was unproven still is.
+    pub fn prove(&self, _turn: &Turn, now: Timestamp) -> Result<(), KeyringError> {
+        let ring = self.keys().ring;
+        let opened = opened(&*self.custody, &ring)?;
+        let view = Arc::new(View::of(&ring, &opened, now)?);
+        self.put(Keys { ring, opened: Arc::new(opened), view });
+        Ok(())
     }
 
     /// A ring of this process alone.
@@ -137,9 +159,24 @@ impl Keyring {
         Self::open(Box::new(|_| Ok(Arc::new(Memory))), None, policy, now, entropy)
     }
 
-    /// Whether there was no ring before, so that nobody can verify what was signed earlier.
+    /// Whether there was no ring before.
     pub const fn is_new(&self) -> bool {
         self.is_new
+    }
+
+    /// Whether there was no ring before, so that nobody can verify what was signed earlier, and that has
+    /// still to be told. Kept with the ring: a start that fails after this leaves it to the next one.
+    pub fn owes_void(&self) -> bool {
+        self.owes_void.load(Ordering::Acquire)
+    }
+
+    /// Notes that it was told. Blocks until it is on the disk.
+    ///
+    /// # Errors
+    /// [`RingFileError`]; it is told again then, which does no harm.
+    pub fn void_told(&self, turn: &Turn) -> Result<(), RingFileError> {
+        self.owes_void.store(false, Ordering::Release);
+        self.write_again(turn)
     }
 
     /// What happened to keys as the ring was opened.
@@ -205,11 +242,32 @@ impl Keyring {
         self.keys.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// Whether the ring that is kept is behind the one that is in force.
+    pub fn is_behind(&self) -> bool {
+        self.is_behind.load(Ordering::Acquire)
+    }
+
+    fn set_behind(&self, is_behind: bool) {
+        self.is_behind.store(is_behind, Ordering::Release);
+    }
+
+    /// Writes the ring that is in force. Blocks until it is on the disk.
+    ///
+    /// # Errors
+    /// [`RingFileError`].
+    pub fn write_again(&self, _turn: &Turn) -> Result<(), RingFileError> {
+        self.write(&self.keys().ring)?;
+        self.set_behind(false);
+        Ok(())
+    }
+
     fn put(&self, new: Keys) {
-        let revoked = |ring: &Ring| ring.entries.iter().filter(|e| e.revoked_at.is_some()).count();
         let is_withdrawal = {
             let mut keys = self.keys.write().unwrap_or_else(PoisonError::into_inner);
-            let is_withdrawal = revoked(&new.ring) > revoked(&keys.ring);
+            // By their names: the record of an older one may go in the same change.
+            let is_known = |kid| keys.ring.find(kid).is_some_and(|old| old.revoked_at.is_some());
+            let mut revoked = new.ring.entries.iter().filter(|entry| entry.revoked_at.is_some());
+            let is_withdrawal = revoked.any(|entry| !is_known(&entry.kid));
             *keys = new;
             is_withdrawal
         };
@@ -220,8 +278,22 @@ impl Keyring {
 
     fn write(&self, ring: &Ring) -> Result<(), RingFileError> {
         let Some(shelf) = &self.shelf else { return Ok(()) };
-        let (kind, sealing) = (self.custody.kind(), self.custody.sealing());
-        shelf.write(&Document::new(kind, sealing, ring.entries.clone()))
+        shelf.write(&Document::new(&*self.custody, ring.entries.clone(), self.owes_void())?)
+    }
+
+    /// Has the custody destroy the keys that are over, and names those that it did. May block.
+    pub fn destroy_what_is_over(&self) -> Vec<String> {
+        let ring = self.keys().ring;
+        let over = ring.entries.iter().filter_map(|it| Some((it, it.to_destroy.as_ref()?)));
+        let destroyed = over.filter(|(entry, handle)| match self.custody.destroy(handle) {
+            Ok(()) => true,
+            Err(error) => {
+                let kid = &entry.kid;
+                tracing::error!(%error, kid, id = handle, "a key that is over lives on; it is tried again");
+                false
+            }
+        });
+        destroyed.map(|(entry, _)| entry.kid.clone()).collect()
     }
 
     fn destroy(&self, handles: &[String]) {
@@ -231,6 +303,24 @@ impl Keyring {
             }
         }
     }
+}
+
+/// Opens every key of a ring that may sign. Where one cannot be asked to show that it is the one of the
+/// ring, none counts as proven: the set that is published is whole or empty, for a key that is missing
+/// in it counts as withdrawn.
+fn opened(
+    custody: &dyn Custody,
+    ring: &Ring,
+) -> Result<HashMap<String, Arc<SigningKey>>, CustodyError> {
+    let mut opened = Vec::new();
+    for entry in ring.entries.iter().filter(|entry| entry.can_sign()) {
+        if let Some(handle) = &entry.handle {
+            opened.push(custody.open(entry, handle)?);
+        }
+    }
+    let is_proven = opened.iter().all(SigningKey::is_proven);
+    let whole = opened.into_iter().map(|key| if is_proven { key } else { key.unproven() });
+    Ok(whole.map(|key| (key.kid().to_owned(), Arc::new(key))).collect())
 }
 
 /// Seals every key of a ring with `new` in place of `old`, in one change of its file; returns how many.
@@ -248,6 +338,8 @@ pub fn reseal(
     let found = shelf.read()?.filter(|ring| ring.sealing.is_some()).ok_or_else(nothing)?;
     let from = Sealed::new(&old.read()?, found.sealing.clone(), entropy)?;
     let to = Sealed::new(&new.read()?, None, entropy)?;
+    opened(&from, &Ring { entries: found.keys.clone() })?;
+    found.check(&from)?;
     let (mut keys, mut count) = (found.keys, 0);
     for entry in &mut keys {
         if let Some(handle) = entry.handle.take() {
@@ -255,7 +347,7 @@ pub fn reseal(
             count += 1;
         }
     }
-    shelf.write(&Document::new(to.kind(), to.sealing(), keys))?;
+    shelf.write(&Document::new(&to, keys, found.owes_void)?)?;
     Ok(count)
 }
 

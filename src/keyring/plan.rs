@@ -46,6 +46,8 @@ pub enum Due {
         /// When it is to sign.
         signs_from: Timestamp,
     },
+    /// A clock that was ahead has written that the key is published later than now.
+    Published(String),
     /// A key of another algorithm than the configured one need not stand by any longer.
     Discard(String),
     /// The last token of a key is over everywhere: it is to be withdrawn and let go.
@@ -56,8 +58,8 @@ pub enum Due {
 
 impl Policy {
     /// From when on a key may sign.
-    pub const fn ready_at(&self, entry: &Entry) -> Timestamp {
-        entry.published_at.plus(self.publish_before)
+    pub fn ready_at(&self, entry: &Entry, now: Timestamp) -> Timestamp {
+        entry.published_at.min(now).plus(self.publish_before)
     }
 
     const fn jitter(&self) -> u64 {
@@ -72,6 +74,10 @@ pub fn plan(ring: &Ring, now: Timestamp, policy: &Policy) -> Option<Due> {
     if let Some(entry) = ring.entries.iter().find(over) {
         return Some(Due::Withdraw(entry.kid.clone()));
     }
+    let ahead = |entry: &&Entry| !entry.is_over() && entry.published_at > now;
+    if let Some(entry) = ring.entries.iter().find(ahead) {
+        return Some(Due::Published(entry.kid.clone()));
+    }
     if active.activated_at.is_none() {
         return Some(Due::Activated(active.kid.clone()));
     }
@@ -81,7 +87,7 @@ pub fn plan(ring: &Ring, now: Timestamp, policy: &Policy) -> Option<Due> {
     if let Some(due) = standby(active, &fitting, now, policy) {
         return Some(due);
     }
-    let known = |entry: &&Entry| policy.ready_at(entry) <= now;
+    let known = |entry: &&Entry| policy.ready_at(entry, now) <= now;
     let is_replaced = active.algorithm() == policy.algorithm || fitting.iter().any(known);
     if let Some(other) = others.first().filter(|_| is_replaced) {
         return Some(Due::Discard(other.kid.clone()));
@@ -112,8 +118,9 @@ fn after(last: &Entry, known_by: Timestamp, policy: &Policy) -> Due {
 
 /// The configuration or a rotation on demand may have left the next time further ahead than it should be.
 fn too_late(active: &Entry, next: &Entry, now: Timestamp, policy: &Policy) -> Option<Due> {
-    let bound = active.signs_from.plus(policy.rotate_every);
-    let possible = policy.ready_at(next).max(now.plus(policy.publish_before));
+    // A clock that was ahead may have had it sign before its time, which is not waited for.
+    let bound = active.signs_from.min(now).plus(policy.rotate_every);
+    let possible = policy.ready_at(next, now).max(now.plus(policy.publish_before));
     let signs_from = bound.max(possible);
     (next.signs_from > signs_from).then(|| Due::Reschedule { kid: next.kid.clone(), signs_from })
 }

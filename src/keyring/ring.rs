@@ -67,10 +67,13 @@ pub struct Entry {
     /// What its custody opens it by; none for a key that will sign no more.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub handle: Option<String>,
+    /// The handle of a key that is over and that its custody is still to destroy.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub to_destroy: Option<String>,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands out references")]
-const fn is_false(value: &bool) -> bool {
+pub(super) const fn is_false(value: &bool) -> bool {
     !*value
 }
 

@@ -36,7 +36,7 @@ pub struct View {
     until: Option<Timestamp>,
     active: Arc<SigningKey>,
     jwks: Bytes,
-    published: IssuerKeys,
+    published: Option<IssuerKeys>,
     kids: Vec<String>,
 }
 
@@ -87,14 +87,20 @@ impl View {
     ) -> Result<Self, ViewError> {
         let active = ring.active(now).and_then(|entry| opened.get(&entry.kid));
         let active = Arc::clone(active.ok_or(ViewError::NoKey)?);
-        let jwks = key_set(ring.published(now))?;
+        // What is written of a key publishes nothing: its private half has shown that it is ours.
+        let is_proven = |entry: &&Entry| opened.get(&entry.kid).is_some_and(|key| key.is_proven());
+        let published: Vec<&Entry> = ring.published(now).filter(is_proven).collect();
+        let jwks = key_set(published.iter().copied())?;
         Ok(Self {
             from: now,
             until: ring.next_change(now),
             active,
-            published: IssuerKeys::from_json(jwks.as_bytes())?,
+            published: match published.is_empty() {
+                true => None,
+                false => Some(IssuerKeys::from_json(jwks.as_bytes())?),
+            },
             jwks: jwks.into(),
-            kids: ring.published(now).map(|entry| entry.kid.clone()).collect(),
+            kids: published.into_iter().map(|entry| entry.kid.clone()).collect(),
         })
     }
 
@@ -113,9 +119,9 @@ impl View {
         self.jwks.clone()
     }
 
-    /// The same keys, to verify with.
-    pub const fn published(&self) -> &IssuerKeys {
-        &self.published
+    /// The same keys, to verify with; none while the custody that has them is away since the start.
+    pub const fn published(&self) -> Option<&IssuerKeys> {
+        self.published.as_ref()
     }
 
     /// Their names.

@@ -43,10 +43,9 @@ pub(super) fn founded(
     now: Timestamp,
     entropy: &dyn Entropy,
 ) -> Result<Founded, KeyringError> {
-    let (events, made, dropped, was_active) = (Vec::new(), Vec::new(), Vec::new(), None);
+    let (events, made, was_active) = (Vec::new(), Vec::new(), None);
     let has_key = ring.active(now).is_some();
-    let mut work =
-        Work { custody, policy, was_active, ring, keys, events, made, dropped, now, entropy };
+    let mut work = Work { custody, policy, was_active, ring, keys, events, made, now, entropy };
     let settled = if has_key { Ok(()) } else { work.settle() };
     let view = settled.and_then(|()| Ok(View::of(&work.ring, &work.keys, now)?));
     match view {
@@ -78,7 +77,6 @@ pub(super) struct Work<'a> {
     pub(super) keys: HashMap<String, Arc<SigningKey>>,
     pub(super) events: Vec<KeyEvent>,
     pub(super) made: Vec<String>,
-    pub(super) dropped: Vec<String>,
     pub(super) now: Timestamp,
     pub(super) entropy: &'a dyn Entropy,
 }
@@ -89,20 +87,33 @@ impl Work<'_> {
     /// # Errors
     /// [`KeyringError`]; the copy is then of no use, and `made` is to be destroyed.
     pub(super) fn run(&mut self, operation: Operation) -> Result<Option<String>, KeyringError> {
+        let is_emergency = operation.is_emergency();
         let subject = match operation {
             Operation::Tend => None,
             Operation::Rotate => self.rotate(),
             Operation::Retire(kid) => self.retire(kid)?,
             Operation::Revoke(kid) => Some(self.revoke(kid)?),
             Operation::RevokeAll => Some(self.revoke_all()?),
-            Operation::Told => {
-                self.told();
+            Operation::Told(kids) => {
+                self.told(&kids);
+                None
+            }
+            Operation::Destroyed(kids) => {
+                for kid in &kids {
+                    self.set(kid, |entry| entry.to_destroy = None);
+                }
                 None
             }
             Operation::Generate => Some(self.bring_new()?),
             Operation::Import(key) => Some(self.import(&key)?),
         };
-        self.settle()?;
+        match self.settle() {
+            // What else is due is done when it can be.
+            Err(error) if is_emergency && self.signs() => {
+                tracing::error!(%error, "no key could be made that stands by; it is tried again");
+            }
+            settled => settled?,
+        }
         self.forget_the_oldest();
         Ok(subject)
     }
@@ -112,7 +123,8 @@ impl Work<'_> {
         let nexts = self.ring.nexts(self.now);
         let fits = |entry: &&&Entry| entry.algorithm() == self.policy.algorithm;
         let next = nexts.iter().find(fits).or(nexts.first())?;
-        let (kid, ready_at) = (next.kid.clone(), self.policy.ready_at(next).max(self.now));
+        let (kid, ready_at) =
+            (next.kid.clone(), self.policy.ready_at(next, self.now).max(self.now));
         let signs_from = next.signs_from.min(ready_at);
         self.set(&kid, |entry| entry.signs_from = signs_from);
         Some(kid)
@@ -165,9 +177,14 @@ impl Work<'_> {
         self.generate(self.now)
     }
 
-    fn told(&mut self) {
-        for entry in self.ring.entries.iter_mut().filter(|entry| entry.revoked_at.is_some()) {
-            entry.is_told = true;
+    /// Whether a key can sign now.
+    fn signs(&self) -> bool {
+        self.ring.active(self.now).is_some_and(|active| self.keys.contains_key(&active.kid))
+    }
+
+    fn told(&mut self, kids: &[String]) {
+        for kid in kids {
+            self.set(kid, |entry| entry.is_told = entry.revoked_at.is_some());
         }
     }
 
@@ -219,6 +236,10 @@ impl Work<'_> {
                 Some(Due::Reschedule { kid, signs_from }) => {
                     self.set(&kid, |entry| entry.signs_from = signs_from);
                 }
+                Some(Due::Published(kid)) => {
+                    let now = self.now;
+                    self.set(&kid, |entry| entry.published_at = now);
+                }
                 Some(Due::Discard(kid) | Due::Withdraw(kid)) => self.withdraw(&kid),
                 Some(Due::Activated(kid)) => self.activated(&kid),
             }
@@ -259,6 +280,7 @@ impl Work<'_> {
             revoked_at: None,
             is_told: false,
             handle: Some(handle.clone()),
+            to_destroy: None,
         });
         self.made.push(handle);
         self.keys.insert(kid.clone(), Arc::new(key));
@@ -277,23 +299,28 @@ impl Work<'_> {
         let now = self.now;
         self.tell(Happening::Revoked, kid);
         self.set(kid, |entry| {
+            // What never signed has nothing that the feed could end; what was withdrawn in its time has
+            // nothing left, and everybody's tokens would end with it.
+            let has_signed = entry.has_signed(now) || entry.activated_at.is_some();
+            entry.is_told = entry.withdrawn_at.is_some() || !has_signed;
             entry.revoked_at = Some(now);
-            // What never signed has nothing that the feed could end.
-            entry.is_told = !entry.has_signed(now);
         });
         self.let_go(kid);
     }
 
     fn let_go(&mut self, kid: &str) {
         self.keys.remove(kid);
-        let handle = self.ring.find_mut(kid).and_then(|entry| entry.handle.take());
-        self.dropped.extend(handle);
+        let outlives = self.custody.outlives_its_handle();
+        self.set(kid, |entry| entry.to_destroy = entry.handle.take().filter(|_| outlives));
     }
 
     fn forget_the_oldest(&mut self) {
         while self.ring.entries.len() > MOST_RECORDS {
-            let over =
-                |entry: &Entry| entry.is_over() && (entry.is_told || entry.revoked_at.is_none());
+            let over = |entry: &Entry| {
+                entry.is_over()
+                    && entry.to_destroy.is_none()
+                    && (entry.is_told || entry.revoked_at.is_none())
+            };
             let Some(oldest) = self.ring.entries.iter().position(over) else { return };
             self.ring.entries.remove(oldest);
         }

@@ -17,7 +17,7 @@ pub const LONGEST_LEEWAY: u64 = 120;
 
 /// How far ahead of now the moment of a revocation can lie, in seconds: the next one, by a clock that
 /// was two minutes ahead.
-const FARTHEST_AHEAD: u64 = 121;
+pub const FARTHEST_AHEAD: u64 = 121;
 
 /// What somebody revokes.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -12,6 +12,7 @@ use countersign_sdk::proof::target_uri::TargetUri;
 use countersign_sdk::time::{Clock, Timestamp};
 
 use super::feed::Feed;
+use super::keys::Unrecorded;
 use crate::audit::{Audit, AuditError};
 use crate::keyring::Keyring;
 use crate::model::domain::Domains;
@@ -119,6 +120,8 @@ pub struct Context {
     pub nodes: Nodes,
     /// What is recorded of decisions.
     pub audit: Audit,
+    /// What is still to be recorded of keys that were revoked.
+    pub unrecorded: Unrecorded,
     /// What outlives a request.
     pub store: Arc<dyn Store>,
     /// The clock.

@@ -1,10 +1,11 @@
 //! The issuer's own keys: seen, rotated, retired, revoked and brought in, and what time makes due.
 //!
 //! Each change is drafted, recorded and put in force, in that order; one that cannot be recorded does not
-//! happen. What a revoked key signed is ended through the feed, which is told again until it was told:
+//! happen. A revocation is the exception: it is in force first, and what could not be recorded or written
+//! then is tried again until it is. What a revoked key signed is ended through the feed, which is told again until it was told:
 //! the key itself is gone from the published set before that (protocol.md §7, §8).
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use countersign_sdk::entropy::Entropy;
 use countersign_sdk::key::{InMemorySigner, PublicJwk};
@@ -48,6 +49,21 @@ pub struct KeyView {
     /// When it was revoked.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub revoked_at: Option<String>,
+    /// What is in force and still to be done for it, which the server goes on trying.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub pending: Vec<Pending>,
+}
+
+/// What a revocation that is in force still lacks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Pending {
+    /// It is not in the ring's file: a restart before it is brings the key back.
+    Ring,
+    /// It is not in the audit log.
+    Audit,
+    /// The feed does not say yet that what the key signed is void; that the key is gone it says.
+    Feed,
 }
 
 impl KeyView {
@@ -64,12 +80,34 @@ impl KeyView {
             signs_until: ring.signs_until(entry).map(text),
             withdrawn_at: entry.withdrawn_at.map(text),
             revoked_at: entry.revoked_at.map(text),
+            pending: Vec::new(),
         }
     }
 
     /// Every key of a ring.
     pub fn all(ring: &Ring, now: Timestamp) -> Vec<Self> {
         ring.entries.iter().map(|entry| Self::of(ring, entry, now)).collect()
+    }
+}
+
+/// Events of changes that are in force and could not be recorded; in the memory of this process alone.
+#[derive(Clone, Debug, Default)]
+pub struct Unrecorded(Arc<Mutex<Vec<(Event, Timestamp)>>>);
+
+impl Unrecorded {
+    fn add(&self, event: Event, now: Timestamp) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push((event, now));
+    }
+
+    fn oldest(&self) -> Option<(Event, Timestamp)> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).first().cloned()
+    }
+
+    fn drop_oldest(&self) {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if !all.is_empty() {
+            all.remove(0);
+        }
     }
 }
 
@@ -83,6 +121,8 @@ pub struct KeyOffice {
     pub store: Arc<dyn Store>,
     /// Who records what happens to keys.
     pub audit: Audit,
+    /// What is still to be recorded.
+    pub unrecorded: Unrecorded,
     /// The randomness.
     pub entropy: Arc<dyn Entropy>,
 }
@@ -99,7 +139,7 @@ impl KeyOffice {
     /// [`Reason::AuditUnavailable`].
     pub async fn founded(&self, now: Timestamp) -> Result<(), Refusal> {
         for event in self.keyring.founding() {
-            self.record(event, &Actor::Server, now).await?;
+            self.record(self.event(event, &Actor::Server), now).await?;
         }
         Ok(())
     }
@@ -107,19 +147,35 @@ impl KeyOffice {
     /// Does what is asked, and returns the key that it was about.
     ///
     /// # Errors
-    /// [`Refusal`]. After [`Reason::StoreUnavailable`] the ring has changed, and what a revoked key signed
-    /// is ended as soon as the store answers.
+    /// [`Refusal`]. A revocation is in force whatever could not be kept of it: [`KeyView::pending`].
     pub async fn change(
         &self,
         operation: Operation,
         by: &Actor,
         now: Timestamp,
     ) -> Result<KeyView, Refusal> {
-        let Committed { ring, subject } = self.apply(operation, by, now).await?;
-        self.tell(now).await?;
+        let is_emergency = operation.is_emergency();
+        let Committed { ring, subject, unwritten } = self.apply(operation, by, now).await?;
+        let mut pending = Vec::new();
+        if let Some(error) = unwritten.filter(|_| is_emergency) {
+            tracing::error!(%error, "a key is revoked, and the ring could not be written; it is tried again");
+            pending.push(Pending::Ring);
+        }
+        if self.unrecorded.oldest().is_some() {
+            pending.push(Pending::Audit);
+        }
+        match self.tell(now).await {
+            Err(refusal) if is_emergency => {
+                tracing::error!(%refusal, "a key is revoked, and the feed is still to be told");
+                pending.push(Pending::Feed);
+            }
+            told => told?,
+        }
+        // What is left of it is tried again, and logged.
+        let _ = self.destroy(now).await;
         let unknown = || refusal(&KeyringError::Unknown);
         let entry = subject.as_deref().and_then(|kid| ring.find(kid)).ok_or_else(unknown)?;
-        Ok(KeyView::of(&ring, entry, now))
+        Ok(KeyView { pending, ..KeyView::of(&ring, entry, now) })
     }
 
     /// Does what time has made due.
@@ -127,8 +183,44 @@ impl KeyOffice {
     /// # Errors
     /// [`Refusal`]; it is due until it is done.
     pub async fn tend(&self, now: Timestamp) -> Result<(), Refusal> {
-        self.apply(Operation::Tend, &Actor::Server, now).await?;
-        self.tell(now).await
+        let caught_up = self.catch_up().await;
+        let tended = self.apply(Operation::Tend, &Actor::Server, now).await;
+        // Whatever became of the others.
+        let told = self.tell(now).await;
+        let destroyed = self.destroy(now).await;
+        caught_up.and(tended.map(drop)).and(told).and(destroyed)
+    }
+
+    /// Destroys what is over, once the ring says so: a crash between the two leaves its name there.
+    async fn destroy(&self, now: Timestamp) -> Result<(), Refusal> {
+        let left = || self.keyring.ring().entries.iter().any(|entry| entry.to_destroy.is_some());
+        if !left() || self.keyring.is_behind() {
+            return Ok(());
+        }
+        let keyring = Arc::clone(&self.keyring);
+        let destroyed = tokio::task::spawn_blocking(move || keyring.destroy_what_is_over()).await;
+        let kids = destroyed.map_err(|_| failed())?;
+        if !kids.is_empty() {
+            self.apply(Operation::Destroyed(kids), &Actor::Server, now).await?;
+        }
+        match left() {
+            true => Err(Refusal::new(Reason::KeysUnavailable, "a key that is over lives on")),
+            false => Ok(()),
+        }
+    }
+
+    /// Records and writes what a revocation has left.
+    async fn catch_up(&self) -> Result<(), Refusal> {
+        while let Some((event, at)) = self.unrecorded.oldest() {
+            self.record(event, at).await?;
+            self.unrecorded.drop_oldest();
+        }
+        if !self.keyring.is_behind() {
+            return Ok(());
+        }
+        let (keyring, turn) = (Arc::clone(&self.keyring), self.keyring.turn().await);
+        let written = tokio::task::spawn_blocking(move || keyring.write_again(&turn)).await;
+        written.map_err(|_| failed())?.map_err(|error| refusal(&error.into()))
     }
 
     async fn apply(
@@ -140,12 +232,27 @@ impl KeyOffice {
         let turn = self.keyring.turn().await;
         let (keyring, entropy) = (Arc::clone(&self.keyring), Arc::clone(&self.entropy));
         // Off the workers: a custody may be slow, and so may a disk.
+        let is_emergency = operation.is_emergency();
         let draft = tokio::task::spawn_blocking(move || {
-            Draft::of(&keyring, turn, operation, now, &*entropy)
+            let mut draft = Draft::of(&keyring, turn, operation, now, &*entropy)?;
+            match is_emergency {
+                true => draft.enforce(),
+                // Nothing is on record that a full disk then does not let happen.
+                false => draft.rehearse()?,
+            }
+            Ok(draft)
         });
         let draft = draft.await.map_err(|_| failed())?.map_err(|error| refusal(&error))?;
         for event in draft.events() {
-            self.record(event, by, now).await?;
+            let event = self.event(event, by);
+            let recorded = self.record(event.clone(), now).await;
+            match recorded {
+                Err(refusal) if is_emergency => {
+                    tracing::error!(%refusal, "a key is revoked, which is still to be recorded");
+                    self.unrecorded.add(event, now);
+                }
+                recorded => recorded?,
+            }
         }
         let committed = tokio::task::spawn_blocking(move || draft.commit());
         let committed = committed.await.map_err(|_| failed())?;
@@ -155,18 +262,24 @@ impl KeyOffice {
     /// Ends what revoked keys signed, where that is still to be told.
     async fn tell(&self, now: Timestamp) -> Result<(), Refusal> {
         let ring = self.keyring.ring();
-        let untold = ring.entries.iter().filter(|entry| !entry.is_told);
-        let Some(moment) = untold.filter_map(|entry| entry.revoked_at).max() else {
+        let untold: Vec<&Entry> =
+            ring.entries.iter().filter(|it| it.revoked_at.is_some() && !it.is_told).collect();
+        let Some(moment) = untold.iter().filter_map(|entry| entry.revoked_at).max() else {
             return Ok(());
         };
+        let kids = untold.into_iter().map(|entry| entry.kid.clone()).collect();
         // What it signed in that very second goes with the key; what its successor did lives.
         let void = Revocation::TokensBefore(moment);
         self.store.revoke(&void, now).await.map_err(session_refusal)?;
-        self.apply(Operation::Told, &Actor::Server, now).await.map(|_| ())
+        self.apply(Operation::Told(kids), &Actor::Server, now).await.map(|_| ())
     }
 
     /// Keeps a record of what is about to happen.
-    async fn record(&self, event: &KeyEvent, by: &Actor, now: Timestamp) -> Result<(), Refusal> {
+    async fn record(&self, event: Event, now: Timestamp) -> Result<(), Refusal> {
+        self.audit.keep(event, now).await.map_err(audit_refusal)
+    }
+
+    fn event(&self, event: &KeyEvent, by: &Actor) -> Event {
         let KeyEvent { happening, kid, algorithm } = event;
         tracing::info!(?happening, kid, algorithm = algorithm.name(), "signing key");
         let told = event::KeyEvent {
@@ -175,15 +288,14 @@ impl KeyOffice {
             by: by.clone(),
             custody: Some(self.keyring.custody().to_owned()),
         };
-        let told = match happening {
+        match happening {
             Happening::Created => Event::KeyCreated(told),
             Happening::Imported => Event::KeyImported(told),
             Happening::Activated => Event::KeyActivated(told),
             Happening::Retired => Event::KeyRetired(told),
             Happening::Withdrawn => Event::KeyWithdrawn(told),
             Happening::Revoked => Event::KeyRevoked(told),
-        };
-        self.audit.keep(told, now).await.map_err(audit_refusal)
+        }
     }
 }
 
@@ -194,6 +306,7 @@ impl Context {
             keyring: Arc::clone(&self.keyring),
             store: Arc::clone(&self.store),
             audit: self.audit.clone(),
+            unrecorded: self.unrecorded.clone(),
             entropy: Arc::clone(&self.entropy),
         }
     }
@@ -230,8 +343,8 @@ pub async fn retire(
 /// Withdraws a key at once, and ends what it signed. Repeating it does no harm.
 ///
 /// # Errors
-/// [`Reason::KeyUnknown`], [`Reason::KeysUnavailable`]; [`Reason::StoreUnavailable`] when the key is
-/// withdrawn and the feed is still to be told, which happens by itself.
+/// [`Reason::KeyUnknown`], [`Reason::KeysUnavailable`] when no other key can sign. What could not be kept
+/// of it is in [`KeyView::pending`], and happens by itself.
 pub async fn revoke(
     context: &Context,
     kid: &str,

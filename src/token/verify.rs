@@ -122,7 +122,7 @@ impl AccessTokens {
     /// What a token says that a key of this issuer signed that is published at `now`.
     fn genuine(&self, token: &str, now: Timestamp) -> Option<Claims> {
         // The signature first, whose check also bounds the size and refuses what no header may say.
-        let payload = verify_jws(token, self.keyring.view(now).published(), &ALGORITHMS).ok()?;
+        let payload = verify_jws(token, self.keyring.view(now).published()?, &ALGORITHMS).ok()?;
         let header = token.split('.').next().and_then(decoded)?;
         let header: Header = serde_json::from_slice(&header).ok()?;
         let claims: Claims = serde_json::from_slice(&payload).ok()?;

@@ -163,16 +163,35 @@ async fn a_full_disk_changes_no_key_and_is_told() {
     };
     // Nothing can be written any more: neither the record of a change nor the change.
     bound("0").await;
-    let active = place.in_state("active").await.pop().unwrap();
-    for change in [&["rotate"][..], &["generate"], &["revoke", &active], &["revoke", "--all"]] {
+    let mut active = place.in_state("active").await.pop().unwrap();
+    for change in [&["rotate"][..], &["generate"]] {
         let (code, told) = place.keys(change).await;
         assert_eq!(code, 1, "{change:?}: {told}");
         assert!(told.contains("error"), "{told}");
     }
     assert_eq!((place.list().await, published(&server).await), before);
     assert_eq!(fs::read_to_string(place.ring()).unwrap(), ring);
+    // A key that leaked ends all the same, and it is told what is not kept of that.
+    let (code, told) = place.keys(&["revoke", &active]).await;
+    assert_eq!(code, 0, "{told}");
+    assert!(told.contains("\"ring\"") && told.contains("\"audit\""), "{told}");
+    assert!(!published(&server).await.contains(&active));
+    let revoked = std::mem::replace(&mut active, place.in_state("active").await.pop().unwrap());
+    assert_ne!(active, revoked);
+    assert_eq!(fs::read_to_string(place.ring()).unwrap(), ring);
     // Room again, and it goes on by itself.
     bound("unlimited").await;
+    let kept = async {
+        while place.keys(&["revoke", &revoked]).await.1.contains("pending")
+            || !fs::read_to_string(place.ring()).unwrap().contains("is_told")
+        {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), kept).await.unwrap();
+    let log = fs::read_dir(place.path("store/audit")).unwrap();
+    let log = log.map(|file| fs::read_to_string(file.unwrap().path()).unwrap_or_default());
+    assert!(log.collect::<String>().contains("key_revoked"));
     let rotated = async {
         while place.keys(&["rotate"]).await.0 != 0 {
             tokio::time::sleep(Duration::from_millis(100)).await;
@@ -227,6 +246,13 @@ async fn a_server_starts_with_its_own_secret_alone() {
     assert_eq!(place.in_state("active").await, active);
     assert_eq!(fs::read_to_string(place.ring()).unwrap(), ring, "nothing was touched");
     put(&right, 0o600);
+    // Nor beside what it opens, by whatever name.
+    let beside = place.path("store/sealing.key");
+    fs::rename(&secret, &beside).unwrap();
+    std::os::unix::fs::symlink(&beside, &secret).unwrap();
+    let told = place.refuses_to_start().await;
+    assert!(told.contains("lies in the store's folder"), "{told}");
+    fs::rename(&beside, &secret).unwrap();
     fs::set_permissions(place.ring(), Permissions::from_mode(0o644)).unwrap();
     let told = place.refuses_to_start().await;
     assert!(told.contains("ring.json: others can read or write it"), "{told}");
@@ -270,8 +296,20 @@ async fn keys_are_looked_after_on_a_stopped_server_and_on_a_running_one() {
     let (code, set) = place.keys(&["export-public"]).await;
     let set: Value = serde_json::from_str(&set).unwrap();
     let kids: Vec<&Value> = set["keys"].as_array().unwrap().iter().map(|key| &key["kid"]).collect();
-    assert!(code == 0 && kids.contains(&&json!(first[0])) && kids.contains(&&json!(jkt(&own))));
-    assert!(set["keys"].as_array().unwrap().iter().all(|key| key.get("d").is_none()));
+    // Whoever trusts this set trusts no key that was revoked.
+    assert!(code == 0 && !kids.is_empty(), "{set}");
+    assert!(!kids.contains(&&json!(first[0])) && !kids.contains(&&json!(jkt(&own))), "{set}");
+    assert!(set["keys"].as_array().unwrap().iter().all(|key| key["use"] == "sig"));
+    let (code, archive) = place.keys(&["export-public", "--all"]).await;
+    let archive: Value = serde_json::from_str(&archive).unwrap();
+    let find = |kid: &str| archive["keys"].as_array().unwrap().iter().find(|it| it["kid"] == kid);
+    let (revoked, retired) = (find(&first[0]).unwrap(), find(&jkt(&own)).unwrap());
+    assert!(code == 0 && revoked["state"] == "revoked" && revoked["revoked_at"].is_string());
+    assert!(retired["state"] == "retired" && retired["withdrawn_at"].is_string());
+    for set in [&set, &archive] {
+        assert!(set["keys"].as_array().unwrap().iter().all(|key| key.get("d").is_none()));
+    }
+    assert!(archive["keys"].as_array().unwrap().iter().all(|key| key.get("use").is_none()));
 
     reseals(&place).await;
     let mut server = place.start().await;

@@ -11,6 +11,7 @@ use countersign_sdk::key::{Curve, InMemorySigner};
 use countersign_sdk::resource::{
     AccessError, RequestHead, ResourceConfig, ResourceServer, TokenError,
 };
+use countersign_sdk::time::Timestamp;
 use futures_util::future::join_all;
 use k256::sha2::{Digest as _, Sha256};
 use reqwest::header::{HeaderMap, HeaderValue};
@@ -295,4 +296,38 @@ async fn time_alone_rotates_and_withdraws() {
         keys.iter().any(|key| key["kid"] == first.unwrap()["kid"] && key.get("handle").is_none())
     })
     .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_is_revoked_beside_whoever_keeps_the_socket_busy() {
+    let server = Server::sealed().await;
+    server.clock.advance(1);
+    let socket = server.folder().join("control.sock");
+    let mut idle = Vec::new();
+    for _ in 0..3 {
+        idle.push(tokio::net::UnixStream::connect(&socket).await.unwrap());
+    }
+    let leaked = active(&server).await;
+    keys(&server, KeysRequest::Revoke(leaked.clone())).await.unwrap();
+    assert!(!published(&server).await.contains(&leaked));
+    // They were not waited for: the server still waits for what they will ask.
+    for stream in idle {
+        let nothing = stream.try_read(&mut [0; 1]).unwrap_err();
+        assert_eq!(nothing.kind(), std::io::ErrorKind::WouldBlock);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_clock_that_was_ahead_keeps_nobody_out_after_the_next_start() {
+    let server = Server::sealed().await;
+    server.clock.advance(86_400);
+    let leaked = active(&server).await;
+    keys(&server, KeysRequest::Revoke(leaked)).await.unwrap();
+    server.clock.set(Timestamp::from_unix(START + 60));
+    let refused = agent_token(&server, &key(Curve::Ed25519), RESOURCE).await;
+    assert_ne!(refused.status, 200, "what the wrong clock voided, is");
+    let server = server.restart_sealed(|_| ()).await;
+    server.clock.advance(10);
+    let agent = key(Curve::Ed25519);
+    assert_eq!(agent_token(&server, &agent, RESOURCE).await.status, 200);
 }

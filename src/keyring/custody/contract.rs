@@ -28,6 +28,7 @@ pub(crate) fn entry(made: &Made) -> Entry {
         revoked_at: None,
         is_told: false,
         handle: Some(made.handle.clone()),
+        to_destroy: None,
     }
 }
 
@@ -128,6 +129,13 @@ fn the_kinds_of_secret_are_not_mistaken_for_each_other() {
     };
     let text = passphrase("correct horse battery");
     assert!(Sealed::new(&text, Some(greedy), &OsEntropy).is_err(), "nothing is allocated for it");
+    // Less work than ours is a passphrase that is guessed sooner.
+    for (memory_kib, passes, lanes) in [(65_535, 3, 4), (65_536, 2, 4), (65_536, 3, 3), (8, 1, 1)] {
+        let salt = "AAAAAAAAAAAAAAAAAAAAAA".to_owned();
+        let cheap = Sealing::Argon2id { salt, memory_kib, passes, lanes };
+        let refused = Sealed::new(&text, Some(cheap), &OsEntropy).unwrap_err().to_string();
+        assert!(refused.contains("less work"), "{refused}");
+    }
     let refused = Sealed::new(&key(1), None, &OsEntropy).unwrap().sealing();
     let Some(Sealing::HkdfSha256 { .. }) = refused else { panic!("{refused:?}") };
     let short = Sealing::HkdfSha256 { salt: "AAAA".to_owned() };

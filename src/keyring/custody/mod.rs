@@ -45,6 +45,9 @@ pub enum CustodyError {
     /// The handle is none of this custody, or of another key.
     #[error("the key {0} cannot be opened: what is kept of it is not what was written")]
     Handle(String),
+    /// A token refused its PIN. It is not tried again: a token locks after a few.
+    #[error("{0}")]
+    Pin(String),
     /// A service or device is away or has failed.
     #[error("{0}")]
     Unavailable(String),
@@ -72,6 +75,17 @@ pub trait Custody: Send + Sync + fmt::Debug {
         None
     }
 
+    /// A code over what is written of a ring, which only who has the secret of this custody makes; none
+    /// where it has no such secret.
+    fn authenticate(&self, _: &[u8]) -> Option<[u8; 32]> {
+        None
+    }
+
+    /// Whether a key lives on when the ring has forgotten its handle, so that it has to be destroyed.
+    fn outlives_its_handle(&self) -> bool {
+        false
+    }
+
     /// Makes a key. May block.
     ///
     /// # Errors
@@ -84,7 +98,8 @@ pub trait Custody: Send + Sync + fmt::Debug {
     /// [`CustodyError`]; nothing is left behind.
     fn import(&self, key: &InMemorySigner, entropy: &dyn Entropy) -> Result<Made, CustodyError>;
 
-    /// Opens the key of an entry to sign with. May block.
+    /// Opens the key of an entry to sign with, and has it show that it is the other half of what is
+    /// written; where it cannot be asked now the key comes unproven. May block.
     ///
     /// # Errors
     /// [`CustodyError`]; also when the handle is of another key than the entry's.

@@ -68,6 +68,8 @@ struct Shared {
     slots: Slots,
     is_ready: AtomicBool,
     pin_refused: AtomicBool,
+    /// One login at a time, so that a PIN that is wrong is tried once.
+    logging_in: Mutex<()>,
 }
 
 /// A session, and what it has found.
@@ -111,7 +113,15 @@ impl Pkcs11 {
             slots: Slots::new(CALLS_FOR_TOKENS, CALLS_FOR_FEED),
             is_ready: AtomicBool::new(true),
             pin_refused: AtomicBool::new(false),
+            logging_in: Mutex::default(),
         })))
+    }
+
+    fn failed(&self, error: String) -> CustodyError {
+        match self.0.pin_refused.load(Ordering::Acquire) {
+            true => CustodyError::Pin(error),
+            false => CustodyError::Unavailable(error),
+        }
     }
 
     fn half(&self, id: Vec<u8>, curve: Curve) -> InModule {
@@ -145,9 +155,16 @@ impl Shared {
             let info = module.get_token_info(**slot);
             info.is_ok_and(|info| info.label().trim_end() == self.login.token)
         };
-        let slot = slots.iter().find(is_ours);
-        let slot = slot.ok_or_else(|| format!("there is no token {}", self.login.token))?;
-        let session = module.open_rw_session(*slot).map_err(about)?;
+        let ours: Vec<_> = slots.iter().filter(is_ours).collect();
+        let [slot] = ours.as_slice() else {
+            return Err(match ours.is_empty() {
+                true => format!("there is no token {}", self.login.token),
+                // Which one is meant, and gets the PIN, is nothing to guess.
+                false => format!("there are several tokens {}", self.login.token),
+            });
+        };
+        let session = module.open_rw_session(**slot).map_err(about)?;
+        let _one = self.logging_in.lock().unwrap_or_else(PoisonError::into_inner);
         if self.pin_refused.load(Ordering::Acquire) {
             return Err(
                 "the PIN was refused and is not tried again; put it right and restart".to_owned()
@@ -219,6 +236,16 @@ impl Shared {
         }
     }
 
+    /// Whether the token has exactly one private key of this id, asked in a session of its own.
+    fn holds(&self, id: &[u8]) -> Result<bool, String> {
+        self.idle().clear();
+        self.with(|open| {
+            let template = [Attribute::Class(ObjectClass::PRIVATE_KEY), Attribute::Id(id.to_vec())];
+            let objects = open.session.find_objects(&template);
+            Ok(objects.map_err(|error| error.to_string())?.len() == 1)
+        })
+    }
+
     fn sign(&self, id: &[u8], curve: Curve, input: &[u8]) -> Result<[u8; 64], String> {
         self.with(|open| {
             let key = Self::find(open, id)?;
@@ -261,6 +288,12 @@ impl Shared {
             Attribute::Sensitive(true),
             Attribute::Extractable(false),
             Attribute::Sign(true),
+            // For signatures and nothing else, as long as it lives.
+            Attribute::Derive(false),
+            Attribute::Decrypt(false),
+            Attribute::Unwrap(false),
+            Attribute::Copyable(false),
+            Attribute::Modifiable(false),
         ]);
         self.with(|open| {
             let text = |error: Error| error.to_string();
@@ -338,6 +371,10 @@ impl Custody for Pkcs11 {
         "pkcs11"
     }
 
+    fn outlives_its_handle(&self) -> bool {
+        true
+    }
+
     fn generate(&self, algorithm: Algorithm, entropy: &dyn Entropy) -> Result<Made, CustodyError> {
         let mut id = [0; 16];
         entropy.fill(&mut id)?;
@@ -351,7 +388,7 @@ impl Custody for Pkcs11 {
             Err(error) => {
                 // Why there is no key is told; that half of one is left is not worse.
                 let _ = self.0.destroy(&id);
-                Err(CustodyError::Unavailable(error))
+                Err(self.failed(error))
             }
         }
     }
@@ -362,11 +399,11 @@ impl Custody for Pkcs11 {
         ))
     }
 
-    /// A module that is away is no fault of the entry: its key is opened all the same, and signs when
-    /// the module is back.
+    /// A module that is away is no fault of the entry: its key is opened all the same, unproven.
     fn open(&self, entry: &Entry, handle: &str) -> Result<SigningKey, CustodyError> {
         let damaged = || CustodyError::Handle(entry.kid.clone());
         let id = hex::decode(handle).map_err(|_| damaged())?;
+        let half_id = id.clone();
         let half = self.half(id, entry.public.curve());
         let key = SigningKey::new(entry.public.clone(), Box::new(half));
         match key.sign(b"") {
@@ -374,7 +411,18 @@ impl Custody for Pkcs11 {
                 let verdict = entry.public.verify(entry.algorithm(), b"", &signature);
                 verdict.map_err(|_| damaged())?;
             }
-            Err(error) => tracing::error!(%error, kid = entry.kid, "the key is out of reach"),
+            Err(error) => {
+                tracing::error!(%error, kid = entry.kid, "the key is out of reach");
+                // A start that went on would try it again with each restart.
+                if self.0.pin_refused.load(Ordering::Acquire) {
+                    return Err(self.failed(error.to_string()));
+                }
+                // One that is not there is another matter than a module that cannot be asked.
+                if self.0.holds(&half_id).is_ok_and(|holds| !holds) {
+                    return Err(damaged());
+                }
+                return Ok(key.unproven());
+            }
         }
         Ok(key)
     }

@@ -130,12 +130,16 @@ mod inside {
         assert!(key.sign(b"three").is_err());
         assert!(!key.is_ready());
         let opened = custody.open(&entry(&made), &made.handle).unwrap();
-        assert!(opened.sign(b"four").is_err(), "a start meanwhile has the key as well");
+        assert!(!opened.is_proven() && opened.sign(b"four").is_err(), "a start meanwhile");
         fs::rename("away", "tokens").unwrap();
         key.warm_up();
         assert_eq!(key.sign(b"five").err(), None);
         assert!(key.is_ready());
-        assert!(opened.sign(b"six").is_ok());
+        let opened = custody.open(&entry(&made), &made.handle).unwrap();
+        assert!(opened.is_proven() && opened.sign(b"six").is_ok());
+        // An entry that names what the token does not have is none that waits for the module.
+        let forged = custody.open(&entry(&made), &hex::encode([7; 16]));
+        assert!(matches!(forged, Err(CustodyError::Handle(_))), "{forged:?}");
     }
 
     #[tokio::test(flavor = "multi_thread")]

@@ -9,6 +9,7 @@ use std::fmt;
 use argon2::{Algorithm as Variant, Argon2, Params, Version};
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use aws_lc_rs::hkdf::{HKDF_SHA256, Salt};
+use aws_lc_rs::hmac;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use countersign_sdk::entropy::Entropy;
@@ -23,6 +24,8 @@ use crate::keyring::ring::Entry;
 
 /// What a sealed key begins its associated data with.
 const LABEL: &str = "countersign signing key v1";
+/// Of what the key is derived that authenticates the ring.
+const RING_LABEL: &str = "countersign ring of keys v1";
 /// The second choice of RFC 9106 §4, for machines of any size: 64 MiB, three passes, four lanes.
 const MEMORY_KIB: u32 = 64 * 1024;
 const PASSES: u32 = 3;
@@ -67,14 +70,19 @@ impl Sealing {
         })
     }
 
-    /// The key that seals.
-    fn derive(&self, secret: &Secret) -> Result<LessSafeKey, CustodyError> {
-        let mut key = Zeroizing::new([0; 32]);
+    /// The key that seals, and the one that authenticates the ring.
+    fn derive(&self, secret: &Secret) -> Result<(LessSafeKey, hmac::Key), CustodyError> {
+        let (mut key, mut code) = (Zeroizing::new([0; 32]), Zeroizing::new([0; 32]));
         match (self, secret) {
             (Self::Argon2id { salt, memory_kib, passes, lanes }, Secret::Passphrase(text)) => {
                 if *memory_kib > MOST_MEMORY_KIB || *passes > MOST_PASSES || *lanes > MOST_LANES {
                     return Err(other(
                         "the ring asks for more work than any version of this program would",
+                    ));
+                }
+                if *memory_kib < MEMORY_KIB || *passes < PASSES || *lanes < LANES {
+                    return Err(other(
+                        "the ring asks for less work than any version of this program does: it was changed",
                     ));
                 }
                 let params = Params::new(*memory_kib, *passes, *lanes, Some(32));
@@ -83,13 +91,12 @@ impl Sealing {
                 Argon2::new(Variant::Argon2id, Version::V0x13, params)
                     .hash_password_into(text.as_bytes(), &decoded(salt)?, &mut *key)
                     .map_err(|_| other("no key came of the passphrase; is there enough memory?"))?;
+                expand(&decoded(salt)?, &key, RING_LABEL, &mut code)?;
             }
             (Self::HkdfSha256 { salt }, Secret::Key(bytes)) => {
-                let failed = |_| other("no key came of the key file");
-                let random = Salt::new(HKDF_SHA256, &decoded(salt)?).extract(&**bytes);
-                let info = [LABEL.as_bytes()];
-                let output = random.expand(&info, HKDF_SHA256).map_err(failed)?;
-                output.fill(&mut *key).map_err(failed)?;
+                let salt = decoded(salt)?;
+                expand(&salt, bytes, LABEL, &mut key)?;
+                expand(&salt, bytes, RING_LABEL, &mut code)?;
             }
             (Self::Argon2id { .. }, Secret::Key(_)) => {
                 return Err(other(
@@ -105,8 +112,21 @@ impl Sealing {
             }
         }
         let key = UnboundKey::new(&AES_256_GCM, &*key).map_err(|_| other("no key to seal with"))?;
-        Ok(LessSafeKey::new(key))
+        Ok((LessSafeKey::new(key), hmac::Key::new(hmac::HMAC_SHA256, &*code)))
     }
+}
+
+/// HKDF (RFC 5869 §2).
+fn expand(
+    salt: &[u8],
+    secret: &[u8; 32],
+    label: &str,
+    into: &mut [u8; 32],
+) -> Result<(), CustodyError> {
+    let failed = |_| other("no key came of the secret");
+    let random = Salt::new(HKDF_SHA256, salt).extract(secret);
+    let info = [label.as_bytes()];
+    random.expand(&info, HKDF_SHA256).and_then(|output| output.fill(into)).map_err(failed)
 }
 
 fn other(problem: &str) -> CustodyError {
@@ -122,6 +142,7 @@ fn decoded(salt: &str) -> Result<Vec<u8>, CustodyError> {
 pub struct Sealed {
     sealing: Sealing,
     key: LessSafeKey,
+    code: hmac::Key,
 }
 
 impl fmt::Debug for Sealed {
@@ -142,7 +163,8 @@ impl Sealed {
         entropy: &dyn Entropy,
     ) -> Result<Self, CustodyError> {
         let sealing = sealing.map_or_else(|| Sealing::new(secret, entropy), Ok)?;
-        Ok(Self { key: sealing.derive(secret)?, sealing })
+        let (key, code) = sealing.derive(secret)?;
+        Ok(Self { sealing, key, code })
     }
 
     fn seal(&self, key: &InMemorySigner, entropy: &dyn Entropy) -> Result<String, CustodyError> {
@@ -189,6 +211,10 @@ impl Custody for Sealed {
 
     fn sealing(&self) -> Option<Sealing> {
         Some(self.sealing.clone())
+    }
+
+    fn authenticate(&self, bytes: &[u8]) -> Option<[u8; 32]> {
+        hmac::sign(&self.code, bytes).as_ref().try_into().ok()
     }
 
     fn generate(&self, algorithm: Algorithm, entropy: &dyn Entropy) -> Result<Made, CustodyError> {
