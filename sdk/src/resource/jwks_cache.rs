@@ -30,26 +30,19 @@ use tokio::sync::watch;
 
 use super::jwks::IssuerKeys;
 use super::jwks_source::{FetchError, FetchedKeys, KeySource};
+use super::jwks_told::{Parts, Told};
 use super::revocation::Bounds;
 use crate::time::{Clock, Timestamp};
 
 /// Seconds that a set counts as fresh: the issuer's `max-age` within these bounds.
 const FRESH_AT_LEAST: u64 = 60;
-const FRESH_AT_MOST: u64 = 3600;
+pub(super) const FRESH_AT_MOST: u64 = 3600;
 /// Seconds that a set counts as fresh when the issuer does not say.
 const FRESH_BY_DEFAULT: u64 = 300;
 /// Seconds between two tries as long as there is no set at all: everything is refused meanwhile.
 const COOL_DOWN_WITHOUT_KEYS: u64 = 1;
 /// How long requests wait for a fetch, counted from its start. It goes on without them.
 const PATIENCE: Duration = Duration::from_secs(2);
-
-/// Seconds after which a key that was withdrawn may sign answers of the feed again, if the issuer still
-/// publishes it: longer than a set lives in a cache on the way, stale or not, and a token after it. What is
-/// published after that is no leftover: the issuer went back to a copy of its ring, or somebody else had
-/// said that the key was gone. Tokens wait for what the feed then says.
-const WITHDRAWN_FOR: u64 = 2 * FRESH_AT_MOST + 900;
-/// The most withdrawn keys that are remembered, more than an issuer publishes at a time.
-const MOST_WITHDRAWN: usize = 256;
 
 /// How patient the cache is.
 #[derive(Clone, Copy, Debug)]
@@ -105,73 +98,6 @@ struct KeySet {
     asked_at: Timestamp,
     refresh_from: Timestamp,
     fresh_until: Timestamp,
-}
-
-/// What a set is good for, by what the feed said.
-#[derive(Clone, Debug)]
-struct Parts {
-    /// What of it tokens verify by.
-    of_tokens: Arc<IssuerKeys>,
-    /// The same while what the feed said is too old to go by.
-    of_tokens_unbound: Arc<IssuerKeys>,
-    /// What of it answers of the feed verify by.
-    of_feed: Arc<IssuerKeys>,
-}
-
-/// What the feed said last of which keys there are.
-#[derive(Debug, Default)]
-struct Told {
-    at: Timestamp,
-    /// The keys that it named; `None` before it has spoken.
-    names: Option<Vec<String>>,
-    /// Keys that were here, or named before, and that it names no more.
-    withdrawn: Vec<Withdrawn>,
-}
-
-#[derive(Debug)]
-struct Withdrawn {
-    name: String,
-    /// In a set that is asked for from then on it may sign answers of the feed.
-    until: Timestamp,
-}
-
-impl Told {
-    /// Takes in what the feed named now; whether that is anything new.
-    fn hear(&mut self, names: &[String], set: Option<&KeySet>, now: Timestamp) -> bool {
-        // A set that was asked for since the answer was made may know more than it.
-        let older = set.filter(|set| set.asked_at < self.at);
-        let here = older.map(|set| set.parts.of_feed.names_beside(names)).unwrap_or_default();
-        let before = self.names.iter().flatten().filter(|name| !names.contains(name));
-        let mut gone: Vec<String> = before.cloned().chain(here).collect();
-        gone.sort_unstable();
-        gone.dedup();
-        let is_news = !gone.is_empty() || self.names.as_deref() != Some(names);
-        self.withdrawn.retain(|one| !names.contains(&one.name) && !gone.contains(&one.name));
-        if !gone.is_empty() {
-            tracing::info!(keys = ?gone, "the issuer has withdrawn keys");
-            let until = now.plus(WITHDRAWN_FOR);
-            self.withdrawn.extend(gone.into_iter().map(|name| Withdrawn { name, until }));
-            let excess = self.withdrawn.len().saturating_sub(MOST_WITHDRAWN);
-            self.withdrawn.drain(..excess);
-        }
-        self.names = Some(names.to_vec());
-        is_news
-    }
-
-    /// What a set that was asked for then is good for.
-    fn split(&self, landed: &IssuerKeys, asked_at: Timestamp) -> Parts {
-        let is_gone = |name: &str| self.withdrawn.iter().any(|one| one.name == name);
-        let holds = |one: &&Withdrawn| asked_at < one.until;
-        let is_kept_out =
-            |name: &str| self.withdrawn.iter().filter(holds).any(|one| one.name == name);
-        let unbound = Arc::new(landed.without(is_gone));
-        let of_tokens = match &self.names {
-            Some(names) => Arc::new(unbound.among(names)),
-            None => Arc::clone(&unbound),
-        };
-        let of_feed = Arc::new(landed.without(is_kept_out));
-        Parts { of_tokens, of_tokens_unbound: unbound, of_feed }
-    }
 }
 
 #[derive(Debug, Default)]
@@ -330,7 +256,9 @@ impl JwksCache {
             told.at = told_at;
             let until = told_at.plus(max_staleness).as_unix();
             self.0.binds_until.store(until, Ordering::Release);
-            let is_news = told.hear(names, self.0.current().as_deref(), now);
+            // A set that was asked for since the answer was made may know more than it.
+            let set = self.0.current().filter(|set| set.asked_at < told_at);
+            let is_news = told.hear(names, set.as_ref().map(|set| &*set.parts.of_feed), now);
             if let Some(set) = self.0.current().filter(|_| is_news) {
                 let parts = told.split(&set.landed, set.asked_at);
                 self.0.put(KeySet { parts, ..KeySet::clone(&set) });

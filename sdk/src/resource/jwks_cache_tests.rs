@@ -9,6 +9,7 @@ use crate::entropy::OsEntropy;
 use crate::key::{Curve, InMemorySigner, Signer as _};
 use crate::resource::fixture::{key_set, signer};
 use crate::resource::jwks_source::FixedKeys;
+use crate::resource::jwks_told::WITHDRAWN_FOR;
 use crate::time::ManualClock;
 
 const NOW: Timestamp = Timestamp::from_unix(1_000_000);
