@@ -13,10 +13,16 @@
 //! nobody holds a lock while a fetch runs: it is a task of its own, and a request that is dropped
 //! does not stop it.
 //!
-//! The revocation feed names the keys that are published. One that it does not name is dropped at once,
-//! however fresh the set is, and comes back by no fetch until the feed names it again: an answer that was
-//! on its way, or in a cache, may be of before.
+//! The revocation feed names the keys that are published. Once it has spoken, tokens verify by keys that it
+//! named last and by no others, however fresh the set is: a fetch that was on its way, or came from a
+//! cache, may be of before. That holds for as long as the view of revocations counts as current; after it, when
+//! only what was named as open is served, it is every key that is not withdrawn: the issuer may have rotated
+//! since. Answers of the feed itself verify by every key of the set that is not
+//! withdrawn, or no new key could ever be told of. A withdrawal ends, for one that is no leftover of a
+//! cache but what the issuer still publishes hours later. Where the two leave no key, the keys are
+//! unavailable: 503.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -24,6 +30,7 @@ use tokio::sync::watch;
 
 use super::jwks::IssuerKeys;
 use super::jwks_source::{FetchError, FetchedKeys, KeySource};
+use super::revocation::Bounds;
 use crate::time::{Clock, Timestamp};
 
 /// Seconds that a set counts as fresh: the issuer's `max-age` within these bounds.
@@ -36,6 +43,11 @@ const COOL_DOWN_WITHOUT_KEYS: u64 = 1;
 /// How long requests wait for a fetch, counted from its start. It goes on without them.
 const PATIENCE: Duration = Duration::from_secs(2);
 
+/// Seconds after which a key that was withdrawn may sign answers of the feed again, if the issuer still
+/// publishes it: longer than a set lives in a cache on the way, stale or not, and a token after it. What is
+/// published after that is no leftover: the issuer went back to a copy of its ring, or somebody else had
+/// said that the key was gone. Tokens wait for what the feed then says.
+const WITHDRAWN_FOR: u64 = 2 * FRESH_AT_MOST + 900;
 /// The most withdrawn keys that are remembered, more than an issuer publishes at a time.
 const MOST_WITHDRAWN: usize = 256;
 
@@ -72,19 +84,27 @@ struct Shared {
     source: Arc<dyn KeySource>,
     clock: Arc<dyn Clock>,
     policy: KeyCachePolicy,
-    /// The last set that was good. Replaced whole; a bad answer leaves it alone.
+    /// The last set that was good. Replaced whole; a bad answer leaves it alone. Written under the lock of
+    /// what was told, so that neither a landing nor an answer of the feed is lost to the other.
     set: RwLock<Option<Arc<KeySet>>>,
     /// What the feed said of keys.
     told: Mutex<Told>,
+    /// Until when tokens verify by no other keys than those that the feed named, in Unix seconds.
+    binds_until: AtomicU64,
     /// Whether a fetch is under way, and when the last one began. Held for an instant only.
     flight: Mutex<Flight>,
     /// Counts the fetches that ended, well or not; who waits for one waits for a change.
     landed: watch::Sender<u64>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct KeySet {
-    keys: Arc<IssuerKeys>,
+    /// As it was fetched.
+    landed: Arc<IssuerKeys>,
+    /// What of it tokens verify by.
+    of_tokens: Arc<IssuerKeys>,
+    /// What of it answers of the feed verify by.
+    of_feed: Arc<IssuerKeys>,
     asked_at: Timestamp,
     refresh_from: Timestamp,
     fresh_until: Timestamp,
@@ -94,8 +114,52 @@ struct KeySet {
 #[derive(Debug, Default)]
 struct Told {
     at: Timestamp,
-    /// Keys that were here and that it did not name.
-    withdrawn: Vec<String>,
+    /// The keys that it named; `None` before it has spoken.
+    names: Option<Vec<String>>,
+    /// Keys that were here, or named before, and that it names no more.
+    withdrawn: Vec<Withdrawn>,
+}
+
+#[derive(Debug)]
+struct Withdrawn {
+    name: String,
+    /// A set that is asked for from then on may bring it back.
+    until: Timestamp,
+}
+
+impl Told {
+    /// Takes in what the feed named now; whether that is anything new.
+    fn hear(&mut self, names: &[String], set: Option<&KeySet>, now: Timestamp) -> bool {
+        // A set that was asked for since the answer was made may know more than it.
+        let older = set.filter(|set| set.asked_at < self.at);
+        let here = older.map(|set| set.of_feed.names_beside(names)).unwrap_or_default();
+        let before = self.names.iter().flatten().filter(|name| !names.contains(name));
+        let mut gone: Vec<String> = before.cloned().chain(here).collect();
+        gone.sort_unstable();
+        gone.dedup();
+        let is_news = !gone.is_empty() || self.names.as_deref() != Some(names);
+        self.withdrawn.retain(|one| !names.contains(&one.name) && !gone.contains(&one.name));
+        if !gone.is_empty() {
+            tracing::info!(keys = ?gone, "the issuer has withdrawn keys");
+            let until = now.plus(WITHDRAWN_FOR);
+            self.withdrawn.extend(gone.into_iter().map(|name| Withdrawn { name, until }));
+            let excess = self.withdrawn.len().saturating_sub(MOST_WITHDRAWN);
+            self.withdrawn.drain(..excess);
+        }
+        self.names = Some(names.to_vec());
+        is_news
+    }
+
+    /// What of a set tokens verify by, and what answers of the feed do.
+    fn split(&self, landed: &IssuerKeys) -> (Arc<IssuerKeys>, Arc<IssuerKeys>) {
+        let is_withdrawn = |name: &str| self.withdrawn.iter().any(|one| one.name == name);
+        let of_feed = Arc::new(landed.without(is_withdrawn));
+        let of_tokens = match &self.names {
+            Some(names) => Arc::new(of_feed.among(names)),
+            None => Arc::clone(&of_feed),
+        };
+        (of_tokens, of_feed)
+    }
 }
 
 #[derive(Debug, Default)]
@@ -124,34 +188,61 @@ impl JwksCache {
             policy,
             set: RwLock::default(),
             told: Mutex::default(),
+            binds_until: AtomicU64::new(0),
             flight: Mutex::default(),
             landed: watch::Sender::new(0),
         }))
     }
 
-    /// The keys to verify with now. Must run inside a tokio runtime.
+    /// The keys to verify tokens with now. Must run inside a tokio runtime.
     ///
     /// # Errors
-    /// [`KeysUnavailable`] when there is no set, or none that may still be used.
+    /// [`KeysUnavailable`] when there is no set, none that may still be used, or none with a key that the
+    /// feed names.
     pub async fn keys(&self) -> Result<Arc<IssuerKeys>, KeysUnavailable> {
         let now = self.0.clock.now();
-        if let Some(set) = self.0.current()
+        self.part(|set| self.of_tokens(set, now)).await
+    }
+
+    /// The keys to verify answers of the feed with now.
+    ///
+    /// # Errors
+    /// As [`JwksCache::keys`].
+    pub(super) async fn keys_of_feed(&self) -> Result<Arc<IssuerKeys>, KeysUnavailable> {
+        self.part(|set| &set.of_feed).await
+    }
+
+    fn of_tokens<'a>(&self, set: &'a KeySet, now: Timestamp) -> &'a Arc<IssuerKeys> {
+        if self.feed_binds(now) { &set.of_tokens } else { &set.of_feed }
+    }
+
+    fn feed_binds(&self, now: Timestamp) -> bool {
+        now.as_unix() <= self.0.binds_until.load(Ordering::Acquire)
+    }
+
+    async fn part(
+        &self,
+        part: impl Fn(&KeySet) -> &Arc<IssuerKeys>,
+    ) -> Result<Arc<IssuerKeys>, KeysUnavailable> {
+        let now = self.0.clock.now();
+        let usable = |set: &Arc<KeySet>| self.serves(set, now) && !part(set).is_empty();
+        let current = || self.0.current().filter(usable);
+        if let Some(set) = current()
             && set.is_fresh(now)
         {
             if now >= set.refresh_from {
                 // Ahead of time, so that no request has to wait for it.
                 let _ = self.start_fetch(now);
             }
-            return Ok(Arc::clone(&set.keys));
+            return Ok(Arc::clone(part(&set)));
         }
         let has_failed = self.0.flight().failed;
         let landing = self.start_fetch(now);
-        if let Some(set) = self.0.current().filter(|set| has_failed && self.serves(set, now)) {
-            return Ok(Arc::clone(&set.keys));
+        if let Some(set) = current().filter(|_| has_failed) {
+            return Ok(Arc::clone(part(&set)));
         }
         wait_for(landing).await;
-        let set = self.0.current().filter(|set| self.serves(set, now));
-        set.map(|set| Arc::clone(&set.keys)).ok_or(KeysUnavailable)
+        current().map(|set| Arc::clone(part(&set))).ok_or(KeysUnavailable)
     }
 
     /// A newer set than `seen`, which lacks the key that a token names; `None` when the issuer was
@@ -164,39 +255,79 @@ impl JwksCache {
         seen: &Arc<IssuerKeys>,
     ) -> Result<Option<Arc<IssuerKeys>>, KeysUnavailable> {
         let now = self.0.clock.now();
+        self.newer(seen, |set| self.of_tokens(set, now)).await
+    }
+
+    /// The same for an answer of the feed.
+    ///
+    /// # Errors
+    /// As [`JwksCache::newer_than`].
+    pub(super) async fn newer_of_feed(
+        &self,
+        seen: &Arc<IssuerKeys>,
+    ) -> Result<Option<Arc<IssuerKeys>>, KeysUnavailable> {
+        self.newer(seen, |set| &set.of_feed).await
+    }
+
+    async fn newer(
+        &self,
+        seen: &Arc<IssuerKeys>,
+        part: impl Fn(&KeySet) -> &Arc<IssuerKeys>,
+    ) -> Result<Option<Arc<IssuerKeys>>, KeysUnavailable> {
+        let now = self.0.clock.now();
         wait_for(self.start_fetch(now)).await;
         match self.0.current() {
-            Some(set) if !Arc::ptr_eq(&set.keys, seen) => Ok(Some(Arc::clone(&set.keys))),
+            Some(set) if !Arc::ptr_eq(part(&set), seen) => Ok(Some(Arc::clone(part(&set)))),
             Some(set) if set.asked_at >= now => Ok(None),
             Some(_) | None => Err(KeysUnavailable),
         }
     }
 
+    /// Whether the feed and the set disagree on the key of this name, so that nobody knows yet if it is the
+    /// issuer's: one of them is older than the other. A key that was withdrawn is not.
+    pub(super) fn is_open(&self, name: &str) -> bool {
+        let told = self.0.told();
+        let Some(names) = told.names.as_ref().filter(|_| self.feed_binds(self.0.clock.now()))
+        else {
+            return false;
+        };
+        let is_told = names.iter().any(|one| one == name);
+        let is_here = self.0.current().is_some_and(|set| set.of_feed.names(name));
+        is_told != is_here
+    }
+
     /// The feed says, in an answer of `told_at`, that the issuer publishes the keys of these names and no
-    /// others. An older answer than the last says nothing.
-    pub(super) fn hear_of(&self, names: &[String], told_at: Timestamp, now: Timestamp) {
-        {
+    /// others, which counts for `max_staleness` seconds. An older answer than the last says nothing, and
+    /// neither does one that is ahead of our clock by more than `leeway`: it would keep the next ones from
+    /// being heard.
+    pub(super) fn hear_of(
+        &self,
+        names: &[String],
+        told_at: Timestamp,
+        now: Timestamp,
+        Bounds { max_staleness, leeway }: Bounds,
+    ) {
+        let latest = now.plus(leeway);
+        let is_news = {
             let mut told = self.0.told();
-            if told_at < told.at {
+            // What was heard by a clock that ran ahead, and was put right since, is no bar either.
+            let is_older = told_at < told.at && told.at <= latest;
+            if told_at > latest || is_older {
                 return;
             }
             told.at = told_at;
-            told.withdrawn.retain(|name| !names.contains(name));
-            let Some(set) = self.0.current() else { return };
-            let gone = set.keys.names_beside(names);
-            if gone.is_empty() {
-                return;
+            let until = told_at.plus(max_staleness).as_unix();
+            self.0.binds_until.store(until, Ordering::Release);
+            let is_news = told.hear(names, self.0.current().as_deref(), now);
+            if let Some(set) = self.0.current().filter(|_| is_news) {
+                let (of_tokens, of_feed) = told.split(&set.landed);
+                self.0.put(KeySet { of_tokens, of_feed, ..KeySet::clone(&set) });
             }
-            tracing::warn!(keys = ?gone, "the issuer has withdrawn keys");
-            let known = told.withdrawn.len();
-            let excess = (known + gone.len()).saturating_sub(MOST_WITHDRAWN).min(known);
-            told.withdrawn.drain(..excess);
-            told.withdrawn.extend(gone);
-            // Under the lock of what was told, as a landing is: none of the two is lost to the other.
-            let keys = Arc::new(set.keys.without(&told.withdrawn));
-            self.0.put(KeySet { keys, ..*set });
+            is_news
+        };
+        if is_news {
+            let _ = self.start_fetch(now);
         }
-        let _ = self.start_fetch(now);
     }
 
     fn serves(&self, set: &KeySet, now: Timestamp) -> bool {
@@ -309,10 +440,13 @@ async fn fly(mut landing: Landing, asked_at: Timestamp) {
     };
     let max_age = fetched.max_age.unwrap_or(FRESH_BY_DEFAULT);
     let lifetime = max_age.clamp(FRESH_AT_LEAST, FRESH_AT_MOST);
-    let told = shared.told();
-    let keys = Arc::new(keys.without(&told.withdrawn));
+    let mut told = shared.told();
+    told.withdrawn.retain(|one| asked_at < one.until);
+    let (of_tokens, of_feed) = told.split(&keys);
     let set = KeySet {
-        keys,
+        landed: Arc::new(keys),
+        of_tokens,
+        of_feed,
         asked_at,
         refresh_from: asked_at.plus(lifetime / 5 * 4),
         fresh_until: asked_at.plus(lifetime),

@@ -1,5 +1,7 @@
 //! Whether a log, or the proof of one sign-in, is what the issuer wrote.
 
+use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -14,52 +16,76 @@ use crate::audit::event::Checkpoint;
 use crate::audit::folder::{self, FOLDER};
 use crate::audit::proof::{self, MAX_FILE, Proof};
 use crate::audit::record::{MAX_LINE, Record};
-use crate::audit::verify::{self, Covered};
+use crate::audit::verify::{self, Covered, Gaps, Report, Said};
 use crate::cli::failure::Failure;
 use crate::cli::output::Output;
+use crate::keyring::ring::Ring;
 use crate::keyring::{RingFile, Shelf as _, key_set};
-use crate::service::arbiter::{self, keys_of};
+use crate::service::arbiter::{self, Asked, NotProven, OnChain, keys_of};
 use crate::service::checkpoint;
+
+/// Seconds by which a checkpoint may stand outside of its key's time: a clock was set meanwhile.
+const LEEWAY: u64 = 60;
+/// How every line of a log begins.
+const RECORD: &[u8] = br#"{"seq":"#;
+
+/// What a log is judged by.
+#[derive(Debug)]
+pub(super) struct Judged<'a> {
+    /// The issuer's keys, as a file that somebody brings.
+    pub(super) keys: Option<&'a Path>,
+    /// Lines of the log from elsewhere.
+    pub(super) known: Option<&'a Path>,
+    /// How much may stand between checkpoints.
+    pub(super) gaps: Gaps,
+}
 
 /// Reads the whole log.
 ///
 /// # Errors
 /// [`Failure`], `refused` with the first thing that is wrong.
-pub(super) fn verify(
-    data: &Path,
-    keys: Option<&Path>,
-    known: Option<&Path>,
-    output: &Output,
-) -> Result<(), Failure> {
-    let keys = match keys {
-        Some(path) => Some(key_file(path)?),
-        None => ring(data)?,
+pub(super) fn verify(data: &Path, by: &Judged<'_>, output: &Output) -> Result<(), Failure> {
+    let trusted = match by.keys {
+        Some(path) => Trusted { keys: Some(key_file(path)?), ring: None },
+        None => Trusted::ring(data)?,
     };
-    let mut signed_by = std::collections::BTreeSet::new();
-    let signers = std::cell::RefCell::new(&mut signed_by);
+    let mut signed_by = BTreeSet::new();
+    let (signers, issuer) = (RefCell::new(&mut signed_by), RefCell::new(None));
     let read = |said: &Checkpoint| {
-        let signed = signed(said, keys.as_ref())?;
+        let signed = trusted.signed(said)?;
+        if *issuer.borrow_mut().get_or_insert_with(|| signed.issuer.clone()) != signed.issuer {
+            return Err(format!("it is of another issuer, {}", signed.issuer));
+        }
         signers.borrow_mut().insert(signed.kid);
-        Ok(signed.covers)
+        let checkpoint::Signed { covers, after, begins, at, .. } = signed;
+        Ok(Said { covers, after, begins, at })
     };
-    let known = known.map(|path| known_checkpoints(path, keys.as_ref())).transpose()?;
+    let known = by.known.map(|path| known_records(path, &trusted)).transpose()?;
     let log = data.join(FOLDER);
-    let report = verify::verify(&log, &read, known.as_deref().unwrap_or_default())
+    let report = verify::verify(&log, &read, known.as_deref().unwrap_or_default(), by.gaps)
         .map_err(|error| Failure::refused(error.to_string()))?;
-    output.result(&[
+    let is_there = |known: &&Covered| (report.first..=report.last).contains(&known.seq);
+    let compared = known.as_ref().map(|known| known.iter().filter(is_there).count());
+    let mut told = vec![
         ("first", json!(report.first)),
         ("last", json!(report.last)),
         ("hash", json!(report.hash)),
         ("checkpoints", json!(report.checkpoints)),
         ("covered", json!(report.covered)),
+        ("largest_gap_records", json!(report.largest_gap_records)),
+        ("largest_gap_seconds", json!(report.largest_gap_seconds)),
         ("segments", json!(report.segments)),
+        ("issuer", json!(issuer.into_inner())),
         ("signed_by", json!(signed_by)),
-        ("keys_are_known", json!(keys.is_some())),
-    ])?;
-    if keys.is_none() && report.checkpoints > 0 {
-        output.warning(
-            "no keys are known here: compare signed_by with the issuer's own, or give --keys",
-        );
+        ("keys_are_known", json!(by.keys.is_some())),
+    ];
+    told.extend(compared.map(|compared| ("compared", json!(compared))));
+    output.result(&told)?;
+    warn(by, &report, output);
+    if compared == Some(0) {
+        return Err(Failure::refused(
+            "nothing was compared: no line of the known ones is a record between the first and the last",
+        ));
     }
     if report.unfinished > 0 && !folder::is_written(&log) {
         return Err(Failure::refused(format!(
@@ -69,6 +95,26 @@ pub(super) fn verify(
         )));
     }
     Ok(())
+}
+
+/// Says what a log that holds does not show.
+fn warn(by: &Judged<'_>, report: &Report, output: &Output) {
+    if by.keys.is_none() && report.checkpoints > 0 {
+        output.warning(
+            "the keys are those that lie beside the log, where whoever changed the log could put others: compare \
+             signed_by with what the issuer publishes, or give --keys",
+        );
+    }
+    if report.checkpoints == 0 && report.last > 0 {
+        output.warning(
+            "nothing of this log is signed: whoever can write its folder can have made it",
+        );
+    }
+    for seq in &report.replaced {
+        output.warning(&format!(
+            "record {seq}: the server began with another log than the one that it had signed"
+        ));
+    }
 }
 
 /// Writes the proof of a sign-in.
@@ -84,7 +130,11 @@ pub(super) fn prove(
     let refused = |error: proof::ProofError| Failure::refused(error.to_string());
     let proof = Proof::of(proof::find(log, jti).map_err(refused)?);
     // What others would not believe is not handed out.
-    arbiter::check(&proof, None).map_err(|error| Failure::refused(error.to_string()))?;
+    match arbiter::check(&proof, None) {
+        Ok(_) => {}
+        Err(error @ NotProven::OnChain(_)) => output.note(&error.to_string()),
+        Err(error) => return Err(Failure::refused(error.to_string())),
+    }
     let mut text = serde_json::to_string(&proof)
         .map_err(|error| Failure::refused(format!("the proof could not be written: {error}")))?;
     text.push('\n');
@@ -110,9 +160,17 @@ pub(super) fn check(file: &Path, keys: Option<&Path>, output: &Output) -> Result
     let bytes = bytes.map_err(|error| unreadable(file, &error))?;
     let keys = keys.map(key_file).transpose()?;
     let verdict = Proof::read(&bytes)
-        .map_err(arbiter::NotProven::from)
-        .and_then(|proof| arbiter::check(&proof, keys.as_ref()))
-        .map_err(|error| Failure::refused(error.to_string()))?;
+        .map_err(NotProven::from)
+        .and_then(|proof| arbiter::check(&proof, keys.as_ref()));
+    let verdict = match verdict {
+        Ok(verdict) => verdict,
+        Err(error) => {
+            if let NotProven::OnChain(asked) = &error {
+                output.result(&to_be_asked(asked))?;
+            }
+            return Err(Failure::refused(error.to_string()));
+        }
+    };
     let told = serde_json::to_value(&verdict).unwrap_or_default();
     let pairs: Vec<(&str, Value)> = NAMES
         .iter()
@@ -128,8 +186,24 @@ pub(super) fn check(file: &Path, keys: Option<&Path>, output: &Output) -> Result
     Ok(())
 }
 
+/// What whoever has a node that keeps old blocks asks it.
+fn to_be_asked(asked: &OnChain) -> Vec<(&'static str, Value)> {
+    let mut pairs = vec![
+        ("account", json!(asked.account)),
+        ("block_tag", json!(asked.block_tag)),
+        ("block", json!(asked.block)),
+    ];
+    match &asked.asked {
+        Asked::Contract { digest, signature } => {
+            pairs.extend([("digest", json!(digest)), ("signature", json!(signature))]);
+        }
+        Asked::Key(key) => pairs.push(("key", json!(key))),
+    }
+    pairs
+}
+
 /// What of a verdict is printed, in this order.
-const NAMES: [&str; 16] = [
+const NAMES: [&str; 18] = [
     "sub",
     "account",
     "method",
@@ -139,6 +213,8 @@ const NAMES: [&str; 16] = [
     "resource",
     "scope",
     "scope_was_signed",
+    "resource_was_signed",
+    "signed_at",
     "transaction_by",
     "jti",
     "bound_to",
@@ -148,22 +224,47 @@ const NAMES: [&str; 16] = [
     "key_is_known",
 ];
 
-/// A checkpoint whose signature holds: by one of `keys`, or, where none are known, by the one that it names.
-fn signed(said: &Checkpoint, keys: Option<&IssuerKeys>) -> Result<checkpoint::Signed, String> {
-    match keys {
-        Some(keys) => checkpoint::read(&said.jws, keys),
-        None => checkpoint::read(&said.jws, &keys_of(&said.key)?),
-    }
+/// What checkpoints are verified with.
+struct Trusted {
+    /// The keys; where there are none, each checkpoint's own.
+    keys: Option<IssuerKeys>,
+    /// When each of them signed, where that is known.
+    ring: Option<Ring>,
 }
 
-/// The public keys of the ring in a data directory; none where there is no ring.
-fn ring(data: &Path) -> Result<Option<IssuerKeys>, Failure> {
-    let wrong = |error: &dyn std::error::Error| Failure::configuration(error.to_string());
-    let Some(ring) = RingFile::of(data).read().map_err(|error| wrong(&error))? else {
-        return Ok(None);
-    };
-    let set = key_set(ring.keys.iter()).map_err(|error| wrong(&error))?;
-    IssuerKeys::from_json(set.as_bytes()).map(Some).map_err(|error| wrong(&error))
+impl Trusted {
+    /// The ring in a data directory; nothing where there is none.
+    fn ring(data: &Path) -> Result<Self, Failure> {
+        let wrong = |error: &dyn std::error::Error| Failure::configuration(error.to_string());
+        let file = RingFile::of(data);
+        // Reading a ring makes its folder; here nothing is made.
+        let found = match file.path().try_exists() {
+            Ok(false) => None,
+            Ok(true) | Err(_) => file.read().map_err(|error| wrong(&error))?,
+        };
+        let Some(document) = found else { return Ok(Self { keys: None, ring: None }) };
+        let set = key_set(document.keys.iter()).map_err(|error| wrong(&error))?;
+        let keys = IssuerKeys::from_json(set.as_bytes()).map_err(|error| wrong(&error))?;
+        Ok(Self { keys: Some(keys), ring: Some(Ring { entries: document.keys }) })
+    }
+
+    /// What a checkpoint says whose signature holds, by a key whose time it was.
+    fn signed(&self, said: &Checkpoint) -> Result<checkpoint::Signed, String> {
+        let signed = match &self.keys {
+            Some(keys) => checkpoint::read(&said.jws, keys)?,
+            None => checkpoint::read(&said.jws, &keys_of(&said.key)?)?,
+        };
+        let Some(ring) = &self.ring else { return Ok(signed) };
+        let entry = ring.find(&signed.kid).ok_or("its key is none of the ring's")?;
+        if entry.revoked_at.is_some_and(|revoked| signed.at > revoked) {
+            return Err(format!("its key {} was revoked before", signed.kid));
+        }
+        let ended = ring.signs_until(entry).is_some_and(|until| signed.at > until.plus(LEEWAY));
+        if signed.at.plus(LEEWAY) < entry.signs_from || ended {
+            return Err(format!("it was not the time of its key {}", signed.kid));
+        }
+        Ok(signed)
+    }
 }
 
 fn key_file(path: &Path) -> Result<IssuerKeys, Failure> {
@@ -173,30 +274,36 @@ fn key_file(path: &Path) -> Result<IssuerKeys, Failure> {
         .map_err(|error| Failure::configuration(format!("{}: {error}", path.display())))
 }
 
-/// The checkpoints in lines of the log that were kept elsewhere.
-fn known_checkpoints(path: &Path, keys: Option<&IssuerKeys>) -> Result<Vec<Covered>, Failure> {
+/// The records in lines that were kept elsewhere, and what the checkpoints among them cover.
+fn known_records(path: &Path, trusted: &Trusted) -> Result<Vec<Covered>, Failure> {
+    let place = path.display();
     let mut known = Vec::new();
     let mut reader = BufReader::new(File::open(path).map_err(|error| unreadable(path, &error))?);
-    loop {
+    for number in 1_u64.. {
         let mut line = Vec::new();
         let longest = MAX_LINE as u64 + 1;
         let read = reader.by_ref().take(longest).read_until(b'\n', &mut line);
         if read.map_err(|error| unreadable(path, &error))? == 0 {
-            return Ok(known);
+            break;
         }
-        // Other lines may stand between; a collector keeps more than this.
-        let record = std::str::from_utf8(line.trim_ascii_end()).ok().map(Record::read);
-        if let Some(Ok(record)) = record {
-            if let Some(Event::Checkpoint(said)) = record.event() {
-                let signed = signed(&said, keys).map_err(|why| {
-                    let place = path.display();
-                    Failure::refused(format!("{place}: the checkpoint of {}: {why}", record.seq))
-                })?;
-                known.push(signed.covers);
+        let record = match std::str::from_utf8(line.trim_ascii_end()).map(Record::read) {
+            Ok(Ok(record)) => record,
+            // Other lines may stand between; a collector keeps more than this.
+            _ if !line.starts_with(RECORD) => continue,
+            Ok(Err(error)) => {
+                return Err(Failure::refused(format!("{place}, line {number}: {error}")));
             }
-            known.push(Covered { seq: record.seq, hash: record.hash });
+            Err(error) => return Err(Failure::refused(format!("{place}, line {number}: {error}"))),
+        };
+        if let Some(Event::Checkpoint(said)) = record.event() {
+            let signed = trusted.signed(&said).map_err(|why| {
+                Failure::refused(format!("{place}: the checkpoint of {}: {why}", record.seq))
+            })?;
+            known.push(signed.covers);
         }
+        known.push(Covered { seq: record.seq, hash: record.hash });
     }
+    Ok(known)
 }
 
 fn read(from: impl io::Read, most: usize) -> io::Result<Vec<u8>> {
