@@ -250,8 +250,9 @@ fn records() {
 
 fn nodes() {
     let word = |number: u64| format!("{number:064x}");
-    for said in 0..7 {
-        let words = format!("\"0x{}{}{}\"", word(said), word(31_337), word(5));
+    for said in 0..8 {
+        let rest = [word(31_337), word(5), word(1000), "11".repeat(32)].concat();
+        let words = format!("\"0x{}{rest}\"", word(said));
         seed("rpc_answer", &format!("words-{said}"), format!("\x02{words}"));
     }
     let whole = r#"{"jsonrpc":"2.0","id":1,"error":{"code":3,"message":"execution reverted"}}"#;
@@ -325,8 +326,12 @@ fn audit() {
     let omitted = Event::RefusalsOmitted(RefusalsOmitted { count: 7 });
     let next = Record::of(2, now, record.hash, &omitted).unwrap();
     seed("audit_record", "omitted", next.line());
-    let checkpoint =
-        Checkpoint { upto: 2, jws: "e30.e30.AA".to_owned(), key: json!({ "kty": "OKP" }) };
+    let checkpoint = Checkpoint {
+        upto: 2,
+        hash: next.hash,
+        jws: "e30.e30.AA".to_owned(),
+        key: json!({ "kty": "OKP" }),
+    };
     let found = Found { leaves: vec![next.leaf()], record, checkpoint };
     seed("audit_proof", "sign_in", serde_json::to_vec(&Proof::of(found)).unwrap());
 }

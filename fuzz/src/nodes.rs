@@ -1,11 +1,16 @@
 //! What nodes of a chain answer, and the signatures that they are asked about.
 
-use countersign::rpc::{AnswerError, SignatureParts, Verdict, is_wrapped, permission, verdict};
+use countersign::rpc::{
+    AnswerError, Asked, SignatureParts, Verdict, is_wrapped, permission, verdict,
+};
 
 use crate::material::independently;
 
 /// The chain that is asked.
 const CHAIN: u64 = 31_337;
+
+/// The question.
+const ASKED: Asked = Asked { id: 1, chain: CHAIN, input: [0x11; 32], not_before: 1000 };
 
 /// The first byte says which question and whether the rest is a whole body or a result within one. What
 /// is taken for an answer is one to a generic JSON parser too, and a yes says so in one place.
@@ -18,18 +23,24 @@ pub fn answer(data: &[u8]) {
     let read = || independently(&body);
     match kind & 1 {
         0 => {
-            if let Ok((said, block)) = verdict(&body, CHAIN) {
+            if let Ok((said, block)) = verdict(&body, &ASKED) {
                 let Some(value) = read() else { return };
                 let words = value["result"].as_str().expect("a text");
-                assert_eq!(words.len(), 2 + 3 * 64);
+                assert_eq!(words.len(), 2 + 5 * 64);
                 let word = |at: usize| u64::from_str_radix(&words[2 + 64 * at..66 + 64 * at], 16);
                 assert_eq!((word(1), word(2)), (Ok(CHAIN), Ok(block)));
                 assert_eq!(said == Verdict::Takes, matches!(word(0), Ok(1 | 4)));
-                assert_eq!(verdict(&body, CHAIN + 1), Err(AnswerError::OtherChain));
+                assert_eq!(said == Verdict::DelegatedTakes, word(0) == Ok(6));
+                assert!(word(3).is_ok_and(|time| time >= ASKED.not_before));
+                assert_eq!(&words[2 + 4 * 64..], "11".repeat(32));
+                let other = Asked { chain: CHAIN + 1, ..ASKED };
+                assert_eq!(verdict(&body, &other), Err(AnswerError::OtherChain));
+                let other = Asked { input: [0x12; 32], ..ASKED };
+                assert_eq!(verdict(&body, &other), Err(AnswerError::OtherQuestion));
             }
         }
         _ => {
-            if let Ok((full, _)) = permission(&body) {
+            if let Ok((full, _)) = permission(&body, 1) {
                 let Some(value) = read() else { return };
                 assert_eq!(full, value["result"]["permission"] == "FullAccess");
                 assert!(!full || value["error"].is_null() && value["result"]["error"].is_null());

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::evidence::SignIn;
+use super::record::Hash;
 use crate::model::reason::Reason;
 use crate::model::session::SessionId;
 
@@ -86,6 +87,8 @@ events! {
     // The log itself.
     /// The log up to a record, signed.
     Checkpoint(Checkpoint) = "checkpoint",
+    /// The log is not the one that was signed before, which ended with this record, or nothing is left that says which one that was.
+    LogReplaced(LogReplaced) = "log_replaced",
     /// The log ended in the middle of a line, as a crash leaves it; that line is gone.
     Repaired(Repaired) = "repaired",
     /// The log can be written again; while it could not, whatever was to be recorded was refused, or, with
@@ -287,11 +290,22 @@ pub enum Outcome {
 pub struct Checkpoint {
     /// The last record that it covers: the one before.
     pub upto: u64,
-    /// A JWS of `typ` `countersign-checkpoint+jwt` over `iss`, `seq`, `hash` and `iat`.
+    /// The hash of that record.
+    pub hash: Hash,
+    /// A JWS of `typ` `countersign-checkpoint+jwt` over `iss`, `iat`, `seq`, `hash`, `after` and `begins`.
     pub jws: String,
     /// The public key (RFC 7517) that it was signed with. Whether that is a key of the issuer is for the
     /// reader to know.
     pub key: Value,
+}
+
+/// What was signed last, of a log that is not there any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogReplaced {
+    /// The last record that was signed; 0 where that is not known.
+    pub seq: u64,
+    /// Its hash.
+    pub hash: Hash,
 }
 
 /// A repair at a start.

@@ -51,6 +51,22 @@ pub enum OpenError {
         /// What is wrong.
         fault: Fault,
     },
+    /// It is not the log that was signed.
+    #[error(
+        "the audit log is not the one that was signed up to record {seq}: that record is missing or another one. \
+         Nothing was changed. Find out what happened; to begin a new log, move the folder away and keep it: \
+         the new one begins with a record of that"
+    )]
+    Replaced {
+        /// The last record that was signed.
+        seq: u64,
+    },
+    /// What was signed last cannot be read.
+    #[error(
+        "{} does not say what was signed last; move it away and keep it: the log goes on with a record of that",
+        .0.display()
+    )]
+    Anchor(PathBuf),
     /// The writer could not be started.
     #[error("the audit log's thread did not start: {0}")]
     Thread(io::Error),

@@ -13,13 +13,14 @@ use countersign_sdk::time::Timestamp;
 use tokio::sync::oneshot;
 
 use super::AuditError;
+use super::anchor::Anchor;
 use super::chain::{Fault, Walk, Wrong};
-use super::event::{Event, Repaired};
+use super::event::{Event, LogReplaced, Repaired};
 use super::folder::{self, OpenError, Segment, reach};
 use super::record::{Hash, Record};
-use super::retention::Retention;
+use super::retention::{self, Retention};
 use super::stream::{Stream, Target};
-use super::writer::{Active, Head, Job, Shared, Wanted, Writer, advance, own_job};
+use super::writer::{Active, Head, Job, Shared, Signed, Wanted, Writer, advance, own_job};
 
 /// How many events may wait for the writer; one more is refused.
 const QUEUE: usize = 4096;
@@ -48,7 +49,16 @@ impl Log {
     pub(super) fn open(directory: &Path, options: &Options) -> Result<Self, OpenError> {
         let folder = directory.join(folder::FOLDER);
         let lock = folder::take(&folder)?;
-        let Found { active, head, repaired } = find(&folder)?;
+        let anchor = Anchor::read(directory)?;
+        let Found { active, head, repaired, replaced } = find(&folder, anchor)?;
+        let anchored = match (anchor, replaced) {
+            (Some(anchor), None) => anchor.seq,
+            _ => 0,
+        };
+        if anchor.is_none() && replaced.is_none() {
+            // From here on a log without it is one that somebody has taken it from.
+            Anchor::default().write(directory).map_err(reach(directory))?;
+        }
         let stream = options.stream.as_ref().map(Stream::to).transpose()?;
         let shared = Arc::new(Shared::new(folder, head));
         let (jobs, queue) = sync_channel(QUEUE);
@@ -60,6 +70,10 @@ impl Log {
             stream,
             flush_by: None,
             now: head.time,
+            replaced,
+            anchored,
+            removal: None,
+            jumped: None,
         };
         if let Some(repaired) = repaired
             && let Some(job) = own_job(&Event::Repaired(repaired), head.time)
@@ -94,10 +108,7 @@ impl Log {
         self.check()?;
         let jobs = self.jobs.as_ref().ok_or(AuditError::Unavailable)?;
         let body = serde_json::value::to_raw_value(event).map_err(|_| AuditError::Unavailable)?;
-        let checkpoint = match event {
-            Event::Checkpoint(checkpoint) => Some(checkpoint.upto),
-            _ => None,
-        };
+        let checkpoint = Signed::by(event);
         let (answer, answered) = oneshot::channel();
         let job = Job { body, time, wanted, checkpoint, answer: Some(answer) };
         match jobs.try_send(job) {
@@ -124,14 +135,16 @@ struct Found {
     active: Active,
     head: Head,
     repaired: Option<Repaired>,
+    replaced: Option<LogReplaced>,
 }
 
 /// Finds the end of the log, and makes it one that can be added to.
-fn find(folder: &Path) -> Result<Found, OpenError> {
+fn find(folder: &Path, anchor: Option<Anchor>) -> Result<Found, OpenError> {
     let segments = folder::segments(folder)?;
     let Some((last, before)) = segments.split_last() else {
         let active = Active::make(folder, 1)?;
-        return Ok(Found { active, head: Head::default(), repaired: None });
+        let replaced = replaced(anchor, 0);
+        return Ok(Found { active, head: Head::default(), repaired: None, replaced });
     };
     let wrong = |fault| OpenError::Wrong { fault };
     let (mut walk, mut head) = (Walk::default(), Head::default());
@@ -155,6 +168,11 @@ fn find(folder: &Path) -> Result<Found, OpenError> {
         };
         return Err(wrong(fault));
     }
+    head.begins = begins(&segments, anchor)?;
+    if head.seq > 0 {
+        check_anchor(&segments, anchor.unwrap_or_default())?;
+    }
+    let replaced = replaced(anchor, head.seq);
     let file = OpenOptions::new().write(true).open(&last.path).map_err(reach(&last.path))?;
     let repaired = walk
         .unfinished
@@ -164,7 +182,52 @@ fn find(folder: &Path) -> Result<Found, OpenError> {
     }
     let began = began.unwrap_or_default();
     let active = Active { file, began, length: walk.end, unflushed: Vec::new() };
-    Ok(Found { active, head, repaired })
+    Ok(Found { active, head, repaired, replaced })
+}
+
+/// What a log that ends with the record `last` is in the place of.
+fn replaced(anchor: Option<Anchor>, last: u64) -> Option<LogReplaced> {
+    let Anchor { seq, hash, .. } = match (anchor, last) {
+        // One that was moved away.
+        (Some(anchor), 0) if anchor.seq > 0 => anchor,
+        (Some(_), _) | (None, 0) => return None,
+        (None, _) => Anchor::default(),
+    };
+    Some(LogReplaced { seq, hash })
+}
+
+/// The hash of the log's first record, as far as that is known.
+fn begins(segments: &[Segment], anchor: Option<Anchor>) -> Result<Hash, OpenError> {
+    match segments.first() {
+        Some(first) if first.first == 1 => {
+            let record = retention::first_record(&first.path)?;
+            Ok(record.map_or(Hash::BEGINNING, |record| record.hash))
+        }
+        Some(_) | None => Ok(anchor.unwrap_or_default().begins),
+    }
+}
+
+/// Whether the record that was signed last is there as it was.
+fn check_anchor(segments: &[Segment], anchor: Anchor) -> Result<(), OpenError> {
+    if anchor.seq == 0 {
+        return Ok(());
+    }
+    let holds = segments.partition_point(|segment| segment.first <= anchor.seq);
+    let wanted = segments.get(holds.saturating_sub(1)..).unwrap_or_default();
+    let (mut walk, mut hash) = (Walk::default(), None);
+    for (place, segment) in wanted.iter().enumerate() {
+        walk.over(segment, place + 1 == wanted.len(), &mut |record| {
+            if record.seq == anchor.seq {
+                hash = Some(record.hash);
+            }
+            Ok(())
+        })
+        .map_err(|fault| OpenError::Wrong { fault })?;
+    }
+    match hash {
+        Some(hash) if hash == anchor.hash => Ok(()),
+        Some(_) | None => Err(OpenError::Replaced { seq: anchor.seq }),
+    }
 }
 
 /// The end of a segment that is closed.
@@ -177,9 +240,6 @@ fn end_of(segment: &Segment) -> Result<Head, Fault> {
     Ok(head)
 }
 
-fn covered_by(record: &Record) -> Option<u64> {
-    match record.event() {
-        Some(Event::Checkpoint(checkpoint)) => Some(checkpoint.upto),
-        Some(_) | None => None,
-    }
+fn covered_by(record: &Record) -> Option<Signed> {
+    record.event().as_ref().and_then(Signed::by)
 }

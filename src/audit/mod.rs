@@ -5,8 +5,8 @@
 //! | [`event`], [`evidence`] | what is recorded |
 //! | [`refusals`] | which refusals are, and how many |
 //! | [`record`] | how a record is written, hashed and chained |
-//! | [`folder`], `log`, `writer` | where the log lies, how it is opened, and who writes it |
-//! | [`retention`] | when old records go |
+//! | [`folder`], `log`, `writer`, `anchor` | where the log lies, how it is opened, and who writes it |
+//! | [`retention`], `upkeep` | when old records go |
 //! | `stream` | the lines for a collector |
 //! | `chain`, [`verify`] | whether the log is what was written |
 //! | [`search`] | which records somebody asks for |
@@ -14,11 +14,14 @@
 //!
 //! The log knows nothing of keys and tokens; what signs its checkpoints stands in `service`.
 
+use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use countersign_sdk::time::Timestamp;
+use tokio::sync::Semaphore;
 
+mod anchor;
 mod chain;
 pub mod event;
 pub mod evidence;
@@ -30,6 +33,7 @@ pub mod refusals;
 pub mod retention;
 pub mod search;
 mod stream;
+mod upkeep;
 pub mod verify;
 mod writer;
 
@@ -48,6 +52,10 @@ use writer::Wanted;
 
 /// How many records the memory form remembers.
 const REMEMBERED: usize = 10_000;
+/// How many bytes of them.
+const REMEMBERED_BYTES: usize = 16 * 1024 * 1024;
+/// How many searches read the log at once; others wait.
+const SEARCHES: usize = 2;
 
 /// Why an event is not recorded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -87,6 +95,7 @@ pub struct Audit {
     form: Form,
     refusals: Arc<Refusals>,
     on_failure: OnFailure,
+    searches: Arc<Semaphore>,
 }
 
 #[derive(Clone, Debug)]
@@ -97,7 +106,9 @@ enum Form {
 
 #[derive(Debug, Default)]
 struct Memory {
-    records: Vec<Record>,
+    records: VecDeque<Record>,
+    /// Those of the records' events.
+    bytes: usize,
     head: Head,
 }
 
@@ -105,7 +116,7 @@ impl Audit {
     /// A log in memory, which ends with the process and remembers its newest records.
     pub fn in_memory() -> Self {
         let on_failure = OnFailure::default();
-        Self { form: Form::Memory(Arc::default()), refusals: Arc::default(), on_failure }
+        Self::of(Form::Memory(Arc::default()), on_failure)
     }
 
     /// Opens the log in the data directory `directory`, and begins one if there is none. Blocks, and reads
@@ -119,7 +130,12 @@ impl Audit {
         on_failure: OnFailure,
     ) -> Result<Self, OpenError> {
         let log = Arc::new(Log::open(directory, options)?);
-        Ok(Self { form: Form::Disk(log), refusals: Arc::default(), on_failure })
+        Ok(Self::of(Form::Disk(log), on_failure))
+    }
+
+    fn of(form: Form, on_failure: OnFailure) -> Self {
+        let searches = Arc::new(Semaphore::new(SEARCHES));
+        Self { form, refusals: Arc::default(), on_failure, searches }
     }
 
     /// Hands an event over to be written soon.
@@ -253,10 +269,16 @@ impl Audit {
     /// [`AuditError::Unavailable`] when the log cannot be read.
     pub async fn search(&self, query: Query) -> Result<Page, AuditError> {
         match &self.form {
-            Form::Memory(memory) => Ok(search::among(&lock(memory).records, &query)),
+            Form::Memory(memory) => Ok(search::among(lock(memory).records.iter(), &query)),
             Form::Disk(log) => {
                 let folder = log.folder();
-                let read = move || search::in_folder(&folder, &query);
+                let searches = Arc::clone(&self.searches);
+                let turn = searches.acquire_owned().await.map_err(|_| AuditError::Unavailable)?;
+                let read = move || {
+                    // Until it has read, whether or not anybody waits for it.
+                    let _turn = turn;
+                    search::in_folder(&folder, &query)
+                };
                 let found = tokio::task::spawn_blocking(read).await;
                 let found = found.map_err(|_| AuditError::Unavailable)?;
                 found.map_err(|error| {
@@ -273,15 +295,13 @@ fn remember(memory: &Mutex<Memory>, event: &Event, now: Timestamp) -> Result<(),
     let head = memory.head;
     let record = Record::of(head.seq.saturating_add(1), now, head.hash, event)
         .map_err(|_| AuditError::Unavailable)?;
-    let covers = match event {
-        Event::Checkpoint(checkpoint) => Some(checkpoint.upto),
-        _ => None,
-    };
-    writer::advance(&mut memory.head, &record, covers);
-    if memory.records.len() >= REMEMBERED {
-        memory.records.drain(..REMEMBERED / 2);
+    writer::advance(&mut memory.head, &record, writer::Signed::by(event));
+    memory.bytes = memory.bytes.saturating_add(record.body.get().len());
+    memory.records.push_back(record);
+    while memory.records.len() > REMEMBERED || memory.bytes > REMEMBERED_BYTES {
+        let Some(oldest) = memory.records.pop_front() else { break };
+        memory.bytes = memory.bytes.saturating_sub(oldest.body.get().len());
     }
-    memory.records.push(record);
     Ok(())
 }
 
@@ -292,3 +312,6 @@ fn lock(memory: &Mutex<Memory>) -> MutexGuard<'_, Memory> {
 #[cfg(test)]
 #[path = "log_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+mod replaced_tests;

@@ -17,10 +17,19 @@ use super::record::Record;
 /// How long records are kept.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Retention {
-    /// For so many seconds at least; `None` for ever.
+    /// For so many seconds at least; `None` for ever, or as long as the bytes allow.
     pub seconds: Option<u64>,
     /// The most bytes of the whole log; `None` without bound.
     pub bytes: Option<u64>,
+}
+
+/// What the retention says of a log.
+#[derive(Debug, Default)]
+pub(super) struct Due {
+    /// What is to be removed.
+    pub(super) removal: Option<Removal>,
+    /// Whether the log is too large also without that.
+    pub(super) is_over: bool,
 }
 
 /// What is to be removed.
@@ -35,13 +44,9 @@ pub(super) struct Removal {
 ///
 /// # Errors
 /// [`OpenError`].
-pub(super) fn due(
-    folder: &Path,
-    retention: Retention,
-    now: Timestamp,
-) -> Result<Option<Removal>, OpenError> {
+pub(super) fn due(folder: &Path, retention: Retention, now: Timestamp) -> Result<Due, OpenError> {
     if retention == Retention::default() {
-        return Ok(None);
+        return Ok(Due::default());
     }
     let mut segments = folder::segments(folder)?;
     let mut bytes = 0_u64;
@@ -54,9 +59,10 @@ pub(super) fn due(
     for pair in segments.windows(2) {
         let [old, next] = pair else { break };
         let Some(first) = first_record(&next.path)? else { break };
-        let too_old = retention.seconds.is_some_and(|keep| first.time.plus(keep) < now);
-        let too_many = retention.bytes.is_some_and(|most| bytes > most);
-        if !too_old && !too_many {
+        // All of the old one is older than the next one's first.
+        let is_old = retention.seconds.is_none_or(|keep| first.time.plus(keep) < now);
+        let is_over = retention.bytes.is_some_and(|most| bytes > most);
+        if !is_old || (retention.seconds.is_none() && !is_over) {
             break;
         }
         let metadata = fs::metadata(&old.path).map_err(folder::reach(&old.path))?;
@@ -65,7 +71,10 @@ pub(super) fn due(
         begins = Some(Trimmed { begins: first.seq, prev: first.prev.to_string() });
     }
     segments.truncate(removed);
-    Ok(begins.map(|event| Removal { event, folder: folder.to_owned(), segments }))
+    let removal = begins.map(|event| Removal { event, folder: folder.to_owned(), segments });
+    // The last segment is never removed, so a log of one has room.
+    let is_over = retention.seconds.is_some() && retention.bytes.is_some_and(|most| bytes > most);
+    Ok(Due { removal, is_over })
 }
 
 /// Removes the segments, the oldest first.

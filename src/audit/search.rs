@@ -96,8 +96,8 @@ pub enum SearchError {
 const A_STEP: u64 = 128 * 1024 * 1024;
 
 /// The records of a list that `query` asks for.
-pub(super) fn among(records: &[Record], query: &Query) -> Page {
-    let mut found = records.iter().filter(|record| query.asks_for(record));
+pub(super) fn among<'a>(records: impl Iterator<Item = &'a Record>, query: &Query) -> Page {
+    let mut found = records.filter(|record| query.asks_for(record));
     let records: Vec<_> = found.by_ref().take(query.page()).cloned().collect();
     let next = found.next().and_then(|_| records.last()).map(|record| record.seq);
     Page { records, next }

@@ -19,10 +19,10 @@ use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use super::AuditError;
-use super::event::{Event, Resumed};
+use super::event::{Event, LogReplaced, Resumed};
 use super::folder::{self, OpenError, Segment};
 use super::record::{Hash, MAX_LINE, Record, leaf};
-use super::retention::{self, Retention};
+use super::retention::{Removal, Retention};
 use super::stream::Stream;
 
 /// How many events share a write at most.
@@ -58,7 +58,7 @@ pub(super) struct Job {
     pub(super) body: Box<RawValue>,
     pub(super) time: Timestamp,
     pub(super) wanted: Wanted,
-    pub(super) checkpoint: Option<u64>,
+    pub(super) checkpoint: Option<Signed>,
     /// `None` where nobody waits.
     pub(super) answer: Option<oneshot::Sender<Result<(), AuditError>>>,
 }
@@ -76,8 +76,31 @@ pub struct Head {
     pub checkpoint: u64,
     /// The last record that it covers.
     pub covered: u64,
+    /// The hash of that record.
+    pub covered_hash: Hash,
     /// When it was made.
     pub checkpoint_at: Timestamp,
+    /// The hash of the log's first record, all zeros in an empty log.
+    pub begins: Hash,
+}
+
+/// What a checkpoint covers.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Signed {
+    seq: u64,
+    hash: Hash,
+}
+
+impl Signed {
+    /// Of an event that is a checkpoint.
+    pub(super) const fn by(event: &Event) -> Option<Self> {
+        match event {
+            Event::Checkpoint(checkpoint) => {
+                Some(Self { seq: checkpoint.upto, hash: checkpoint.hash })
+            }
+            _ => None,
+        }
+    }
 }
 
 /// What the writer and its callers share.
@@ -161,14 +184,21 @@ pub(super) struct Writer {
     pub(super) retention: Retention,
     pub(super) stream: Option<Stream>,
     pub(super) flush_by: Option<Instant>,
-    /// The latest moment of an event.
+    /// The moment of the newest event.
     pub(super) now: Timestamp,
+    /// What this log is in the place of, until that is recorded.
+    pub(super) replaced: Option<LogReplaced>,
+    /// The last record that is known outside of the folder to be signed.
+    pub(super) anchored: u64,
+    /// What is removed as soon as a checkpoint covers the record of it.
+    pub(super) removal: Option<(u64, Removal)>,
+    /// When the clock was last seen to jump.
+    pub(super) jumped: Option<Instant>,
 }
 
 impl Writer {
     /// Writes until nobody is left who could hand over an event.
     pub(super) fn run(mut self) {
-        self.trim();
         let mut last = 0;
         loop {
             let first = match self.next() {
@@ -209,12 +239,17 @@ impl Writer {
 
     fn take(&mut self, batch: Vec<Job>) {
         let latest = batch.iter().map(|job| job.time).max();
-        self.now = self.now.max(latest.unwrap_or_default());
-        match self.begin_segment().and_then(|()| self.write(&batch)) {
+        self.look_at_clock(latest.unwrap_or_default());
+        let written = self
+            .begin_segment()
+            .and_then(|()| self.tell_replaced())
+            .and_then(|()| self.write(&batch));
+        match written {
             Ok(refused) => {
                 for (job, refused) in batch.into_iter().zip(refused) {
                     answer(job, if refused { Err(AuditError::Unavailable) } else { Ok(()) });
                 }
+                self.anchor();
             }
             Err(error) => {
                 self.failed(&error);
@@ -228,7 +263,7 @@ impl Writer {
 
     /// Writes a batch, and flushes it where somebody wants that; nothing of it counts if either fails. Tells
     /// of each whether it is no record: one that is longer than any may be.
-    fn write(&mut self, batch: &[Job]) -> io::Result<Vec<bool>> {
+    pub(super) fn write(&mut self, batch: &[Job]) -> io::Result<Vec<bool>> {
         let (mut head, mut lines) = (self.shared.head(), Vec::new());
         let mut refused = Vec::with_capacity(batch.len());
         for job in batch {
@@ -282,6 +317,7 @@ impl Writer {
         if length < SEGMENT_BYTES && !old {
             return Ok(());
         }
+        self.check_room()?;
         self.active.flush()?;
         self.flush_by = None;
         let next = self.shared.head().seq.saturating_add(1);
@@ -297,29 +333,6 @@ impl Writer {
         Ok(())
     }
 
-    /// Removes the oldest segments, as the retention says, after a record of it.
-    fn trim(&mut self) {
-        let trimmed = match retention::due(&self.shared.folder, self.retention, self.now) {
-            Ok(Some(trimmed)) => trimmed,
-            Ok(None) => return,
-            Err(error) => {
-                tracing::error!(%error, "old audit records could not be looked at");
-                return;
-            }
-        };
-        let Some(job) = own_job(&Event::Trimmed(trimmed.event.clone()), self.now) else { return };
-        let removed = self
-            .write(&[job])
-            .map_err(|error| error.to_string())
-            .and_then(|_| retention::remove(&trimmed).map_err(|error| error.to_string()));
-        match removed {
-            Ok(()) => {
-                tracing::info!(begins = trimmed.event.begins, "old audit records were removed");
-            }
-            Err(error) => tracing::error!(%error, "old audit records were not removed"),
-        }
-    }
-
     fn failed(&self, error: &io::Error) {
         self.shared.failed.store(true, Ordering::Release);
         tracing::error!(%error, "the audit log cannot be written; see audit.on_failure");
@@ -331,7 +344,7 @@ impl Writer {
         loop {
             match self.jobs.recv_timeout(retry) {
                 Ok(job) => {
-                    self.now = self.now.max(job.time);
+                    self.now = job.time;
                     answer(job, Err(AuditError::Unavailable));
                     continue;
                 }
@@ -377,15 +390,19 @@ fn following(head: &Head, job: &Job) -> Record {
     Record { seq, time: job.time, prev, body: job.body.clone(), hash }
 }
 
-pub(super) const fn advance(head: &mut Head, record: &Record, covers: Option<u64>) {
+pub(super) const fn advance(head: &mut Head, record: &Record, covers: Option<Signed>) {
     (head.seq, head.hash, head.time) = (record.seq, record.hash, record.time);
+    if record.seq == 1 {
+        head.begins = record.hash;
+    }
     if let Some(covered) = covers {
-        (head.checkpoint, head.covered) = (record.seq, covered);
+        head.checkpoint = record.seq;
+        (head.covered, head.covered_hash) = (covered.seq, covered.hash);
         head.checkpoint_at = record.time;
     }
 }
 
 /// Only for when to flush; no decision hangs on it.
-fn now() -> Instant {
+pub(super) fn now() -> Instant {
     Instant::now()
 }

@@ -1,6 +1,6 @@
 //! What is printed where: results on standard output, everything else on standard error.
 
-use std::io::{self, Write as _};
+use std::io::{self, IsTerminal as _, Write as _};
 
 use countersign_sdk::client::error::{is_steering, printable};
 use countersign_sdk::time::Timestamp;
@@ -63,6 +63,15 @@ impl Output {
         let mut out = io::stdout().lock();
         out.write_all(bytes)?;
         Ok(out.flush()?)
+    }
+
+    /// Prints a line of JSON as it is; where a terminal shows it, what could steer that is escaped.
+    ///
+    /// # Errors
+    /// [`Failure`] when standard output is closed or full.
+    pub fn json_line(&self, line: &str) -> Result<(), Failure> {
+        let line = if io::stdout().is_terminal() { escaped(line) } else { line.to_owned() };
+        self.bytes(format!("{line}\n").as_bytes())
     }
 
     /// Says something to the person that is no result.

@@ -253,6 +253,11 @@ fn audit(reader: &mut Reader<'_>) -> Option<AuditSettings> {
     let checkpoint_records = reader.read(&keys::AUDIT_CHECKPOINT_RECORDS);
     let checkpoint_seconds = reader.read(&keys::AUDIT_CHECKPOINT_SECONDS);
     let seconds = days?.map(|days| days.saturating_mul(86_400));
+    if seconds.is_none() && bytes.flatten().is_some() {
+        let problem = "needs audit.retention_days, which says how old a record is that may be removed for room: without \
+                       it whoever signs in often enough would have the records of others removed";
+        reader.fault(&keys::AUDIT_MAX_BYTES, problem.to_owned());
+    }
     Some(AuditSettings {
         on_failure: on_failure?,
         retention: Retention { seconds, bytes: bytes? },

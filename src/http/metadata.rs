@@ -154,7 +154,7 @@ pub(crate) async fn jwks(State(state): State<AppState>) -> Response {
 }
 
 fn document(body: Bytes, media_type: &'static str) -> Response {
-    let cache = HeaderValue::try_from(format!("public, max-age={JWKS_MAX_AGE}"));
+    let cache = HeaderValue::try_from(format!("public, max-age={JWKS_MAX_AGE}, must-revalidate"));
     let cache = cache.unwrap_or(HeaderValue::from_static("no-store"));
     (
         [

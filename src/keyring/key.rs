@@ -10,6 +10,8 @@ use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed2551
 use countersign_sdk::entropy::Entropy;
 use countersign_sdk::key::{Algorithm, Curve, InMemorySigner, PublicKey, SecretKeyError, Signer};
 
+use super::slots::{Purpose, Reserved, Slots};
+
 /// The key did not sign. The text names no secret.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the signing key did not sign: {0}")]
@@ -27,6 +29,11 @@ pub trait PrivateHalf: Send + Sync {
     /// Whether a signature is likely to be had now; asked before anything is used up for one.
     fn is_ready(&self) -> bool {
         true
+    }
+
+    /// The places to sign at, where a signature takes so long that there are not enough for everybody.
+    fn slots(&self) -> Option<&Slots> {
+        None
     }
 }
 
@@ -106,6 +113,22 @@ impl SigningKey {
     /// Whether a signature is likely to be had now.
     pub fn is_ready(&self) -> bool {
         self.is_proven && self.private.is_ready()
+    }
+
+    /// A place to sign at, for a document of this kind, waited for and not for long. Taken before anything
+    /// is used up for the document, and kept until it is signed.
+    ///
+    /// # Errors
+    /// [`SignError`].
+    pub(crate) async fn reserve(&self, purpose: Purpose) -> Result<Reserved, SignError> {
+        match self.private.slots() {
+            None => Ok(Reserved::unbounded()),
+            Some(slots) => {
+                let none =
+                    || SignError("there are more signatures to be made than can be".to_owned());
+                slots.reserve(purpose).await.ok_or_else(none)
+            }
+        }
     }
 
     /// A JWS signature over `input`.

@@ -6,6 +6,7 @@
 //! | [`ring`] | the state of each key, a pure function of what is written and of the time |
 //! | [`plan`] | what is to be done about the keys, and when |
 //! | `change` | that it is done whole or not at all; `work`, on a copy of the ring |
+//! | `slots` | how many signatures are made at once where each takes a while, and for whom |
 //! | `view` | what requests are given: the key that signs, the JWKS |
 //! | `file` | where the ring lies, and that a change of it is one rename |
 //! | [`custody`] | where private halves lie |
@@ -25,6 +26,7 @@ mod file;
 mod key;
 pub mod plan;
 pub mod ring;
+mod slots;
 mod view;
 mod work;
 
@@ -37,6 +39,7 @@ pub use file::{Document, FILE, FOLDER, RingFile, RingFileError, Shelf};
 pub use key::{PrivateHalf, SignError, SigningKey};
 pub use plan::Policy;
 use ring::Ring;
+pub use slots::{Purpose, Reserved, Slots};
 pub use view::{View, ViewError, key_set};
 
 /// Makes the custody for what a ring says of its sealing.

@@ -65,6 +65,16 @@ impl ContractQuestion {
         &self.account
     }
 
+    /// What is said to be signed.
+    pub const fn digest(&self) -> [u8; 32] {
+        self.digest
+    }
+
+    /// The signature as it was sent, wrapped or not.
+    pub fn signature(&self) -> &[u8] {
+        &self.signature
+    }
+
     /// Whether the signature says how the account is deployed.
     pub fn is_wrapped(&self) -> bool {
         self.parts().deployment.is_some()

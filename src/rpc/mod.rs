@@ -84,10 +84,10 @@ pub struct ChainNodes {
 /// For whom a question is asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Asker {
-    /// Somebody who signs in with this nonce, which holds until then.
+    /// Somebody who signs in with this message, which holds until then.
     SignIn {
-        /// The nonce.
-        nonce: ReplayKey,
+        /// The message, by its nonce, its text and whose it says it is.
+        message: ReplayKey,
         /// Until when it could be used.
         until: Timestamp,
     },
@@ -143,8 +143,8 @@ pub enum AskError {
     /// The signature names a factory that is not one of those that may be called.
     #[error("the factory is not one that may be called")]
     Factory,
-    /// The nonce had its questions.
-    #[error("nodes were asked too often for this nonce")]
+    /// The message had its questions.
+    #[error("nodes were asked too often for this message")]
     TooOften,
     /// As many questions are under way as may be; nobody was asked.
     #[error("too many questions about the chain are under way")]
@@ -226,20 +226,20 @@ impl Nodes {
     }
 
     fn take_turn(&self, asking: &Asking) -> Result<(), AskError> {
-        let Asker::SignIn { nonce, until } = asking.asker else { return Ok(()) };
-        self.counted.take(nonce, until, asking.now).map_err(|none| match none {
+        let Asker::SignIn { message, until } = asking.asker else { return Ok(()) };
+        self.counted.take(message, until, asking.now).map_err(|none| match none {
             NoTurn::Spent => AskError::TooOften,
             NoTurn::Full => AskError::Crowded,
         })
     }
 
     fn count<T>(&self, asking: &Asking, said: Result<T, AskError>) -> Result<T, AskError> {
-        if let Asker::SignIn { nonce, .. } = asking.asker {
+        if let Asker::SignIn { message, .. } = asking.asker {
             match said {
                 Ok(_) | Err(AskError::TooOften) => {}
-                Err(AskError::Unavailable) => self.counted.was_silent(nonce),
+                Err(AskError::Unavailable) => self.counted.was_silent(message),
                 Err(AskError::Unconfigured | AskError::Factory | AskError::Crowded) => {
-                    self.counted.was_not_asked(nonce);
+                    self.counted.was_not_asked(message);
                 }
             }
         }

@@ -33,8 +33,8 @@ fn asking(asker: Asker) -> Asking {
 }
 
 fn sign_in() -> Asking {
-    let nonce = ReplayKey::of_bytes("test", b"nonce");
-    asking(Asker::SignIn { nonce, until: Timestamp::from_unix(300) })
+    let message = ReplayKey::of_bytes("test", b"message");
+    asking(Asker::SignIn { message, until: Timestamp::from_unix(300) })
 }
 
 /// What a chain says whose nodes say these, each at its block; `None` fails, `-` never answers.

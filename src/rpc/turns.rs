@@ -1,7 +1,7 @@
-//! A challenge has its account's chain asked three times at most, and a few times more where the chain stays silent.
+//! A message has its account's chain asked three times at most, and a few times more where the chain stays silent.
 //!
 //! Whoever holds a challenge of ours may send wrong signatures with it, and for a contract's account each
-//! is a question to every node. So questions are counted by the challenge, for as long as it
+//! is a question to every node. So questions are counted by the message, for as long as it
 //! could be used. A silence does not count as an answer, so that owners who took a day to sign need not
 //! sign again for a node that was away.
 
@@ -11,13 +11,13 @@ use std::sync::{Mutex, PoisonError};
 use countersign_sdk::proof::replay::ReplayKey;
 use countersign_sdk::time::Timestamp;
 
-/// How often a chain may answer for one challenge.
+/// How often a chain may answer for one message.
 const ANSWERS: u8 = 3;
 
 /// How often it may stay silent.
 const SILENCES: u8 = 9;
 
-/// How many challenges are counted at once; beyond, no new one is asked about.
+/// How many messages are counted at once; beyond, no new one is asked about.
 const MOST: usize = 65_536;
 
 #[derive(Clone, Copy, Debug)]
@@ -27,21 +27,21 @@ struct Turns {
     until: Timestamp,
 }
 
-/// How often each challenge had nodes asked.
+/// How often each message had nodes asked.
 #[derive(Debug, Default)]
 pub(super) struct Counted(Mutex<HashMap<ReplayKey, Turns>>);
 
 /// Why a question is not asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum NoTurn {
-    /// The challenge had its questions.
+    /// The message had its questions.
     Spent,
-    /// Too many challenges are counted.
+    /// Too many messages are counted.
     Full,
 }
 
 impl Counted {
-    /// Takes a turn of the challenge, which is forgotten after `until`.
+    /// Takes a turn of the message, which is forgotten after `until`.
     pub(super) fn take(
         &self,
         key: ReplayKey,

@@ -87,6 +87,7 @@ async fn walk(
     context.check_scopes(&target, &assertion.account().to_did(), &scope)?;
     context.check_one_operator(&target, &assertion.account().to_did(), assertion.key())?;
     possession::match_key(proof.as_ref(), None, assertion.key().thumbprint())?;
+    let place = keys::reserve(context, now).await?;
     let possession = possession::claim(context, proof.as_ref(), target.rules, now).await?;
     let claimed =
         context.store.claim(assertion.replay_key(), assertion.retain_until(), now).await.map_err(
@@ -102,6 +103,7 @@ async fn walk(
     standing::check(context, &who, &possession, assertion.issued_at(), now).await?;
     let access = Access { target, scope, until: None };
     let issued = mint(context, &who, &possession, &access, now)?;
+    drop(place);
     let proof = (request.assertion, &assertion);
     let asked = (&*access.target.uri, request.scope);
     recording::by_assertion(context, proof, asked, &issued, now).await?;

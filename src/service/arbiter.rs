@@ -16,18 +16,25 @@ use serde_json::{Value, json};
 
 use super::checkpoint;
 use super::context::Chains;
-use crate::audit::evidence::{ChainSaid, NonceKind, Proof as Signed, SignIn, SignedText};
+use crate::audit::evidence::{ChainSaid, NonceKind, Policy, Proof as Signed, SignIn, SignedText};
 use crate::audit::proof::{self, Proof};
 use crate::model::domain::Domains;
 use crate::model::reason::Refusal;
 use crate::model::revocation::LONGEST_TOKEN;
 use crate::model::scope::ScopeSet;
+use crate::wallet::caip122::Moment;
 use crate::wallet::caip122::UnverifiedMessage;
 use crate::wallet::format::Evidence;
+use crate::wallet::on_chain::Question;
 use crate::wallet::policy::{
     self, BoundMessage, Expected, NonceAuthority, NonceOrigin, OpenedNonce,
 };
 use crate::wallet::registry;
+
+/// The most that can be configured, in seconds: `challenge.lifetime`, `session.lifetime`, and of the clock skews that of proofs.
+const LONGEST_CHALLENGE: u64 = 900;
+const LONGEST_SESSION: u64 = 31_536_000;
+const LARGEST_SKEW: u64 = 60;
 
 /// What a proof shows that holds.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -50,6 +57,10 @@ pub struct Verdict {
     pub scope: String,
     /// Whether the signed text or assertion states the scopes; otherwise they are what the issuer gives by default.
     pub scope_was_signed: bool,
+    /// Whether it states the resource; otherwise the resource is what the request named, or the only one, by the issuer's word.
+    pub resource_was_signed: bool,
+    /// When it was signed, RFC 3339, as it says itself.
+    pub signed_at: Option<String>,
     /// Who made the transaction that was signed, for formats that sign one: by its own word, to be compared with
     /// what the issuer published then.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -69,6 +80,33 @@ pub struct Verdict {
     pub key_is_known: bool,
 }
 
+/// What is to be asked of an account's chain, everything else of a proof being as it should be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OnChain {
+    /// The account.
+    pub account: String,
+    /// Which kind of block the nodes were asked at.
+    pub block_tag: String,
+    /// Its number.
+    pub block: u64,
+    /// What they were asked.
+    pub asked: Asked,
+}
+
+/// A question to an account's chain.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Asked {
+    /// Whether the contract at the account takes a signature (ERC-1271, ERC-6492).
+    Contract {
+        /// What was signed, hexadecimal.
+        digest: String,
+        /// The signature as it was sent, hexadecimal.
+        signature: String,
+    },
+    /// Whether this key, a `did:key`, may do everything for the name.
+    Key(String),
+}
+
 /// Why a proof does not hold.
 #[derive(Debug, thiserror::Error)]
 pub enum NotProven {
@@ -83,16 +121,11 @@ pub enum NotProven {
     Refused(Refusal),
     /// What the account's chain said then is not in the file and cannot be.
     #[error(
-        "the account {account} is proven by its chain alone, which said yes at block {block} ({block_tag}) as the record has it: ask a node that keeps old blocks"
+        "the account {} is proven by its chain alone, which said yes at block {} ({}) as the record has it: ask a node \
+         that keeps old blocks; everything else holds",
+        .0.account, .0.block, .0.block_tag
     )]
-    OnChain {
-        /// The account.
-        account: String,
-        /// Which kind of block the nodes were asked at.
-        block_tag: String,
-        /// Its number.
-        block: u64,
-    },
+    OnChain(Box<OnChain>),
     /// The record says something else than what was signed.
     #[error("the record does not follow from what was signed: {0}")]
     Evidence(&'static str),
@@ -135,7 +168,8 @@ pub fn check(proof: &Proof, keys: Option<&IssuerKeys>) -> Result<Verdict, NotPro
     if sign_in.policy.issuer != signed.issuer {
         return Err(NotProven::Evidence("the log is of another issuer"));
     }
-    let Shown { method, scope_was_signed, transaction_by } = evidence(&sign_in, proof.record.time)?;
+    let Shown { method, scope_was_signed, resource_was_signed, signed_at, transaction_by } =
+        evidence(&sign_in, proof.record.time)?;
     Ok(Verdict {
         sub: sign_in.sub,
         account: sign_in.account,
@@ -146,6 +180,8 @@ pub fn check(proof: &Proof, keys: Option<&IssuerKeys>) -> Result<Verdict, NotPro
         resource: sign_in.policy.resource,
         scope: sign_in.token.scope,
         scope_was_signed,
+        resource_was_signed,
+        signed_at: signed_at.map(|at| at.to_string()),
         transaction_by,
         jti: sign_in.token.jti,
         bound_to: sign_in.token.jkt,
@@ -163,6 +199,10 @@ pub struct Shown {
     pub method: String,
     /// Whether the scopes stand in what was signed.
     pub scope_was_signed: bool,
+    /// Whether the resource does.
+    pub resource_was_signed: bool,
+    /// When it was signed, as it says itself.
+    pub signed_at: Option<Timestamp>,
     /// Who made the transaction that was signed, by its own word.
     pub transaction_by: Option<String>,
 }
@@ -174,6 +214,16 @@ pub struct Shown {
 pub fn evidence(sign_in: &SignIn, at: Timestamp) -> Result<Shown, NotProven> {
     if sign_in.token.exp <= at || sign_in.token.exp > at.plus(LONGEST_TOKEN) {
         return Err(NotProven::Evidence("the token lives for another time than tokens do"));
+    }
+    // What no configuration allows would let a record pass for what the server never took.
+    let Policy { challenge_lifetime, clock_skew, session_lifetime, .. } = sign_in.policy;
+    if challenge_lifetime > LONGEST_CHALLENGE
+        || clock_skew > LARGEST_SKEW
+        || session_lifetime > LONGEST_SESSION
+    {
+        return Err(NotProven::Evidence(
+            "it was expected of it what no server can be told to expect",
+        ));
     }
     match &sign_in.proof {
         Signed::Message(text) => by_message(sign_in, text, at),
@@ -218,8 +268,14 @@ fn by_message(sign_in: &SignIn, signed: &SignedText, at: Timestamp) -> Result<Sh
     if bound.session_end().is_some_and(|end| sign_in.token.exp > end) {
         return Err(NotProven::Evidence("the token outlives what was signed"));
     }
-    let (method, transaction_by) = (signed.format.clone(), format.made_by(&given));
-    Ok(Shown { method, scope_was_signed, transaction_by })
+    Ok(Shown {
+        method: signed.format.clone(),
+        scope_was_signed,
+        // A ReCap states both or none.
+        resource_was_signed: scope_was_signed,
+        signed_at: bound.message().issued_at().map(Moment::floor),
+        transaction_by: format.made_by(&given),
+    })
 }
 
 /// Everything of a sign-in that its account's chain had a word in, but that word: nobody can check it here,
@@ -242,8 +298,35 @@ fn on_chain(
     if bound.domain() != sign_in.policy.domain {
         return Err(NotProven::Evidence("the message names another domain"));
     }
+    let named = bound.session_key().copied();
+    let asked = match &question {
+        Question::Contract(contract) => {
+            if sign_in.proven_jkt.is_some() || sign_in.proven_key.is_some() {
+                return Err(NotProven::Evidence("no key signed"));
+            }
+            // A contract has no key to bind to but the one that was signed for.
+            if sign_in.token.jkt != named {
+                return Err(NotProven::Evidence("the token is bound to another key"));
+            }
+            let digest = format!("0x{}", hex::encode(contract.digest()));
+            Asked::Contract {
+                digest,
+                signature: format!("0x{}", hex::encode(contract.signature())),
+            }
+        }
+        Question::AccessKey(name) => {
+            check_key(sign_in, name.signer().key())?;
+            let to = named.unwrap_or(name.signer().thumbprint());
+            check_binding(sign_in, to, named.is_some())?;
+            Asked::Key(sign_in.proven_key.clone().unwrap_or_default())
+        }
+    };
+    if bound.session_end().is_some_and(|end| sign_in.token.exp > end) {
+        return Err(NotProven::Evidence("the token outlives what was signed"));
+    }
     let ChainSaid { block_tag, block } = said.clone();
-    Ok(NotProven::OnChain { account: sign_in.account.clone(), block_tag, block })
+    let account = sign_in.account.clone();
+    Ok(NotProven::OnChain(Box::new(OnChain { account, block_tag, block, asked })))
 }
 
 fn by_assertion(sign_in: &SignIn, text: &str, at: Timestamp) -> Result<Shown, NotProven> {
@@ -267,8 +350,13 @@ fn by_assertion(sign_in: &SignIn, text: &str, at: Timestamp) -> Result<Shown, No
         within(&sign_in.token.scope, &signed.parse()?)?;
     }
     check_binding(sign_in, assertion.key().thumbprint(), false)?;
-    let (method, scope_was_signed) = ("jwt-bearer".to_owned(), assertion.scope().is_some());
-    Ok(Shown { method, scope_was_signed, transaction_by: None })
+    Ok(Shown {
+        method: "jwt-bearer".to_owned(),
+        scope_was_signed: assertion.scope().is_some(),
+        resource_was_signed: assertion.resource().is_some(),
+        signed_at: Some(assertion.issued_at()),
+        transaction_by: None,
+    })
 }
 
 fn check_key(sign_in: &SignIn, key: &PublicKey) -> Result<(), NotProven> {

@@ -34,6 +34,16 @@ struct Claims {
     iat: Timestamp,
     seq: u64,
     hash: Hash,
+    /// What the checkpoint before this one covers.
+    after: Place,
+    /// The hash of the log's first record.
+    begins: Hash,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Place {
+    seq: u64,
+    hash: Hash,
 }
 
 /// What a checkpoint says whose signature holds.
@@ -45,6 +55,10 @@ pub struct Signed {
     pub at: Timestamp,
     /// What it covers.
     pub covers: Covered,
+    /// What the checkpoint before it covers.
+    pub after: Covered,
+    /// The hash of the log's first record.
+    pub begins: Hash,
     /// The key, by its name in the header.
     pub kid: String,
 }
@@ -72,12 +86,14 @@ pub async fn when_due(context: &Context, due: Due) -> Result<(), Refusal> {
 pub async fn make(context: &Context) -> Result<(), Refusal> {
     let (head, now) = (context.audit.head(), context.now());
     let iss = context.issuer.url.clone();
-    let claims = Claims { iss, iat: now, seq: head.seq, hash: head.hash };
+    let after = Place { seq: head.covered, hash: head.covered_hash };
+    let (seq, hash, begins) = (head.seq, head.hash, head.begins);
+    let claims = Claims { iss, iat: now, seq, hash, after, begins };
     let key = context.keyring.active(now);
     let jws = jws::sign(&key, TYPE, &claims)?;
     let public = serde_json::to_value(key.public().to_jwk())
         .map_err(|error| Refusal::new(Reason::ServerError, error.to_string()))?;
-    let event = Event::Checkpoint(Checkpoint { upto: head.seq, jws, key: public });
+    let event = Event::Checkpoint(Checkpoint { upto: head.seq, hash, jws, key: public });
     context.audit.keep(event, now).await.map_err(audit_refusal)
 }
 
@@ -98,7 +114,9 @@ pub fn read(jws: &str, keys: &IssuerKeys) -> Result<Signed, String> {
     let claims: Claims =
         serde_json::from_slice(&payload).map_err(|_| "it does not say what a checkpoint says")?;
     let covers = Covered { seq: claims.seq, hash: claims.hash };
-    Ok(Signed { issuer: claims.iss, at: claims.iat, covers, kid: header.kid })
+    let after = Covered { seq: claims.after.seq, hash: claims.after.hash };
+    let (issuer, at, begins) = (claims.iss, claims.iat, claims.begins);
+    Ok(Signed { issuer, at, covers, after, begins, kid: header.kid })
 }
 
 #[derive(Deserialize)]

@@ -1,25 +1,27 @@
 //! The feed of revocations: what is new since a reader's place, signed, and worth waiting for.
 //!
 //! An answer says up to which moment it knows everything (`iat`), and that moment is read before
-//! the store is. Readers only add what they are told and forget it after `until`, so a page that is
+//! the store is. One that many readers ask for in the same second is signed once. Readers only add what they are told and forget it after `until`, so a page that is
 //! read twice does no harm (protocol.md §7).
 
-use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::collections::{HashMap, VecDeque};
 use std::fmt;
 use std::net::IpAddr;
 use std::str::FromStr;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use bytes::Bytes;
 use countersign_sdk::key::Thumbprint;
 use countersign_sdk::time::Timestamp;
 use serde::{Serialize, Serializer};
-use tokio::sync::{Semaphore, SemaphorePermit, watch};
+use tokio::sync::{OnceCell, Semaphore, SemaphorePermit, watch};
 
 use super::context::{Context, session_refusal};
+use crate::keyring::{Purpose, View};
 use crate::limit::network_of;
 use crate::model::reason::Refusal;
 use crate::model::revocation::{self, Target};
@@ -32,6 +34,9 @@ pub const TYPE: &str = "revocations+jwt";
 /// The most entries of an answer.
 const PAGE: usize = 1000;
 
+/// The most answers that are kept for others that ask the same in the same second.
+const MOST_SHARED: usize = 32;
+
 /// The part of all places that one network, an IPv4 address or an IPv6 /64, may take.
 const ONE_NETWORKS_PART: usize = 8;
 
@@ -43,6 +48,35 @@ pub struct Feed {
     by_network: Mutex<HashMap<IpAddr, usize>>,
     share: usize,
     closed: watch::Sender<bool>,
+    /// The answers of this second, the newest last.
+    signed: Mutex<VecDeque<Signed>>,
+}
+
+/// What an answer is made of: two of which this is the same are the same.
+#[derive(Clone, Debug)]
+struct Question {
+    after: Option<Cursor>,
+    at: Timestamp,
+    next: Place,
+    more: bool,
+    view: Arc<View>,
+}
+
+impl PartialEq for Question {
+    fn eq(&self, other: &Self) -> bool {
+        let Self { after, at, next, more, view } = self;
+        (after, at, next, more) == (&other.after, &other.at, &other.next, &other.more)
+            && Arc::ptr_eq(view, &other.view)
+    }
+}
+
+/// A signed answer, or that it could not be signed; not there yet while somebody signs it.
+type Shared = Arc<OnceCell<Result<Bytes, Refusal>>>;
+
+#[derive(Debug)]
+struct Signed {
+    question: Question,
+    answer: Shared,
 }
 
 /// A reader's permission to wait, until it is dropped.
@@ -73,7 +107,23 @@ impl Feed {
             by_network: Mutex::default(),
             share: (waiters / ONE_NETWORKS_PART).max(1),
             closed: watch::Sender::new(false),
+            signed: Mutex::default(),
         }
+    }
+
+    /// The answer that all share who ask this. Those of other seconds are over.
+    fn shared(&self, question: &Question) -> Shared {
+        let mut signed = self.signed.lock().unwrap_or_else(PoisonError::into_inner);
+        signed.retain(|one| one.question.at == question.at);
+        if let Some(found) = signed.iter().find(|one| one.question == *question) {
+            return Arc::clone(&found.answer);
+        }
+        if signed.len() >= MOST_SHARED {
+            signed.pop_front();
+        }
+        let answer = Shared::default();
+        signed.push_back(Signed { question: question.clone(), answer: Arc::clone(&answer) });
+        answer
     }
 
     /// A place to wait at, if there is one left for this reader.
@@ -206,7 +256,7 @@ pub async fn read(
     after: Option<Cursor>,
     wait: Duration,
     reader: IpAddr,
-) -> Result<String, Refusal> {
+) -> Result<Bytes, Refusal> {
     let (mut latest, mut withdrawals) = (context.store.latest(), context.keyring.withdrawals());
     // From here on a change is seen, so that none falls between looking and waiting.
     latest.borrow_and_update();
@@ -214,10 +264,10 @@ pub async fn read(
     let (at, page) = look(context, after).await?;
     let nothing_new = after.is_some_and(|cursor| page.next == cursor.0);
     if !nothing_new || wait.is_zero() {
-        return answer(context, after, at, &page);
+        return answer(context, after, at, &page).await;
     }
     let Some(_place) = context.feed.place(reader) else {
-        return answer(context, after, at, &page);
+        return answer(context, after, at, &page).await;
     };
     let mut closed = context.feed.closed.subscribe();
     // Whichever comes first, the answer is the same: what there is now.
@@ -228,7 +278,7 @@ pub async fn read(
         () = tokio::time::sleep(wait) => {}
     }
     let (at, page) = look(context, after).await?;
-    answer(context, after, at, &page)
+    answer(context, after, at, &page).await
 }
 
 /// The page at a place, and the moment up to which it is complete.
@@ -239,24 +289,35 @@ async fn look(context: &Context, after: Option<Cursor>) -> Result<(Timestamp, Pa
     Ok((at, page))
 }
 
-/// It says what it follows, so that one answer cannot be shown in place of another.
-fn answer(
+/// The answer at a place and a moment, signed once for all who are there then: a revocation wakes everybody.
+async fn answer(
     context: &Context,
     after: Option<Cursor>,
     at: Timestamp,
     page: &Page,
-) -> Result<String, Refusal> {
+) -> Result<Bytes, Refusal> {
     let view = context.keyring.view(at);
+    let question = Question { after, at, next: page.next, more: page.more, view };
+    let shared = context.feed.shared(&question);
+    shared.get_or_init(|| sign(context, &question, page)).await.clone()
+}
+
+/// It says what it follows, so that one answer cannot be shown in place of another.
+async fn sign(context: &Context, question: &Question, page: &Page) -> Result<Bytes, Refusal> {
+    let Question { after, at, next, more, view } = question;
     let claims = Claims {
         iss: &context.issuer.url,
-        iat: at,
+        iat: *at,
         entries: page.entries.iter().map(Published::from).collect(),
-        after,
-        cursor: Cursor(page.next),
-        more: page.more,
+        after: *after,
+        cursor: Cursor(*next),
+        more: *more,
         kids: view.kids(),
     };
-    jws::sign(view.active(), TYPE, &claims)
+    let place = view.active().reserve(Purpose::Feed).await.map_err(|_| jws::away())?;
+    let signed = jws::sign(view.active(), TYPE, &claims).map(Bytes::from);
+    drop(place);
+    signed
 }
 
 #[cfg(test)]

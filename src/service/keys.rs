@@ -16,7 +16,9 @@ use super::context::{Context, audit_refusal, session_refusal};
 use crate::audit::event::{self, Actor};
 use crate::audit::{Audit, Event};
 use crate::keyring::ring::{Entry, Ring, State};
-use crate::keyring::{Committed, Draft, Happening, KeyEvent, Keyring, KeyringError, Operation};
+use crate::keyring::{
+    Committed, Draft, Happening, KeyEvent, Keyring, KeyringError, Operation, Purpose, Reserved,
+};
 use crate::model::reason::{Reason, Refusal};
 use crate::model::revocation::Revocation;
 use crate::store::Store;
@@ -391,6 +393,17 @@ pub(crate) fn ready(context: &Context, now: Timestamp) -> Result<(), Refusal> {
         true => Ok(()),
         false => Err(crate::token::jws::away()),
     }
+}
+
+/// A place to sign a token at. Taken right before something is used up for the token, and kept until it is
+/// signed: whoever has one is not refused for all the others.
+///
+/// # Errors
+/// [`Reason::SigningUnavailable`].
+pub(crate) async fn reserve(context: &Context, now: Timestamp) -> Result<Reserved, Refusal> {
+    ready(context, now)?;
+    let key = context.keyring.active(now);
+    key.reserve(Purpose::Token).await.map_err(|_| crate::token::jws::away())
 }
 
 fn refusal(error: &KeyringError) -> Refusal {

@@ -107,7 +107,12 @@ impl Signed {
             Self::ByKey(signer) => return Ok(Proven::Key(*signer)),
             Self::Open(question, refused) => (question, refused),
         };
-        let asker = Asker::SignIn { nonce: bound.nonce_as_issued(), until: bound.nonce().until };
+        let signer = match &question {
+            Question::Contract(_) => None,
+            Question::AccessKey(named) => Some(named.signer().thumbprint()),
+        };
+        let message = bound.question_key(signer);
+        let asker = Asker::SignIn { message, until: bound.nonce().until };
         let asking = asking(context, asker, now)?;
         match question {
             Question::Contract(question) => {

@@ -78,12 +78,14 @@ async fn walk(
     again::prove(context, &session, now).await?;
     let proven =
         proof.as_ref().map(|proof| ProvenKey { jkt: proof.thumbprint(), at: proof.made_at() });
+    let place = keys::reserve(context, now).await?;
     let live = context
         .store
         .rotate(presented.session(), presented.generation(), proven, now)
         .await
         .map_err(session_refusal)?;
     let issued = mint_of_session(context, &live, &possession, &access, now)?;
+    drop(place);
     recording::refreshed(context, &access.target.uri, &issued, now).await?;
     Ok(issued)
 }

@@ -101,6 +101,7 @@ async fn walk(
     }
     let access = Access { until: proven.until(context, access.until, now), ..access };
     possession::match_key(proof.as_ref(), bound.session_key().copied(), proven.thumbprint())?;
+    let place = keys::reserve(context, now).await?;
     let possession = match admitted {
         Some(claimed) => claimed,
         None => possession::claim(context, proof.as_ref(), access.target.rules, now).await?,
@@ -134,6 +135,7 @@ async fn walk(
             mint_of_session(context, &opened.map_err(session_refusal)?, &possession, &access, now)?
         }
     };
+    drop(place);
     let proof = (&bound, &proven, &evidence);
     recording::by_message(context, request, proof, &access.target.uri, &issued, now).await?;
     Ok(issued)

@@ -206,7 +206,8 @@ fn is_by_the_key_of(address: &[u8; 20], digest: &[u8; 32], signature: &[u8]) -> 
         // ERC-2098 keeps the parity there.
         *top &= 0x7f;
     }
-    [*rs, low].into_iter().flat_map(|rs| [rs, with_other_s(&rs)]).any(|rs| {
+    let masked = (low != *rs).then_some(low);
+    [Some(*rs), masked].into_iter().flatten().flat_map(|rs| [rs, with_other_s(&rs)]).any(|rs| {
         [0, 1].into_iter().any(|id| {
             recover_secp256k1(digest, &rs, id).is_ok_and(|key| address_of(&key) == *address)
         })

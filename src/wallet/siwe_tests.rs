@@ -102,7 +102,7 @@ fn question(signature: &str) -> Result<Question, Reason> {
 #[test]
 fn every_other_signature_may_be_a_contracts() {
     let longest = format!("0x{}", "ab".repeat(MAX_CONTRACT_SIGNATURE));
-    let other = SIGNATURE.replace("1b", "1f");
+    let other = SIGNATURE.replace("0x78", "0x79").replace("1b", "1f");
     for signature in ["0x", "0xab", &other, &longest] {
         let Ok(Question::Contract(question)) = question(signature) else {
             panic!("no question: {signature}")
@@ -115,4 +115,21 @@ fn every_other_signature_may_be_a_contracts() {
     {
         assert_eq!(question(signature), Err(Reason::SignatureMalformed), "{signature}");
     }
+}
+
+#[test]
+fn a_signature_of_the_addresss_own_key_is_no_contracts_in_any_dress() {
+    let rs = SIGNATURE.strip_suffix("1b").unwrap();
+    let other_s = "0x7821a17268cfaf80b89bd5a9a6b5167768e0b8795fe42122f0bc2e09461c0804e6b62f9f580ac987c77917e3935e9dfb15680286df4d347bfed564cf54691a93";
+    for (signature, reason) in [
+        (format!("{rs}1d"), Reason::SignatureMalformed),
+        (format!("{rs}1c"), Reason::SignatureMismatch),
+        (format!("{other_s}1c"), Reason::MalleableSignature),
+        (format!("{other_s}1b"), Reason::MalleableSignature),
+        (format!("{other_s}ff"), Reason::SignatureMalformed),
+    ] {
+        assert_eq!(question(&signature), Err(reason), "{signature}");
+    }
+    // Without v, the high S reads as a parity and another S; the bytes are the key's all the same.
+    assert!(question(other_s).is_err());
 }

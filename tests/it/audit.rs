@@ -23,7 +23,7 @@ use crate::support::{
 use crate::wire_client::Client;
 
 /// `countersign audit …`: exit code and output.
-async fn audit(args: &[&str], data: Option<&Path>) -> (i32, String) {
+pub(crate) async fn audit(args: &[&str], data: Option<&Path>) -> (i32, String) {
     let mut command = Command::new(env!("CARGO_BIN_EXE_countersign"));
     command.arg("--json").arg("audit").args(args);
     if let Some(data) = data {
@@ -45,7 +45,8 @@ pub(crate) async fn jtis(data: &Path) -> BTreeSet<String> {
     lines.lines().map(jti).collect()
 }
 
-fn proof_of(data: &Path, jti: &Value) -> Proof {
+/// The proof of the sign-in that gave the token `jti`.
+pub(crate) fn proof_of(data: &Path, jti: &Value) -> Proof {
     Proof::of(proof::find(&data.join("audit"), jti.as_str().unwrap()).unwrap())
 }
 
@@ -208,6 +209,9 @@ fn forgeries(true_one: &SignIn) -> Vec<(&'static str, SignIn)> {
         let Signed::Message(text) = &mut one.proof else { panic!() };
         text.nonce_at = text.nonce_at.minus(3600);
     });
+    with("challenge_lifetime", &|one| one.policy.challenge_lifetime = 901);
+    with("clock_skew", &|one| one.policy.clock_skew = 61);
+    with("session_lifetime", &|one| one.policy.session_lifetime = 31_536_001);
     with("message", &|one| {
         let Signed::Message(text) = &mut one.proof else { panic!() };
         let middle = text.message.len() / 2;
@@ -253,6 +257,25 @@ async fn a_sign_in_is_proven_with_public_keys_alone_and_forgeries_are_not() {
     let keys = keys.to_str().unwrap();
     let (code, told) = audit(&["verify", "--keys", keys], Some(&data)).await;
     assert_eq!(code, 0, "{told}");
+    assert!(told.contains("\"keys_are_known\": true"), "{told}");
+    // The keys beside the log are nobody's word but the log's own.
+    let (code, told) = audit(&["verify"], Some(&data)).await;
+    assert!(code == 0 && told.contains("\"keys_are_known\": false"), "{told}");
+    assert!(told.contains("compare signed_by"), "{told}");
+    let lines = std::fs::read_to_string(data.join("audit/00000000000000000001.jsonl")).unwrap();
+    let copy = folder.join("lines");
+    let copied = copy.to_str().unwrap();
+    for (text, code, why) in [
+        (lines.clone(), 0, "\"compared\":"),
+        ("another program's line\n".to_owned(), 1, "nothing was compared"),
+        (lines.replacen("\"event\":\"sign_in\"", "\"event\":\"sign_iN\"", 1), 1, "line "),
+    ] {
+        std::fs::write(&copy, text).unwrap();
+        let (found, told) = audit(&["verify", "--known", copied], Some(&data)).await;
+        assert!(found == code && told.contains(why), "{told}");
+    }
+    let (code, told) = audit(&["verify", "--gap-records", "1"], Some(&data)).await;
+    assert!(code == 1 && told.contains("soon enough"), "{told}");
     let file = folder.join("proof.json");
     let file = file.to_str().unwrap();
     let jti = claims["jti"].as_str().unwrap();
@@ -264,6 +287,7 @@ async fn a_sign_in_is_proven_with_public_keys_alone_and_forgeries_are_not() {
     let told: Value = serde_json::from_str(&told).unwrap();
     assert_eq!(told["account"], json!(signed_in.wallet.account()));
     assert_eq!(told["scope"], claims["scope"]);
+    assert_eq!((&told["resource_was_signed"], &told["signed_at"]), (&json!(true), &told["at"]));
     assert_eq!((&told["key_is_known"], &told["resource"]), (&json!(true), &json!(RESOURCE)));
 
     // Another issuer's keys.

@@ -12,6 +12,7 @@ use base64::engine::general_purpose::STANDARD;
 use countersign_sdk::chain::near::{Signed, nonce_of};
 use countersign_sdk::key::{Curve, InMemorySigner, Signer as _};
 use serde_json::{Value, json};
+use sha3::{Digest as _, Keccak256};
 
 use crate::signed_in::{SignedIn, redeem, refresh};
 use crate::support::{Answer, EvmWallet, RESOURCE, SIGNED_MESSAGE, START, Server, jkt, key};
@@ -24,9 +25,33 @@ struct Node(Arc<Mutex<Told>>);
 
 #[derive(Default)]
 struct Told {
-    /// The result of every answer; without one, an error.
-    result: Option<Value>,
+    /// What every answer says; without it, an error.
+    says: Option<Says>,
+    /// How old the block of an answer is at the start of a test, in seconds; without it, never too old.
+    age: Option<u64>,
     asked: VecDeque<Value>,
+}
+
+#[derive(Clone)]
+enum Says {
+    Verdict(u64),
+    Result(Value),
+}
+
+/// The program that nodes are handed, as it stands in the source.
+fn checker() -> &'static str {
+    let source = include_str!("../../src/rpc/contract.rs");
+    let (_, rest) = source.split_once("const CHECKER: &str =").unwrap();
+    rest.split('"').nth(1).unwrap()
+}
+
+/// The five words that the program would give for the call `request`.
+fn words(request: &Value, verdict: u64, age: Option<u64>) -> Value {
+    let program = request["params"][0]["data"].as_str().unwrap();
+    let input = program.strip_prefix("0x").unwrap().strip_prefix(checker()).unwrap();
+    let asked = Keccak256::digest(hex::decode(input).unwrap());
+    let time = age.map_or(START * 2, |age| START - age);
+    json!(format!("0x{verdict:064x}{CHAIN:064x}{:064x}{time:064x}{}", 77, hex::encode(asked)))
 }
 
 impl Node {
@@ -45,8 +70,14 @@ impl Node {
     ) -> (StatusCode, Json<Value>) {
         let mut told = node.0.lock().unwrap();
         let id = request["id"].clone();
+        let result = match (&told.says, request["method"].as_str()) {
+            (None, _) => None,
+            (Some(_), Some("status")) => Some(json!({"chain_id": "mainnet", "validators": []})),
+            (Some(Says::Verdict(verdict)), _) => Some(words(&request, *verdict, told.age)),
+            (Some(Says::Result(result)), _) => Some(result.clone()),
+        };
         told.asked.push_back(request);
-        match &told.result {
+        match result {
             Some(result) => {
                 (StatusCode::OK, Json(json!({"jsonrpc": "2.0", "id": id, "result": result})))
             }
@@ -56,18 +87,22 @@ impl Node {
 
     /// What the program of the contract question gives from now on.
     fn says(&self, verdict: u64) {
-        let words = format!("0x{verdict:064x}{CHAIN:064x}{:064x}", 77);
-        self.0.lock().unwrap().result = Some(json!(words));
+        self.0.lock().unwrap().says = Some(Says::Verdict(verdict));
     }
 
     fn permits(&self, permission: &str) {
         let viewed =
             json!({"nonce": 1, "permission": permission, "block_height": 7, "block_hash": "x"});
-        self.0.lock().unwrap().result = Some(viewed);
+        self.0.lock().unwrap().says = Some(Says::Result(viewed));
     }
 
     fn is_silent(&self) {
-        self.0.lock().unwrap().result = None;
+        self.0.lock().unwrap().says = None;
+    }
+
+    /// Its block was made so many seconds before the start of a test.
+    fn is_of(&self, age: u64) {
+        self.0.lock().unwrap().age = Some(age);
     }
 
     /// What it was asked since the last time.
@@ -78,6 +113,7 @@ impl Node {
 
 const TAKES: u64 = 1;
 const REFUSES: u64 = 2;
+const DELEGATED_TAKES: u64 = 6;
 
 fn toml(more: &str) -> String {
     format!(
@@ -107,6 +143,42 @@ fn contract() -> String {
 
 async fn signed_in(server: &Server, account: &str) -> SignedIn {
     SignedIn::of(server, EvmWallet::new(), json!({"account": account}), &[]).await
+}
+
+#[tokio::test]
+async fn the_proof_of_a_contract_says_what_to_ask_its_chain() {
+    use countersign::service::arbiter::{self, Asked, NotProven};
+    let (server, node, _) = server("").await;
+    node.says(TAKES);
+    let account = contract();
+    let owner = signed_in(&server, &account).await;
+    let jti = owner.answer.claims()["jti"].as_str().unwrap().to_owned();
+    let data = server.shut_down_and_keep().await;
+    let data = data.path().join("store");
+    let file = data.join("proof.json");
+    let (code, told) =
+        crate::audit::audit(&["prove", &jti, "--out", file.to_str().unwrap()], Some(&data)).await;
+    assert_eq!(code, 0, "{told}");
+    let (code, told) = crate::audit::audit(&["check", file.to_str().unwrap()], None).await;
+    assert!(code == 1 && told.contains("\"digest\"") && told.contains("block 77"), "{told}");
+    let proof = crate::audit::proof_of(&data, &json!(jti));
+    let Err(NotProven::OnChain(asked)) = arbiter::check(&proof, None) else { panic!("{told}") };
+    assert_eq!((asked.account, asked.block), (account, 77));
+    assert!(matches!(asked.asked, Asked::Contract { .. }));
+    // Everything else is judged: another binding, and a key that nobody has.
+    let true_one = countersign::audit::proof::sign_in_of(&proof.record).unwrap();
+    let at = proof.record.time;
+    assert!(matches!(arbiter::evidence(&true_one, at), Err(NotProven::OnChain(_))));
+    for what in ["jkt", "key", "exp"] {
+        let mut forged = true_one.clone();
+        match what {
+            "jkt" => forged.token.jkt = None,
+            "key" => forged.proven_jkt = forged.token.jkt,
+            _ => forged.token.exp = forged.token.exp.plus(901),
+        }
+        let judged = arbiter::evidence(&forged, at);
+        assert!(matches!(judged, Err(NotProven::Evidence(_))), "{what}: {judged:?}");
+    }
 }
 
 #[tokio::test]
@@ -211,7 +283,11 @@ async fn a_session_of_a_contract_outlives_a_restart_and_is_asked_about_as_before
     let renewed = refresh(&server, owner.refresh_token(), Some(&proof(&server)), &[]).await;
     assert_eq!(renewed.claims()["proven_key"], json!({"method": "eip1271"}));
     let [again] = node.asked().try_into().unwrap();
-    assert_eq!(again, asked, "the same account, digest and signature");
+    let data = |asked: &Value| asked["params"][0]["data"].clone();
+    assert_eq!(data(&again), data(&asked), "the same account, digest and signature");
+    for member in ["/id", "/params/0/from"] {
+        assert_ne!(again.pointer(member), asked.pointer(member), "{member} is not to be foreseen");
+    }
     // A server whose configuration has no nodes of the chain any more lets nobody on, and ends nothing.
     let server = server.restart(&self::toml("")).await;
     server.clock.advance(10);
@@ -319,7 +395,8 @@ async fn a_name_is_proven_by_a_full_access_key_for_as_long_as_it_is_one() {
     let claims = opened.claims();
     assert_eq!(claims["sub"], "did:pkh:near:mainnet:alice.near");
     assert_eq!(claims["proven_key"], json!({"jkt": jkt(&signer), "method": "nep413"}));
-    let [asked] = node.asked().try_into().unwrap();
+    let [status, asked] = node.asked().try_into().unwrap();
+    assert_eq!(status["method"], "status", "the network is asked once");
     assert_eq!(asked["params"]["account_id"], "alice.near");
     assert_eq!(asked["params"]["finality"], "final");
     let turn = |token: String| {
@@ -328,7 +405,8 @@ async fn a_name_is_proven_by_a_full_access_key_for_as_long_as_it_is_one() {
     };
     let renewed = turn(opened.text("refresh_token").to_owned()).await;
     assert_eq!(renewed.status, 200, "{renewed:?}");
-    assert_eq!(node.asked(), [asked]);
+    let [again] = node.asked().try_into().unwrap();
+    assert_eq!(again["params"], asked["params"]);
     node.is_silent();
     let next = renewed.text("refresh_token").to_owned();
     turn(next.clone()).await.refused(503, "temporarily_unavailable", "chain_unavailable");
@@ -346,4 +424,101 @@ async fn a_name_is_proven_by_a_full_access_key_for_as_long_as_it_is_one() {
     turn(next.clone()).await.refused(400, "invalid_grant", "session_ended");
     node.permits("FullAccess");
     turn(next).await.refused(400, "invalid_grant", "session_ended");
+}
+
+/// A challenge for an account, its form with a signature of no key, and the session key.
+async fn challenge(server: &Server, account: &str) -> (String, InMemorySigner) {
+    let session = key(Curve::P256);
+    let body = json!({"account": account, "resource": RESOURCE, "dpop_jkt": jkt(&session)});
+    (server.challenge(&body).await.text("message").to_owned(), session)
+}
+
+async fn send(server: &Server, message: &str, proof: Option<&str>) -> Answer {
+    let form = [("grant_type", SIGNED_MESSAGE), ("message", message), ("signature", "0xab")];
+    server.token(&form, proof).await
+}
+
+#[tokio::test]
+async fn nobody_is_asked_for_a_stranger_and_only_so_often_for_anybody() {
+    let (server, node, _) = server("").await;
+    node.says(REFUSES);
+    let (message, session) = challenge(&server, &contract()).await;
+    let stranger = server.proof(&key(Curve::P256));
+    send(&server, &message, None).await.refused(400, "invalid_dpop_proof", "proof_required");
+    send(&server, &message, Some(&stranger)).await.refused(
+        400,
+        "invalid_dpop_proof",
+        "proof_key_mismatch",
+    );
+    let proof = server.proof(&session);
+    assert!(node.asked().is_empty());
+    let wrong = ("invalid_grant", "signature_mismatch");
+    send(&server, &message, Some(&proof)).await.refused(400, wrong.0, wrong.1);
+    send(&server, &message, Some(&proof)).await.refused(
+        400,
+        "invalid_dpop_proof",
+        "proof_replayed",
+    );
+    for _ in 0..2 {
+        let proof = server.proof(&session);
+        send(&server, &message, Some(&proof)).await.refused(400, wrong.0, wrong.1);
+    }
+    assert_eq!(node.asked().len(), 3);
+    node.says(TAKES);
+    let proof = server.proof(&session);
+    send(&server, &message, Some(&proof)).await.refused(400, "invalid_grant", "nonce_used");
+    assert!(node.asked().is_empty());
+}
+
+#[tokio::test]
+async fn a_contract_gets_nothing_without_a_session_key_even_where_bearers_are_taken() {
+    let (node, url) = Node::start().await;
+    let toml = with_node(&url, "");
+    let optional = "binding = \"optional\"\nbearer_sessions = true\ndefault_scopes";
+    let server = Server::configured(&toml.replace("default_scopes", optional)).await;
+    node.says(TAKES);
+    let body = json!({"account": contract(), "resource": RESOURCE});
+    let message = server.challenge(&body).await.text("message").to_owned();
+    send(&server, &message, None).await.refused(400, "invalid_grant", "session_key_invalid");
+    let proof = server.proof(&key(Curve::P256));
+    send(&server, &message, Some(&proof)).await.refused(
+        400,
+        "invalid_dpop_proof",
+        "proof_key_mismatch",
+    );
+    assert!(node.asked().is_empty());
+}
+
+#[tokio::test]
+async fn delegated_code_is_no_contract_unless_the_operator_says_so() {
+    let (server, node, toml) = server("").await;
+    node.says(DELEGATED_TAKES);
+    let account = contract();
+    let (message, session) = challenge(&server, &account).await;
+    let proof = server.proof(&session);
+    let refused = send(&server, &message, Some(&proof)).await;
+    refused.refused(400, "invalid_grant", "signature_malformed");
+    let taken =
+        toml.replace("[[rpc]]\nchain = \"eip155", "[[rpc]]\ndelegated = true\nchain = \"eip155");
+    let server = Server::configured(&taken).await;
+    let owner = signed_in(&server, &account).await;
+    assert_eq!(owner.answer.claims()["sub"], json!(format!("did:pkh:{account}")));
+    assert_eq!(owner.refresh(&server, owner.refresh_token()).await.status, 200);
+}
+
+#[tokio::test]
+async fn a_node_that_is_behind_says_nothing() {
+    let (server, node, _) = server("").await;
+    node.says(TAKES);
+    let (message, session) = challenge(&server, &contract()).await;
+    node.is_of(301);
+    let proof = server.proof(&session);
+    send(&server, &message, Some(&proof)).await.refused(
+        503,
+        "temporarily_unavailable",
+        "chain_unavailable",
+    );
+    node.is_of(300);
+    let proof = server.proof(&session);
+    assert_eq!(send(&server, &message, Some(&proof)).await.status, 200);
 }

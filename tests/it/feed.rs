@@ -258,6 +258,39 @@ async fn who_waits_is_told_as_soon_as_there_is_something() {
     assert_eq!(kinds(page["entries"].as_array().unwrap()), ["jti"]);
 }
 
+/// ES256 signs with randomness: two signatures over the same are not the same.
+#[tokio::test]
+async fn an_answer_is_signed_once_for_all_who_ask_in_its_second() {
+    let server = Arc::new(Server::configured(crate::flows::CONFIGURED).await);
+    let text = async |path: &str| {
+        let answer = send(&server, "GET", path, &[]).await;
+        assert_eq!(answer.status, 200, "{answer:?}");
+        answer.body.as_str().unwrap().to_owned()
+    };
+    let first = text("/revocations?wait=0").await;
+    assert_eq!(text("/revocations?wait=0").await, first);
+    let cursor = part(&first, 1)["cursor"].as_str().unwrap().to_owned();
+    let path = format!("/revocations?wait=0&after={cursor}");
+    let other = text(&path).await;
+    assert_eq!((&part(&other, 1)["after"], &text(&path).await), (&json!(cursor), &other));
+    server.clock.advance(1);
+    let later = text("/revocations?wait=0").await;
+    assert_eq!(part(&later, 1)["iat"], json!(START + 1));
+    assert_eq!(text("/revocations?wait=0").await, later);
+    // All who wait are told the same; an advance between two of them would be another second.
+    let path = format!("/revocations?wait=1&after={cursor}");
+    let waiting = (0..16).map(|_| {
+        let (server, path) = (Arc::clone(&server), path.clone());
+        tokio::spawn(async move { send(&server, "GET", &path, &[]).await })
+    });
+    let mut told = Vec::new();
+    for one in waiting.collect::<Vec<_>>() {
+        told.push(one.await.unwrap().body);
+    }
+    told.dedup();
+    assert_eq!(told.len(), 1, "{told:?}");
+}
+
 #[tokio::test]
 async fn who_waits_in_vain_learns_how_fresh_the_nothing_is() {
     let server = Server::development().await;

@@ -141,7 +141,7 @@ async fn whoever_answered_is_proven_to_somebody_who_was_not_there() {
     let elsewhere = refused.message.replacen("127.0.0.1", "evil.example", 1);
     let form = [("grant_type", SIGNED_MESSAGE), ("message", &elsewhere), ("format", "lnurl")];
     let answer = server.token(&form, Some(&server.proof(&refused.session))).await;
-    assert_eq!(answer.text("reason"), "domain_not_allowed", "{answer:?}");
+    assert_eq!(answer.text("reason"), "message_mismatch", "{answer:?}");
     let browser = Browser::new(&server).await;
     taken(&browser.answered_by(&wallet(9)).await);
     let claims = browser.ask().await.claims();

@@ -19,7 +19,7 @@ use crate::key::{KeyError, PublicKey, Signer};
 use crate::time::Timestamp;
 
 /// The longest assertion read, in bytes.
-pub const MAX_ASSERTION_BYTES: usize = 8192;
+pub const MAX_ASSERTION_BYTES: usize = 4096;
 /// Seconds from `iat` to `exp` at most.
 pub const MAX_LIFETIME: u64 = 60;
 

@@ -14,7 +14,9 @@ use super::error::AccessError;
 use super::jwks::IssuerKeys;
 use super::server::ResourceServer;
 use super::standing::{Demand, Standing};
-use super::token::{ExpectedToken, TokenError, VerifiedToken, screen, verify_access_token};
+use super::token::{
+    ExpectedToken, TokenError, VerifiedToken, key_name, screen, verify_access_token,
+};
 use crate::key::Thumbprint;
 use crate::proof::dpop::{self, AccessTokenHash, DpopError, KnownKey, TokenBinding, VerifiedProof};
 use crate::proof::replay::Claimed;
@@ -167,6 +169,10 @@ impl ResourceServer {
         let ath = AccessTokenHash::of(credentials.token);
         let verdict = self.verified(credentials.token, ath).await?;
         self.0.revocations.settle(self.0.clock.now()).await;
+        // What was waited for may have withdrawn the key that the verdict rests on.
+        if !self.0.keys.keys().await?.holds(verdict.token.key()) {
+            return Err(self.unknown_key(credentials.token));
+        }
         // Read after the waits: judged by the time before it, a used proof could still pass
         // for young when its use is forgotten already.
         let now = self.0.clock.now();
@@ -227,18 +233,31 @@ impl ResourceServer {
         if let Some(known) = known.filter(|known| keys.holds(known.token.key())) {
             return Ok(known);
         }
-        let token = match self.verify(token, &keys) {
+        let verified = match self.verify(token, &keys) {
             // The issuer may have a new key since; at most one look for it in each cool-down. As
             // long as nobody looked, the token is not wrong: 503, and its holder keeps it.
             Err(TokenError::UnknownKey) => match self.0.keys.newer_than(&keys).await? {
-                Some(newer) => self.verify(token, &newer)?,
-                None => return Err(TokenError::UnknownKey.into()),
+                Some(newer) => self.verify(token, &newer),
+                None => Err(TokenError::UnknownKey),
             },
+            verdict => verdict,
+        };
+        let token = match verified {
+            Err(TokenError::UnknownKey) => return Err(self.unknown_key(token)),
             verdict => verdict?,
         };
         let verdict = Arc::new(Verdict { token, proof_key: OnceLock::new() });
         self.0.verdicts.insert(ath, Arc::clone(&verdict));
         Ok(verdict)
+    }
+
+    /// The refusal of a token whose key is not among those that tokens verify by. Where only the feed or
+    /// only the key set names it, the token is not wrong yet: 503.
+    fn unknown_key(&self, token: &str) -> AccessError {
+        match key_name(token) {
+            Some(name) if self.0.keys.is_open(&name) => AccessError::KeysUnavailable,
+            Some(_) | None => TokenError::UnknownKey.into(),
+        }
     }
 
     fn verify(&self, token: &str, keys: &IssuerKeys) -> Result<VerifiedToken, TokenError> {

@@ -142,10 +142,26 @@ impl IssuerKeys {
         ids.filter(|id| !names.contains(id)).cloned().collect()
     }
 
-    /// The set without the keys of these names.
-    pub(super) fn without(&self, names: &[String]) -> Self {
-        let is_kept = |one: &&IssuerKey| one.id.as_ref().is_none_or(|id| !names.contains(id));
+    /// The set without the keys of which this is so.
+    pub(super) fn without(&self, is_gone: impl Fn(&str) -> bool) -> Self {
+        let is_kept = |one: &&IssuerKey| one.id.as_deref().is_none_or(|id| !is_gone(id));
         Self(self.0.iter().filter(is_kept).cloned().collect())
+    }
+
+    /// The keys of these names alone.
+    pub(super) fn among(&self, names: &[String]) -> Self {
+        let is_named = |one: &&IssuerKey| one.id.as_ref().is_some_and(|id| names.contains(id));
+        Self(self.0.iter().filter(is_named).cloned().collect())
+    }
+
+    /// Whether there is none.
+    pub(super) const fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Whether one of its keys has this name.
+    pub(super) fn names(&self, name: &str) -> bool {
+        self.0.iter().any(|one| one.id.as_deref() == Some(name))
     }
 
     /// Whether the issuer still publishes this key. A verdict by a key that is gone is gone too.

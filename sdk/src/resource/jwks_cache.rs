@@ -13,10 +13,16 @@
 //! nobody holds a lock while a fetch runs: it is a task of its own, and a request that is dropped
 //! does not stop it.
 //!
-//! The revocation feed names the keys that are published. One that it does not name is dropped at once,
-//! however fresh the set is, and comes back by no fetch until the feed names it again: an answer that was
-//! on its way, or in a cache, may be of before.
+//! The revocation feed names the keys that are published. Once it has spoken, tokens verify by keys that it
+//! named last and by no others, however fresh the set is: a fetch that was on its way, or came from a
+//! cache, may be of before. That holds for as long as the view of revocations counts as current; after it, when
+//! only what was named as open is served, it is every key that is not withdrawn: the issuer may have rotated
+//! since. Answers of the feed itself verify by every key of the set that is not
+//! withdrawn, or no new key could ever be told of. A withdrawal ends, for one that is no leftover of a
+//! cache but what the issuer still publishes hours later. Where the two leave no key, the keys are
+//! unavailable: 503.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -24,20 +30,19 @@ use tokio::sync::watch;
 
 use super::jwks::IssuerKeys;
 use super::jwks_source::{FetchError, FetchedKeys, KeySource};
+use super::jwks_told::{Parts, Told};
+use super::revocation::Bounds;
 use crate::time::{Clock, Timestamp};
 
 /// Seconds that a set counts as fresh: the issuer's `max-age` within these bounds.
 const FRESH_AT_LEAST: u64 = 60;
-const FRESH_AT_MOST: u64 = 3600;
+pub(super) const FRESH_AT_MOST: u64 = 3600;
 /// Seconds that a set counts as fresh when the issuer does not say.
 const FRESH_BY_DEFAULT: u64 = 300;
 /// Seconds between two tries as long as there is no set at all: everything is refused meanwhile.
 const COOL_DOWN_WITHOUT_KEYS: u64 = 1;
 /// How long requests wait for a fetch, counted from its start. It goes on without them.
 const PATIENCE: Duration = Duration::from_secs(2);
-
-/// The most withdrawn keys that are remembered, more than an issuer publishes at a time.
-const MOST_WITHDRAWN: usize = 256;
 
 /// How patient the cache is.
 #[derive(Clone, Copy, Debug)]
@@ -72,30 +77,27 @@ struct Shared {
     source: Arc<dyn KeySource>,
     clock: Arc<dyn Clock>,
     policy: KeyCachePolicy,
-    /// The last set that was good. Replaced whole; a bad answer leaves it alone.
+    /// The last set that was good. Replaced whole; a bad answer leaves it alone. Written under the lock of
+    /// what was told, so that neither a landing nor an answer of the feed is lost to the other.
     set: RwLock<Option<Arc<KeySet>>>,
     /// What the feed said of keys.
     told: Mutex<Told>,
+    /// Until when tokens verify by no other keys than those that the feed named, in Unix seconds.
+    binds_until: AtomicU64,
     /// Whether a fetch is under way, and when the last one began. Held for an instant only.
     flight: Mutex<Flight>,
     /// Counts the fetches that ended, well or not; who waits for one waits for a change.
     landed: watch::Sender<u64>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct KeySet {
-    keys: Arc<IssuerKeys>,
+    /// As it was fetched.
+    landed: Arc<IssuerKeys>,
+    parts: Parts,
     asked_at: Timestamp,
     refresh_from: Timestamp,
     fresh_until: Timestamp,
-}
-
-/// What the feed said last of which keys there are.
-#[derive(Debug, Default)]
-struct Told {
-    at: Timestamp,
-    /// Keys that were here and that it did not name.
-    withdrawn: Vec<String>,
 }
 
 #[derive(Debug, Default)]
@@ -124,34 +126,61 @@ impl JwksCache {
             policy,
             set: RwLock::default(),
             told: Mutex::default(),
+            binds_until: AtomicU64::new(0),
             flight: Mutex::default(),
             landed: watch::Sender::new(0),
         }))
     }
 
-    /// The keys to verify with now. Must run inside a tokio runtime.
+    /// The keys to verify tokens with now. Must run inside a tokio runtime.
     ///
     /// # Errors
-    /// [`KeysUnavailable`] when there is no set, or none that may still be used.
+    /// [`KeysUnavailable`] when there is no set, none that may still be used, or none with a key that the
+    /// feed names.
     pub async fn keys(&self) -> Result<Arc<IssuerKeys>, KeysUnavailable> {
         let now = self.0.clock.now();
-        if let Some(set) = self.0.current()
+        self.part(|set| self.of_tokens(set, now)).await
+    }
+
+    /// The keys to verify answers of the feed with now.
+    ///
+    /// # Errors
+    /// As [`JwksCache::keys`].
+    pub(super) async fn keys_of_feed(&self) -> Result<Arc<IssuerKeys>, KeysUnavailable> {
+        self.part(|set| &set.parts.of_feed).await
+    }
+
+    fn of_tokens<'a>(&self, set: &'a KeySet, now: Timestamp) -> &'a Arc<IssuerKeys> {
+        if self.feed_binds(now) { &set.parts.of_tokens } else { &set.parts.of_tokens_unbound }
+    }
+
+    fn feed_binds(&self, now: Timestamp) -> bool {
+        now.as_unix() <= self.0.binds_until.load(Ordering::Acquire)
+    }
+
+    async fn part(
+        &self,
+        part: impl Fn(&KeySet) -> &Arc<IssuerKeys>,
+    ) -> Result<Arc<IssuerKeys>, KeysUnavailable> {
+        let now = self.0.clock.now();
+        let usable = |set: &Arc<KeySet>| self.serves(set, now) && !part(set).is_empty();
+        let current = || self.0.current().filter(usable);
+        if let Some(set) = current()
             && set.is_fresh(now)
         {
             if now >= set.refresh_from {
                 // Ahead of time, so that no request has to wait for it.
                 let _ = self.start_fetch(now);
             }
-            return Ok(Arc::clone(&set.keys));
+            return Ok(Arc::clone(part(&set)));
         }
         let has_failed = self.0.flight().failed;
         let landing = self.start_fetch(now);
-        if let Some(set) = self.0.current().filter(|set| has_failed && self.serves(set, now)) {
-            return Ok(Arc::clone(&set.keys));
+        if let Some(set) = current().filter(|_| has_failed) {
+            return Ok(Arc::clone(part(&set)));
         }
         wait_for(landing).await;
-        let set = self.0.current().filter(|set| self.serves(set, now));
-        set.map(|set| Arc::clone(&set.keys)).ok_or(KeysUnavailable)
+        current().map(|set| Arc::clone(part(&set))).ok_or(KeysUnavailable)
     }
 
     /// A newer set than `seen`, which lacks the key that a token names; `None` when the issuer was
@@ -164,39 +193,81 @@ impl JwksCache {
         seen: &Arc<IssuerKeys>,
     ) -> Result<Option<Arc<IssuerKeys>>, KeysUnavailable> {
         let now = self.0.clock.now();
+        self.newer(seen, |set| self.of_tokens(set, now)).await
+    }
+
+    /// The same for an answer of the feed.
+    ///
+    /// # Errors
+    /// As [`JwksCache::newer_than`].
+    pub(super) async fn newer_of_feed(
+        &self,
+        seen: &Arc<IssuerKeys>,
+    ) -> Result<Option<Arc<IssuerKeys>>, KeysUnavailable> {
+        self.newer(seen, |set| &set.parts.of_feed).await
+    }
+
+    async fn newer(
+        &self,
+        seen: &Arc<IssuerKeys>,
+        part: impl Fn(&KeySet) -> &Arc<IssuerKeys>,
+    ) -> Result<Option<Arc<IssuerKeys>>, KeysUnavailable> {
+        let now = self.0.clock.now();
         wait_for(self.start_fetch(now)).await;
         match self.0.current() {
-            Some(set) if !Arc::ptr_eq(&set.keys, seen) => Ok(Some(Arc::clone(&set.keys))),
+            Some(set) if !Arc::ptr_eq(part(&set), seen) => Ok(Some(Arc::clone(part(&set)))),
             Some(set) if set.asked_at >= now => Ok(None),
             Some(_) | None => Err(KeysUnavailable),
         }
     }
 
+    /// Whether the feed and the set disagree on the key of this name, so that nobody knows yet if it is the
+    /// issuer's: one of them is older than the other. A key that was withdrawn is not.
+    pub(super) fn is_open(&self, name: &str) -> bool {
+        let told = self.0.told();
+        let Some(names) = told.names.as_ref().filter(|_| self.feed_binds(self.0.clock.now()))
+        else {
+            return false;
+        };
+        let is_told = names.iter().any(|one| one == name);
+        let is_here = self.0.current().is_some_and(|set| set.parts.of_feed.names(name));
+        is_told != is_here
+    }
+
     /// The feed says, in an answer of `told_at`, that the issuer publishes the keys of these names and no
-    /// others. An older answer than the last says nothing.
-    pub(super) fn hear_of(&self, names: &[String], told_at: Timestamp, now: Timestamp) {
-        {
+    /// others, which counts for `max_staleness` seconds. An older answer than the last says nothing, and
+    /// neither does one that is ahead of our clock by more than `leeway`: it would keep the next ones from
+    /// being heard.
+    pub(super) fn hear_of(
+        &self,
+        names: &[String],
+        told_at: Timestamp,
+        now: Timestamp,
+        Bounds { max_staleness, leeway }: Bounds,
+    ) {
+        let latest = now.plus(leeway);
+        let is_news = {
             let mut told = self.0.told();
-            if told_at < told.at {
+            // What was heard by a clock that ran ahead, and was put right since, is no bar either.
+            let is_older = told_at < told.at && told.at <= latest;
+            if told_at > latest || is_older {
                 return;
             }
             told.at = told_at;
-            told.withdrawn.retain(|name| !names.contains(name));
-            let Some(set) = self.0.current() else { return };
-            let gone = set.keys.names_beside(names);
-            if gone.is_empty() {
-                return;
+            let until = told_at.plus(max_staleness).as_unix();
+            self.0.binds_until.store(until, Ordering::Release);
+            // A set that was asked for since the answer was made may know more than it.
+            let set = self.0.current().filter(|set| set.asked_at < told_at);
+            let is_news = told.hear(names, set.as_ref().map(|set| &*set.parts.of_feed), now);
+            if let Some(set) = self.0.current().filter(|_| is_news) {
+                let parts = told.split(&set.landed, set.asked_at);
+                self.0.put(KeySet { parts, ..KeySet::clone(&set) });
             }
-            tracing::warn!(keys = ?gone, "the issuer has withdrawn keys");
-            let known = told.withdrawn.len();
-            let excess = (known + gone.len()).saturating_sub(MOST_WITHDRAWN).min(known);
-            told.withdrawn.drain(..excess);
-            told.withdrawn.extend(gone);
-            // Under the lock of what was told, as a landing is: none of the two is lost to the other.
-            let keys = Arc::new(set.keys.without(&told.withdrawn));
-            self.0.put(KeySet { keys, ..*set });
+            is_news
+        };
+        if is_news {
+            let _ = self.start_fetch(now);
         }
-        let _ = self.start_fetch(now);
     }
 
     fn serves(&self, set: &KeySet, now: Timestamp) -> bool {
@@ -310,9 +381,10 @@ async fn fly(mut landing: Landing, asked_at: Timestamp) {
     let max_age = fetched.max_age.unwrap_or(FRESH_BY_DEFAULT);
     let lifetime = max_age.clamp(FRESH_AT_LEAST, FRESH_AT_MOST);
     let told = shared.told();
-    let keys = Arc::new(keys.without(&told.withdrawn));
+    let parts = told.split(&keys, asked_at);
     let set = KeySet {
-        keys,
+        landed: Arc::new(keys),
+        parts,
         asked_at,
         refresh_from: asked_at.plus(lifetime / 5 * 4),
         fresh_until: asked_at.plus(lifetime),

@@ -9,6 +9,7 @@ use crate::entropy::OsEntropy;
 use crate::key::{Curve, InMemorySigner, Signer as _};
 use crate::resource::fixture::{key_set, signer};
 use crate::resource::jwks_source::FixedKeys;
+use crate::resource::jwks_told::WITHDRAWN_FOR;
 use crate::time::ManualClock;
 
 const NOW: Timestamp = Timestamp::from_unix(1_000_000);
@@ -222,40 +223,184 @@ impl KeySource for Published {
     }
 }
 
+/// The set of these keys under these names.
+fn set_of(keys: &[(&InMemorySigner, &str)]) -> Vec<u8> {
+    let sets = keys.iter().map(|(key, kid)| {
+        let set: serde_json::Value = serde_json::from_slice(&key_set(key, kid)).unwrap();
+        set["keys"][0].clone()
+    });
+    serde_json::json!({ "keys": sets.collect::<Vec<_>>() }).to_string().into_bytes()
+}
+
+fn names(names: &[&str]) -> Vec<String> {
+    names.iter().map(|name| (*name).to_owned()).collect()
+}
+
+/// A cache of what a source publishes that can be changed.
+struct Edge {
+    source: Arc<Published>,
+    clock: Arc<ManualClock>,
+    cache: JwksCache,
+}
+
+impl Edge {
+    fn new(keys: &[(&InMemorySigner, &str)]) -> Self {
+        let source = Arc::new(Published(Mutex::new(set_of(keys))));
+        let clock = Arc::new(ManualClock::new(NOW));
+        let cache = JwksCache::new(
+            Arc::clone(&source) as Arc<dyn KeySource>,
+            Arc::clone(&clock) as Arc<dyn Clock>,
+            KeyCachePolicy::default(),
+        );
+        Self { source, clock, cache }
+    }
+
+    /// Another set is published, and fetched.
+    async fn publish(&self, keys: &[(&InMemorySigner, &str)]) {
+        *self.source.0.lock().unwrap() = set_of(keys);
+        self.clock.advance(400);
+        let _ = self.cache.keys().await;
+        settle().await;
+    }
+
+    fn hear(&self, told: &[&str], at: Timestamp) {
+        let now = self.clock.now();
+        self.cache.hear_of(&names(told), at, now, Bounds { max_staleness: 1000, leeway: 5 });
+    }
+
+    async fn hears(&self, told: &[&str]) {
+        self.clock.advance(5);
+        self.hear(told, self.clock.now());
+        settle().await;
+    }
+
+    /// Which of these keys tokens verify by.
+    async fn takes<const N: usize>(&self, keys: [&InMemorySigner; N]) -> [bool; N] {
+        let set = self.cache.keys().await.unwrap();
+        keys.map(|key| set.holds(key.public_key()))
+    }
+
+    /// The same for answers of the feed.
+    async fn believes<const N: usize>(&self, keys: [&InMemorySigner; N]) -> [bool; N] {
+        let set = self.cache.keys_of_feed().await.unwrap();
+        keys.map(|key| set.holds(key.public_key()))
+    }
+}
+
 #[tokio::test]
 async fn what_the_feed_does_not_name_is_gone_and_comes_back_by_no_fetch() {
     let (old, new) = (signer(Curve::Ed25519), signer(Curve::Ed25519));
-    let set = |keys: &[(&InMemorySigner, &str)]| {
-        let sets = keys.iter().map(|(key, kid)| {
-            let set: serde_json::Value = serde_json::from_slice(&key_set(key, kid)).unwrap();
-            set["keys"][0].clone()
-        });
-        serde_json::json!({ "keys": sets.collect::<Vec<_>>() }).to_string().into_bytes()
-    };
-    let both = set(&[(&old, "old"), (&new, "new")]);
-    let source = Arc::new(Published(Mutex::new(both)));
-    let clock = Arc::new(ManualClock::new(NOW));
-    let policy = KeyCachePolicy::default();
-    let cache = JwksCache::new(source, Arc::<ManualClock>::clone(&clock), policy);
-    let holds = async || {
-        let keys = cache.keys().await.unwrap();
-        [&old, &new].map(|key| keys.holds(key.public_key()))
-    };
-    let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
-    assert_eq!(holds().await, [true, true]);
-    cache.hear_of(&names(&["new", "next"]), NOW.plus(1), clock.now());
-    assert_eq!(holds().await, [false, true], "at once, however fresh the set is");
+    let edge = Edge::new(&[(&old, "old"), (&new, "new")]);
+    assert_eq!(edge.takes([&old, &new]).await, [true, true]);
+    edge.hear(&["new", "next"], NOW.plus(1));
+    assert_eq!(edge.takes([&old, &new]).await, [false, true], "at once, however fresh the set is");
     // The key set that a cache still has, or that was on its way, names it.
-    clock.advance(400);
-    settle().await;
-    assert_eq!(holds().await, [false, true]);
-    settle().await;
+    edge.publish(&[(&old, "old"), (&new, "new")]).await;
+    assert_eq!(edge.takes([&old, &new]).await, [false, true]);
     // An older answer of the feed says nothing, a newer one may.
-    cache.hear_of(&names(&["old", "new"]), NOW, clock.now());
-    clock.advance(400);
-    assert_eq!(holds().await, [false, true]);
-    settle().await;
-    cache.hear_of(&names(&["old", "new"]), NOW.plus(2), clock.now());
-    clock.advance(400);
-    assert_eq!(holds().await, [true, true]);
+    edge.hear(&["old", "new"], NOW);
+    assert_eq!(edge.takes([&old, &new]).await, [false, true]);
+    edge.hear(&["old", "new"], NOW.plus(2));
+    assert_eq!(edge.takes([&old, &new]).await, [true, true]);
+}
+
+#[tokio::test]
+async fn a_key_that_only_a_fetch_names_verifies_no_token_until_the_feed_names_it() {
+    let (old, new) = (signer(Curve::Ed25519), signer(Curve::Ed25519));
+    let edge = Edge::new(&[(&new, "new")]);
+    assert_eq!(edge.takes([&old, &new]).await, [false, true]);
+    edge.hears(&["new"]).await;
+    // A cache on the way brings a key that was revoked before anything was heard here.
+    edge.publish(&[(&old, "old"), (&new, "new")]).await;
+    assert_eq!(edge.takes([&old, &new]).await, [false, true]);
+    assert!(edge.cache.is_open("old"), "it may as well be newer than the feed");
+    assert_eq!(edge.believes([&old, &new]).await, [true, true], "or nothing new could be told");
+    // An answer that is older than the set says nothing of it.
+    edge.hear(&["new"], edge.clock.now().minus(100));
+    assert_eq!(edge.believes([&old, &new]).await, [true, true]);
+    edge.hears(&["new"]).await;
+    assert_eq!(edge.believes([&old, &new]).await, [false, true]);
+    assert!(!edge.cache.is_open("old"), "now it is known");
+    edge.hears(&["new", "next"]).await;
+    assert!(edge.cache.is_open("next"), "told of, and not here yet");
+    assert!(!edge.cache.is_open("invented") && !edge.cache.is_open("new"));
+}
+
+#[tokio::test]
+async fn a_key_that_the_feed_once_named_is_withdrawn_also_when_it_was_not_here() {
+    let (old, new) = (signer(Curve::Ed25519), signer(Curve::Ed25519));
+    let edge = Edge::new(&[(&new, "new")]);
+    assert_eq!(edge.takes([&new]).await, [true]);
+    edge.hears(&["old", "new"]).await;
+    edge.hears(&["new"]).await;
+    edge.publish(&[(&old, "old"), (&new, "new")]).await;
+    assert_eq!(edge.believes([&old, &new]).await, [false, true]);
+    assert!(!edge.cache.is_open("old"));
+}
+
+#[tokio::test]
+async fn what_is_published_hours_after_it_was_withdrawn_is_no_leftover() {
+    let (old, new) = (signer(Curve::Ed25519), signer(Curve::Ed25519));
+    let edge = Edge::new(&[(&old, "old"), (&new, "new")]);
+    assert_eq!(edge.takes([&old]).await, [true]);
+    edge.hears(&["new"]).await;
+    let until = edge.clock.now().plus(WITHDRAWN_FOR);
+    edge.clock.set(until.minus(401));
+    edge.publish(&[(&old, "old"), (&new, "new")]).await;
+    assert_eq!(edge.believes([&old, &new]).await, [false, true], "a second before");
+    edge.clock.set(until.minus(400));
+    edge.publish(&[(&old, "old"), (&new, "new")]).await;
+    edge.publish(&[(&old, "old"), (&new, "new")]).await;
+    assert_eq!(edge.believes([&old, &new]).await, [true, true], "it may tell that it is back");
+    assert_eq!(edge.takes([&old, &new]).await, [false, true], "and has not told it yet");
+    edge.hears(&["old", "new"]).await;
+    assert_eq!(edge.takes([&old, &new]).await, [true, true]);
+}
+
+#[tokio::test]
+async fn a_set_without_a_key_that_the_feed_names_is_none() {
+    let (old, new) = (signer(Curve::Ed25519), signer(Curve::Ed25519));
+    let edge = Edge::new(&[(&new, "new")]);
+    assert_eq!(edge.takes([&new]).await, [true]);
+    edge.hears(&["new"]).await;
+    edge.publish(&[(&old, "old")]).await;
+    assert_eq!(edge.cache.keys().await.err(), Some(KeysUnavailable));
+    // It is asked for again as soon as that may be, however long the set was to live.
+    *edge.source.0.lock().unwrap() = set_of(&[(&new, "new")]);
+    edge.clock.advance(5);
+    assert_eq!(edge.takes([&new]).await, [true]);
+}
+
+#[tokio::test]
+async fn a_moment_ahead_of_the_clock_keeps_no_later_answer_from_being_heard() {
+    let (old, new) = (signer(Curve::Ed25519), signer(Curve::Ed25519));
+    let edge = Edge::new(&[(&old, "old"), (&new, "new")]);
+    assert_eq!(edge.takes([&old, &new]).await, [true, true]);
+    edge.hear(&["old"], NOW.plus(6));
+    assert_eq!(edge.takes([&old, &new]).await, [true, true], "beyond the leeway");
+    edge.hears(&["new"]).await;
+    assert_eq!(edge.takes([&old, &new]).await, [false, true]);
+    // Heard while our own clock ran ahead.
+    edge.clock.set(NOW.plus(100_000));
+    edge.hears(&["old", "new"]).await;
+    edge.clock.set(NOW.plus(100));
+    edge.hears(&["new"]).await;
+    assert_eq!(edge.takes([&old, &new]).await, [false, true]);
+}
+
+#[tokio::test]
+async fn what_the_feed_named_long_ago_keeps_no_new_key_out_and_brings_no_withdrawn_one_back() {
+    let (old, new) = (signer(Curve::Ed25519), signer(Curve::Ed25519));
+    let next = signer(Curve::Ed25519);
+    let all = [&old, &new, &next];
+    let edge = Edge::new(&[(&old, "old"), (&new, "new")]);
+    assert_eq!(edge.takes(all).await, [true, true, false]);
+    edge.hears(&["new"]).await;
+    edge.publish(&[(&old, "old"), (&new, "new"), (&next, "next")]).await;
+    edge.clock.advance(600);
+    assert_eq!(edge.takes(all).await, [false, true, false], "a thousand seconds after");
+    assert!(edge.cache.is_open("next"));
+    edge.clock.advance(1);
+    assert_eq!(edge.takes(all).await, [false, true, true]);
+    assert!(!edge.cache.is_open("next"));
 }

@@ -13,6 +13,7 @@
 //! | `jwks` | which of the issuer's published keys are ours to use (RFC 7517) |
 //! | `jwks_cache` | when keys are fetched again, and how long old ones serve |
 //! | `jwks_source` | where they come from |
+//! | `jwks_told` | which of them are used, after what the feed said of keys |
 //! | `issuer` | how the issuer is asked: its metadata, its endpoints on its own origin (RFC 8414) |
 //! | `signature` | whether another document was signed by one of the issuer's keys |
 //! | `nonce` | this server's own nonces (RFC 9449 §9) |
@@ -58,6 +59,7 @@ mod issuer_double;
 mod jwks;
 mod jwks_cache;
 mod jwks_source;
+mod jwks_told;
 mod layer;
 mod layer_introspection;
 mod metadata;

@@ -6,9 +6,10 @@ use serde_json::json;
 
 use super::tests::refused;
 use super::*;
-use crate::key::Curve;
-use crate::resource::fixture::{Fixture, NOW, key_set, signer};
-use crate::resource::{FetchError, FetchedKeys, KeySource};
+use crate::key::{Curve, InMemorySigner};
+use crate::resource::fixture::{Fixture, ISSUER, NOW, key_set, signer};
+use crate::resource::issuer_double::sealed;
+use crate::resource::{FetchError, FetchedKeys, FixedKeys, KeySource, RevocationSource};
 
 /// Publishes one set first and another from then on.
 #[derive(Debug)]
@@ -84,4 +85,56 @@ async fn garbage_waits_for_no_keys() {
         let at_once = std::time::Duration::from_millis(500);
         assert!(tokio::time::timeout(at_once, asked).await.is_ok());
     }
+}
+
+/// A feed by one key that names that key alone, once it is let go.
+struct Held {
+    key: InMemorySigner,
+    go: tokio::sync::Semaphore,
+}
+
+impl std::fmt::Debug for Held {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Held")
+    }
+}
+
+#[async_trait::async_trait]
+impl RevocationSource for Held {
+    async fn fetch(&self, after: Option<&str>, _: u64) -> Result<String, FetchError> {
+        self.go.acquire().await.unwrap().forget();
+        let header = json!({ "typ": "revocations+jwt", "alg": "EdDSA", "kid": "b" });
+        let mut payload = json!({
+            "iss": ISSUER, "iat": NOW.plus(1), "entries": [], "cursor": "c", "more": false, "kids": ["b"],
+        });
+        if let Some(after) = after {
+            payload["after"] = json!(after);
+        }
+        Ok(sealed(&self.key, &header, &payload.to_string()))
+    }
+}
+
+/// The set of two keys, as one document.
+fn both(one: &InMemorySigner, other: &InMemorySigner) -> String {
+    let keys = [(one, "a"), (other, "b")].map(|(key, kid)| {
+        let set: serde_json::Value = serde_json::from_slice(&key_set(key, kid)).unwrap();
+        set["keys"][0].clone()
+    });
+    json!({ "keys": keys }).to_string()
+}
+
+#[tokio::test]
+async fn a_key_that_the_feed_drops_while_it_is_waited_for_lets_nobody_in() {
+    let (first, second) = (signer(Curve::Ed25519), signer(Curve::Ed25519));
+    let keys = FixedKeys::new(both(&first, &second));
+    let feed = Arc::new(Held { key: second, go: tokio::sync::Semaphore::new(0) });
+    let source = Arc::clone(&feed) as Arc<dyn RevocationSource>;
+    let mut fixture =
+        Fixture::with(|config| config.key_source(Arc::new(keys)).revocation_source(source));
+    fixture.issuer = first;
+    let token = fixture.token(|_| ());
+    // From here on a request waits for nothing but the feed.
+    assert!(fixture.server.0.keys.keys().await.is_ok());
+    let (asked, ()) = tokio::join!(fixture.ask_with(&token), async { feed.go.add_permits(1) });
+    assert_eq!(asked.unwrap_err(), AccessError::Token(TokenError::UnknownKey));
 }

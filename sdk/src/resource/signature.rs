@@ -24,7 +24,8 @@ pub fn verify_jws(
     Ok(jws.payload)
 }
 
-/// The same for a document of this very `typ`, of `max_bytes` at most.
+/// The same for a document of this very `typ`, of `max_bytes` at most; returns the name of the key as well,
+/// where the header has one.
 ///
 /// # Errors
 /// As [`verify_jws`], and [`TokenError::Type`].
@@ -34,14 +35,15 @@ pub(super) fn verify_typed(
     typ: &str,
     keys: &IssuerKeys,
     algorithms: &[Algorithm],
-) -> Result<Vec<u8>, TokenError> {
+) -> Result<(Vec<u8>, Option<String>), TokenError> {
     let jws = CompactJws::parse(jws, max_bytes)?;
     let header = jws.header()?;
     if header.typ.as_deref() != Some(typ) {
         return Err(TokenError::Type);
     }
     verify(&jws, &header, keys, algorithms)?;
-    Ok(jws.payload)
+    let signer = header.kid.map(|kid| kid.to_string());
+    Ok((jws.payload, signer))
 }
 
 fn verify(

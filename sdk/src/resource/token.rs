@@ -149,6 +149,12 @@ pub(super) fn screen(token: &str, algorithms: &[Algorithm]) -> Result<(), TokenE
     algorithm_of(&jws.header()?, algorithms).map(|_| ())
 }
 
+/// The name of the key that a token says it was signed by, if it is well formed and names one.
+pub(super) fn key_name(token: &str) -> Option<String> {
+    let jws = CompactJws::parse(token, MAX_TOKEN_BYTES).ok()?;
+    Some(jws.header().ok()?.kid?.to_string())
+}
+
 /// The algorithm of an access token that one of the issuer's keys could have signed.
 fn algorithm_of(header: &JoseHeader<'_>, accepted: &[Algorithm]) -> Result<Algorithm, TokenError> {
     // Everything else that the issuer signs has another typ (RFC 8725 §3.11).

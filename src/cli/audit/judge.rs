@@ -1,5 +1,7 @@
 //! Whether a log, or the proof of one sign-in, is what the issuer wrote.
 
+use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -14,52 +16,76 @@ use crate::audit::event::Checkpoint;
 use crate::audit::folder::{self, FOLDER};
 use crate::audit::proof::{self, MAX_FILE, Proof};
 use crate::audit::record::{MAX_LINE, Record};
-use crate::audit::verify::{self, Covered};
+use crate::audit::verify::{self, Covered, Gaps, Report, Said};
 use crate::cli::failure::Failure;
 use crate::cli::output::Output;
+use crate::keyring::ring::Ring;
 use crate::keyring::{RingFile, Shelf as _, key_set};
-use crate::service::arbiter::{self, keys_of};
+use crate::service::arbiter::{self, Asked, NotProven, OnChain, keys_of};
 use crate::service::checkpoint;
+
+/// Seconds by which a checkpoint may stand outside of its key's time: a clock was set meanwhile.
+const LEEWAY: u64 = 60;
+/// How every line of a log begins.
+const RECORD: &[u8] = br#"{"seq":"#;
+
+/// What a log is judged by.
+#[derive(Debug)]
+pub(super) struct Judged<'a> {
+    /// The issuer's keys, as a file that somebody brings.
+    pub(super) keys: Option<&'a Path>,
+    /// Lines of the log from elsewhere.
+    pub(super) known: Option<&'a Path>,
+    /// How much may stand between checkpoints.
+    pub(super) gaps: Gaps,
+}
 
 /// Reads the whole log.
 ///
 /// # Errors
 /// [`Failure`], `refused` with the first thing that is wrong.
-pub(super) fn verify(
-    data: &Path,
-    keys: Option<&Path>,
-    known: Option<&Path>,
-    output: &Output,
-) -> Result<(), Failure> {
-    let keys = match keys {
-        Some(path) => Some(key_file(path)?),
-        None => ring(data)?,
+pub(super) fn verify(data: &Path, by: &Judged<'_>, output: &Output) -> Result<(), Failure> {
+    let trusted = match by.keys {
+        Some(path) => key_file(path)?,
+        None => Trusted::ring(data)?,
     };
-    let mut signed_by = std::collections::BTreeSet::new();
-    let signers = std::cell::RefCell::new(&mut signed_by);
+    let mut signed_by = BTreeSet::new();
+    let (signers, issuer) = (RefCell::new(&mut signed_by), RefCell::new(None));
     let read = |said: &Checkpoint| {
-        let signed = signed(said, keys.as_ref())?;
+        let signed = trusted.signed(said)?;
+        if *issuer.borrow_mut().get_or_insert_with(|| signed.issuer.clone()) != signed.issuer {
+            return Err(format!("it is of another issuer, {}", signed.issuer));
+        }
         signers.borrow_mut().insert(signed.kid);
-        Ok(signed.covers)
+        let checkpoint::Signed { covers, after, begins, at, .. } = signed;
+        Ok(Said { covers, after, begins, at })
     };
-    let known = known.map(|path| known_checkpoints(path, keys.as_ref())).transpose()?;
+    let known = by.known.map(|path| known_records(path, &trusted)).transpose()?;
     let log = data.join(FOLDER);
-    let report = verify::verify(&log, &read, known.as_deref().unwrap_or_default())
+    let report = verify::verify(&log, &read, known.as_deref().unwrap_or_default(), by.gaps)
         .map_err(|error| Failure::refused(error.to_string()))?;
-    output.result(&[
+    let is_there = |known: &&Covered| (report.first..=report.last).contains(&known.seq);
+    let compared = known.as_ref().map(|known| known.iter().filter(is_there).count());
+    let mut told = vec![
         ("first", json!(report.first)),
         ("last", json!(report.last)),
         ("hash", json!(report.hash)),
         ("checkpoints", json!(report.checkpoints)),
         ("covered", json!(report.covered)),
+        ("largest_gap_records", json!(report.largest_gap_records)),
+        ("largest_gap_seconds", json!(report.largest_gap_seconds)),
         ("segments", json!(report.segments)),
+        ("issuer", json!(issuer.into_inner())),
         ("signed_by", json!(signed_by)),
-        ("keys_are_known", json!(keys.is_some())),
-    ])?;
-    if keys.is_none() && report.checkpoints > 0 {
-        output.warning(
-            "no keys are known here: compare signed_by with the issuer's own, or give --keys",
-        );
+        ("keys_are_known", json!(by.keys.is_some())),
+    ];
+    told.extend(compared.map(|compared| ("compared", json!(compared))));
+    output.result(&told)?;
+    warn(by, &report, output);
+    if compared == Some(0) {
+        return Err(Failure::refused(
+            "nothing was compared: no line of the known ones is a record between the first and the last",
+        ));
     }
     if report.unfinished > 0 && !folder::is_written(&log) {
         return Err(Failure::refused(format!(
@@ -69,6 +95,26 @@ pub(super) fn verify(
         )));
     }
     Ok(())
+}
+
+/// Says what a log that holds does not show.
+fn warn(by: &Judged<'_>, report: &Report, output: &Output) {
+    if by.keys.is_none() && report.checkpoints > 0 {
+        output.warning(
+            "the keys are those that lie beside the log, where whoever changed the log could put others: compare \
+             signed_by with what the issuer publishes, or give --keys",
+        );
+    }
+    if report.checkpoints == 0 && report.last > 0 {
+        output.warning(
+            "nothing of this log is signed: whoever can write its folder can have made it",
+        );
+    }
+    for seq in &report.replaced {
+        output.warning(&format!(
+            "record {seq}: the server began with another log than the one that it had signed"
+        ));
+    }
 }
 
 /// Writes the proof of a sign-in.
@@ -84,7 +130,11 @@ pub(super) fn prove(
     let refused = |error: proof::ProofError| Failure::refused(error.to_string());
     let proof = Proof::of(proof::find(log, jti).map_err(refused)?);
     // What others would not believe is not handed out.
-    arbiter::check(&proof, None).map_err(|error| Failure::refused(error.to_string()))?;
+    match arbiter::check(&proof, None) {
+        Ok(_) => {}
+        Err(error @ NotProven::OnChain(_)) => output.note(&error.to_string()),
+        Err(error) => return Err(Failure::refused(error.to_string())),
+    }
     let mut text = serde_json::to_string(&proof)
         .map_err(|error| Failure::refused(format!("the proof could not be written: {error}")))?;
     text.push('\n');
@@ -109,12 +159,20 @@ pub(super) fn check(file: &Path, keys: Option<&Path>, output: &Output) -> Result
     };
     let bytes = bytes.map_err(|error| unreadable(file, &error))?;
     let keys = keys.map(key_file).transpose()?;
-    let verdict = Proof::read(&bytes)
-        .map_err(arbiter::NotProven::from)
-        .and_then(|proof| arbiter::check(&proof, keys.as_ref().map(|known| &known.keys)))
-        .map_err(|error| Failure::refused(error.to_string()))?;
+    let verdict = Proof::read(&bytes).map_err(NotProven::from).and_then(|proof| {
+        arbiter::check(&proof, keys.as_ref().and_then(|known| known.keys.as_ref()))
+    });
+    let verdict = match verdict {
+        Ok(verdict) => verdict,
+        Err(error) => {
+            if let NotProven::OnChain(asked) = &error {
+                output.result(&to_be_asked(asked))?;
+            }
+            return Err(Failure::refused(error.to_string()));
+        }
+    };
     if let Some(known) = &keys {
-        known.check(&verdict.kid, &verdict.checkpoint_at).map_err(Failure::refused)?;
+        known.was_not_revoked(&verdict.kid, &verdict.checkpoint_at).map_err(Failure::refused)?;
     }
     let told = serde_json::to_value(&verdict).unwrap_or_default();
     let pairs: Vec<(&str, Value)> = NAMES
@@ -131,8 +189,24 @@ pub(super) fn check(file: &Path, keys: Option<&Path>, output: &Output) -> Result
     Ok(())
 }
 
+/// What whoever has a node that keeps old blocks asks it.
+fn to_be_asked(asked: &OnChain) -> Vec<(&'static str, Value)> {
+    let mut pairs = vec![
+        ("account", json!(asked.account)),
+        ("block_tag", json!(asked.block_tag)),
+        ("block", json!(asked.block)),
+    ];
+    match &asked.asked {
+        Asked::Contract { digest, signature } => {
+            pairs.extend([("digest", json!(digest)), ("signature", json!(signature))]);
+        }
+        Asked::Key(key) => pairs.push(("key", json!(key))),
+    }
+    pairs
+}
+
 /// What of a verdict is printed, in this order.
-const NAMES: [&str; 16] = [
+const NAMES: [&str; 18] = [
     "sub",
     "account",
     "method",
@@ -142,6 +216,8 @@ const NAMES: [&str; 16] = [
     "resource",
     "scope",
     "scope_was_signed",
+    "resource_was_signed",
+    "signed_at",
     "transaction_by",
     "jti",
     "bound_to",
@@ -151,16 +227,37 @@ const NAMES: [&str; 16] = [
     "key_is_known",
 ];
 
-/// Keys that are known, and when those of them ended that were revoked.
-struct Known {
-    keys: IssuerKeys,
+/// What checkpoints are verified with.
+#[derive(Default)]
+struct Trusted {
+    /// The keys; where there are none, each checkpoint's own.
+    keys: Option<IssuerKeys>,
+    /// When each of them signed, where that is known.
+    ring: Option<Ring>,
+    /// When those of them ended that were revoked, as a file of them tells.
     revoked: Vec<(String, String)>,
 }
 
-impl Known {
+impl Trusted {
+    /// The ring in a data directory; nothing where there is none.
+    fn ring(data: &Path) -> Result<Self, Failure> {
+        let wrong = |error: &dyn std::error::Error| Failure::configuration(error.to_string());
+        let file = RingFile::of(data);
+        // Reading a ring makes its folder; here nothing is made.
+        let found = match file.path().try_exists() {
+            Ok(false) => None,
+            Ok(true) | Err(_) => file.read().map_err(|error| wrong(&error))?,
+        };
+        let Some(document) = found else { return Ok(Self::default()) };
+        let set = key_set(document.keys.iter()).map_err(|error| wrong(&error))?;
+        let keys = IssuerKeys::from_json(set.as_bytes()).map_err(|error| wrong(&error))?;
+        let ring = Some(Ring { entries: document.keys });
+        Ok(Self { keys: Some(keys), ring, revoked: Vec::new() })
+    }
+
     /// That the key was not revoked when it signed: whoever took it can sign since then. Both moments are
     /// written in one way, in which later ones come later.
-    fn check(&self, kid: &str, at: &str) -> Result<(), String> {
+    fn was_not_revoked(&self, kid: &str, at: &str) -> Result<(), String> {
         let ended = self.revoked.iter().find(|(name, ended)| name == kid && at > ended.as_str());
         match ended {
             Some((_, ended)) => Err(format!(
@@ -170,32 +267,29 @@ impl Known {
             None => Ok(()),
         }
     }
-}
 
-/// A checkpoint whose signature holds: by one of `keys`, at a time at which it was not revoked, or, where
-/// none are known, by the one that it names.
-fn signed(said: &Checkpoint, known: Option<&Known>) -> Result<checkpoint::Signed, String> {
-    let Some(known) = known else { return checkpoint::read(&said.jws, &keys_of(&said.key)?) };
-    let signed = checkpoint::read(&said.jws, &known.keys)?;
-    known.check(&signed.kid, &signed.at.to_string())?;
-    Ok(signed)
-}
-
-/// The public keys of the ring in a data directory; none where there is no ring.
-fn ring(data: &Path) -> Result<Option<Known>, Failure> {
-    let wrong = |error: &dyn std::error::Error| Failure::configuration(error.to_string());
-    let Some(ring) = RingFile::of(data).read().map_err(|error| wrong(&error))? else {
-        return Ok(None);
-    };
-    let set = key_set(ring.keys.iter()).map_err(|error| wrong(&error))?;
-    let keys = IssuerKeys::from_json(set.as_bytes()).map_err(|error| wrong(&error))?;
-    let revoked =
-        ring.keys.iter().filter_map(|key| Some((key.kid.clone(), key.revoked_at?.to_string())));
-    Ok(Some(Known { keys, revoked: revoked.collect() }))
+    /// What a checkpoint says whose signature holds, by a key whose time it was.
+    fn signed(&self, said: &Checkpoint) -> Result<checkpoint::Signed, String> {
+        let signed = match &self.keys {
+            Some(keys) => checkpoint::read(&said.jws, keys)?,
+            None => checkpoint::read(&said.jws, &keys_of(&said.key)?)?,
+        };
+        self.was_not_revoked(&signed.kid, &signed.at.to_string())?;
+        let Some(ring) = &self.ring else { return Ok(signed) };
+        let entry = ring.find(&signed.kid).ok_or("its key is none of the ring's")?;
+        if entry.revoked_at.is_some_and(|revoked| signed.at > revoked) {
+            return Err(format!("its key {} was revoked before", signed.kid));
+        }
+        let ended = ring.signs_until(entry).is_some_and(|until| signed.at > until.plus(LEEWAY));
+        if signed.at.plus(LEEWAY) < entry.signs_from || ended {
+            return Err(format!("it was not the time of its key {}", signed.kid));
+        }
+        Ok(signed)
+    }
 }
 
 /// A JWK set, which tells of its keys when they were revoked if `keys export-public --all` wrote it.
-fn key_file(path: &Path) -> Result<Known, Failure> {
+fn key_file(path: &Path) -> Result<Trusted, Failure> {
     let bytes = File::open(path).and_then(|file| read(file, MAX_JWKS_BYTES));
     let bytes = bytes.map_err(|error| unreadable(path, &error))?;
     let wrong = |error: &dyn std::error::Error| {
@@ -208,33 +302,39 @@ fn key_file(path: &Path) -> Result<Known, Failure> {
         let text = |name: &str| key.get(name).and_then(Value::as_str).map(str::to_owned);
         Some((text("kid")?, text("revoked_at")?))
     });
-    Ok(Known { keys, revoked: revoked.collect() })
+    Ok(Trusted { keys: Some(keys), ring: None, revoked: revoked.collect() })
 }
 
-/// The checkpoints in lines of the log that were kept elsewhere.
-fn known_checkpoints(path: &Path, keys: Option<&Known>) -> Result<Vec<Covered>, Failure> {
+/// The records in lines that were kept elsewhere, and what the checkpoints among them cover.
+fn known_records(path: &Path, trusted: &Trusted) -> Result<Vec<Covered>, Failure> {
+    let place = path.display();
     let mut known = Vec::new();
     let mut reader = BufReader::new(File::open(path).map_err(|error| unreadable(path, &error))?);
-    loop {
+    for number in 1_u64.. {
         let mut line = Vec::new();
         let longest = MAX_LINE as u64 + 1;
         let read = reader.by_ref().take(longest).read_until(b'\n', &mut line);
         if read.map_err(|error| unreadable(path, &error))? == 0 {
-            return Ok(known);
+            break;
         }
-        // Other lines may stand between; a collector keeps more than this.
-        let record = std::str::from_utf8(line.trim_ascii_end()).ok().map(Record::read);
-        if let Some(Ok(record)) = record {
-            if let Some(Event::Checkpoint(said)) = record.event() {
-                let signed = signed(&said, keys).map_err(|why| {
-                    let place = path.display();
-                    Failure::refused(format!("{place}: the checkpoint of {}: {why}", record.seq))
-                })?;
-                known.push(signed.covers);
+        let record = match std::str::from_utf8(line.trim_ascii_end()).map(Record::read) {
+            Ok(Ok(record)) => record,
+            // Other lines may stand between; a collector keeps more than this.
+            _ if !line.starts_with(RECORD) => continue,
+            Ok(Err(error)) => {
+                return Err(Failure::refused(format!("{place}, line {number}: {error}")));
             }
-            known.push(Covered { seq: record.seq, hash: record.hash });
+            Err(error) => return Err(Failure::refused(format!("{place}, line {number}: {error}"))),
+        };
+        if let Some(Event::Checkpoint(said)) = record.event() {
+            let signed = trusted.signed(&said).map_err(|why| {
+                Failure::refused(format!("{place}: the checkpoint of {}: {why}", record.seq))
+            })?;
+            known.push(signed.covers);
         }
+        known.push(Covered { seq: record.seq, hash: record.hash });
     }
+    Ok(known)
 }
 
 fn read(from: impl io::Read, most: usize) -> io::Result<Vec<u8>> {
@@ -248,7 +348,7 @@ fn read(from: impl io::Read, most: usize) -> io::Result<Vec<u8>> {
 
 #[cfg(test)]
 mod tests {
-    use super::Known;
+    use super::Trusted;
 
     #[test]
     fn a_checkpoint_of_a_revoked_key_is_judged_by_its_time() {
@@ -257,11 +357,11 @@ mod tests {
         let set = r#"{"keys":[{"kty":"OKP","crv":"Ed25519","kid":"one","alg":"EdDSA","state":"revoked",
             "x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo","revoked_at":"2026-11-22T10:00:00Z"}]}"#;
         std::fs::write(&path, set).unwrap();
-        let known: Known = super::key_file(&path).unwrap();
-        assert!(known.check("one", "2026-11-22T09:59:59Z").is_ok());
-        assert!(known.check("one", "2026-11-22T10:00:00Z").is_ok(), "in its last second");
-        let refused = known.check("one", "2026-11-22T10:00:01Z").unwrap_err();
+        let known: Trusted = super::key_file(&path).unwrap();
+        assert!(known.was_not_revoked("one", "2026-11-22T09:59:59Z").is_ok());
+        assert!(known.was_not_revoked("one", "2026-11-22T10:00:00Z").is_ok(), "in its last second");
+        let refused = known.was_not_revoked("one", "2026-11-22T10:00:01Z").unwrap_err();
         assert!(refused.contains("revoked at"), "{refused}");
-        assert!(known.check("two", "2026-11-22T10:00:01Z").is_ok());
+        assert!(known.was_not_revoked("two", "2026-11-22T10:00:01Z").is_ok());
     }
 }

@@ -23,6 +23,7 @@ use time::format_description::well_known::Rfc3339;
 use super::failure::Failure;
 use super::output::Output;
 use crate::audit::folder::FOLDER;
+use crate::audit::verify::Gaps;
 
 const EXAMPLE: &str = "\
 Examples:
@@ -105,12 +106,19 @@ enum Command {
     Verify {
         #[command(flatten)]
         at: At,
-        /// The keys that may have signed checkpoints, as a JWK set; those of the data directory unless given.
+        /// The keys that may have signed checkpoints, as a JWK set that does not come from the data directory; those
+        /// that lie there unless given, which is said.
         #[arg(long, value_name = "FILE")]
         keys: Option<PathBuf>,
-        /// Lines of this log from elsewhere, such as a collector's; the checkpoints in them must fit.
+        /// Lines of this log from elsewhere, such as a collector's; every record in them must fit.
         #[arg(long, value_name = "FILE")]
         known: Option<PathBuf>,
+        /// The most records that may stand between two checkpoints, or after the last.
+        #[arg(long, value_name = "COUNT", default_value_t = 100_000)]
+        gap_records: u64,
+        /// The longest time, in seconds, that a record may have waited for a checkpoint while a server ran.
+        #[arg(long, value_name = "SECONDS", default_value_t = 3600)]
+        gap_seconds: u64,
     },
     /// Write the proof of a sign-in, which others can check.
     Prove {
@@ -142,8 +150,10 @@ pub(super) async fn run(args: Args, output: &Output) -> Result<(), Failure> {
         Command::Tail { at, lines, follow } => show::tail(&at.log(), lines, follow, output).await,
         Command::Search { at, which } => show::search(&at.log(), which.query(), output),
         Command::Export { at, which } => show::export(&at.log(), which.query(), output),
-        Command::Verify { at, keys, known } => {
-            judge::verify(&at.data_dir, keys.as_deref(), known.as_deref(), output)
+        Command::Verify { at, keys, known, gap_records, gap_seconds } => {
+            let gaps = Gaps { records: gap_records, seconds: gap_seconds };
+            let by = judge::Judged { keys: keys.as_deref(), known: known.as_deref(), gaps };
+            judge::verify(&at.data_dir, &by, output)
         }
         Command::Prove { at, jti, out } => judge::prove(&at.log(), &jti, out.as_deref(), output),
         Command::Check { file, keys } => judge::check(&file, keys.as_deref(), output),

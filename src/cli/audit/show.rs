@@ -49,7 +49,7 @@ pub(super) fn search(log: &Path, query: Query, output: &Output) -> Result<(), Fa
 /// # Errors
 /// [`Failure`].
 pub(super) fn export(log: &Path, query: Query, output: &Output) -> Result<(), Failure> {
-    each(log, query, |record| output.bytes(format!("{}\n", record.line()).as_bytes())).map(|_| ())
+    each(log, query, |record| output.json_line(&record.line())).map(|_| ())
 }
 
 /// The place after which the newest `count` records stand.
@@ -88,7 +88,7 @@ fn failed(error: &SearchError) -> Failure {
 
 fn print(record: &Record, output: &Output) -> Result<(), Failure> {
     if output.is_json() {
-        return output.bytes(format!("{}\n", record.line()).as_bytes());
+        return output.json_line(&record.line());
     }
     let body: Value = serde_json::from_str(record.body.get()).unwrap_or_default();
     let name = body.get("event").and_then(Value::as_str).unwrap_or("?");
@@ -106,10 +106,42 @@ fn pairs(line: &mut String, prefix: &str, value: &Value) {
             Value::String(_) if prefix.is_empty() && name == "event" => {}
             Value::String(text) if text.chars().count() > LONGEST => {
                 let start: String = text.chars().take(LONGEST).collect();
-                line.push_str(&format!(" {prefix}{name}={start}…"));
+                line.push_str(&format!(" {prefix}{name}={}…", quoted(&start)));
             }
-            Value::String(text) => line.push_str(&format!(" {prefix}{name}={text}")),
+            Value::String(text) => line.push_str(&format!(" {prefix}{name}={}", quoted(text))),
             other => line.push_str(&format!(" {prefix}{name}={other}")),
+        }
+    }
+}
+
+/// A text, in quotation marks where it could be taken for more than one.
+fn quoted(text: &str) -> String {
+    let is_plain = |c: char| !c.is_whitespace() && !matches!(c, '"' | '=' | '\\' | '…');
+    match !text.is_empty() && text.chars().all(is_plain) {
+        true => text.to_owned(),
+        false => Value::from(text).to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_value_is_not_taken_for_more_than_one() {
+        let event = serde_json::json!({
+            "event": "sign_in_refused", "domain": "a.example sub=did:key:z", "reason": "nonce_used",
+            "account": "", "by": { "holder": "x=y" },
+        });
+        let mut line = String::new();
+        pairs(&mut line, "", &event);
+        for pair in [
+            r#" account="""#,
+            r#" by.holder="x=y""#,
+            r#" domain="a.example sub=did:key:z""#,
+            " reason=nonce_used",
+        ] {
+            assert!(line.contains(pair), "{line}");
         }
     }
 }

@@ -24,8 +24,9 @@ pub(crate) static AUDIT_MAX_BYTES: Key<WholeOrOff<u64>> = Key {
     name: "audit.max_bytes",
     shape: WholeOrOff(Whole { min: 134_217_728, max: 1_099_511_627_776, unit: "bytes" }),
     absent: Absent::Default("off"),
-    meaning: "How large the log may become, whatever `audit.retention_days` says; beyond it the oldest files are \
-              removed. Off: as large as the disk.",
+    meaning: "How large the log may become; needs `audit.retention_days`, and removes nothing that is younger. A log \
+              that is as large and has nothing older is one that cannot be written: see `audit.on_failure`. Off: as \
+              large as the disk.",
 };
 
 pub(crate) static AUDIT_STREAM: Key<LinesTarget> = Key {

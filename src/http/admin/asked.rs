@@ -3,6 +3,7 @@
 use axum::body::Body;
 use axum::http::Request;
 use axum::http::request::Parts;
+use countersign_sdk::account::Account;
 use countersign_sdk::key::Thumbprint;
 use countersign_sdk::time::Timestamp;
 use serde::Deserialize;
@@ -11,6 +12,7 @@ use serde::de::DeserializeOwned;
 use super::super::extract::{BodyLimits, Form, check_content_type, json, read_body};
 use super::Endpoint;
 use crate::audit::Query;
+use crate::audit::record::Hash;
 use crate::model::reason::{Reason, Refusal};
 use crate::model::revocation::{LONGEST_TOKEN, Revocation};
 use crate::model::session::SessionId;
@@ -117,7 +119,7 @@ impl Asked {
             Self::EndSession(id) | Self::Revoke(Named::Session(id)) => Some(id.to_string()),
             Self::Revoke(Named::Token(token)) => Some(token.jti.clone()),
             Self::Approve(id, _) | Self::Withdraw(id) => Some(id.to_string()),
-            Self::Audit(query) => query.about.clone(),
+            Self::Audit(query) => query.about.as_deref().map(searched_for),
             Self::Keys
             | Self::Revocations(_)
             | Self::Revoke(Named::Everything(_))
@@ -218,6 +220,19 @@ async fn named(parts: &Parts, body: Body, limits: BodyLimits) -> Result<Named, R
     Ok(named)
 }
 
+/// What was searched for, for the record: the name of something, or the hash of what could be anything, a secret that
+/// somebody looks for too.
+fn searched_for(about: &str) -> String {
+    let is_name = about.parse::<Account>().is_ok()
+        || about.starts_with("did:")
+        || about.parse::<SessionId>().is_ok()
+        || about.parse::<Thumbprint>().is_ok();
+    match is_name {
+        true => about.to_owned(),
+        false => format!("sha256:{}", Hash::of(&[about.as_bytes()]).to_hex()),
+    }
+}
+
 fn search(query: &Form) -> Result<Query, Refusal> {
     let number = |name: &'static str| -> Result<Option<u64>, Refusal> {
         let digits = |text: &str| text.len() <= 20 && text.bytes().all(|b| b.is_ascii_digit());
@@ -246,6 +261,17 @@ mod tests {
     use super::*;
 
     const NOW: Timestamp = Timestamp::from_unix(1_000_000);
+
+    #[test]
+    fn a_secret_that_somebody_searches_for_is_not_recorded() {
+        for name in ["did:key:z6Mk", "eip155:1:0x1", "AAAAAAAAAAAAAAAAAAAAAA"] {
+            assert_eq!(searched_for(name), name);
+        }
+        for text in ["eyJh.eyJz.AA", "correct horse", "nonce_used"] {
+            let told = searched_for(text);
+            assert!(told.starts_with("sha256:") && !told.contains(text), "{told}");
+        }
+    }
 
     fn read(body: &str) -> Result<Named, Reason> {
         let request = Request::post("/").header("content-type", "application/json");

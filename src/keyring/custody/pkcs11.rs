@@ -1,7 +1,8 @@
 //! Keys in a security module, by PKCS#11: made in it, used in it, and never out of it.
 //!
 //! The module is a library of its maker that is loaded into this process, and the device behind it can be
-//! slow, busy or away. So calls of it are bounded in number and keep no worker from other requests; a
+//! slow, busy or away. So calls of it are bounded in number, one more waits for its turn, and none keeps a
+//! worker from other requests; a
 //! session that fails is opened again once, and after that the key counts as out of reach until a try in
 //! the background succeeds. A PIN that was refused is not tried again: a token locks after a few.
 //! PKCS #11 v2.40 and v3.0.
@@ -9,7 +10,7 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use aws_lc_rs::digest::{SHA256, digest};
@@ -25,14 +26,19 @@ use cryptoki::session::{Session, UserType};
 use cryptoki::types::AuthPin;
 use tokio::runtime::{Handle, RuntimeFlavor};
 
+use super::calls::Calls;
 use super::{Custody, CustodyError, Made};
 use crate::keyring::key::{PrivateHalf, SignError, SigningKey};
 use crate::keyring::ring::Entry;
+use crate::keyring::slots::Slots;
 
 /// What objects of ours are labelled, beside their random ids.
 const LABEL: &[u8] = b"countersign";
-/// Calls of the module at the same time; one more is refused.
+/// Calls of the module at the same time; one more waits for its turn.
 const MOST_CALLS: usize = 32;
+/// Those of them for tokens and for the feed. The rest is for what the server does by itself.
+const CALLS_FOR_TOKENS: usize = 20;
+const CALLS_FOR_FEED: usize = 8;
 /// The longest PIN file, in bytes.
 const MAX_PIN_BYTES: usize = 1024;
 /// The object identifiers of the curves, in DER (RFC 5480 §2.1.1.1, RFC 8410 §3).
@@ -58,7 +64,8 @@ struct Shared {
     login: TokenLogin,
     /// Sessions that nobody uses just now. They keep the login alive.
     idle: Mutex<Vec<Open>>,
-    calls: AtomicUsize,
+    calls: Calls,
+    slots: Slots,
     is_ready: AtomicBool,
     pin_refused: AtomicBool,
     /// One login at a time, so that a PIN that is wrong is tried once.
@@ -69,15 +76,6 @@ struct Shared {
 struct Open {
     session: Session,
     found: HashMap<Vec<u8>, ObjectHandle>,
-}
-
-/// Counts a call until it is over.
-struct Call<'a>(&'a AtomicUsize);
-
-impl Drop for Call<'_> {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::AcqRel);
-    }
 }
 
 /// The other half of a key in the module.
@@ -111,7 +109,8 @@ impl Pkcs11 {
             module: RwLock::new(loaded),
             login,
             idle: Mutex::default(),
-            calls: AtomicUsize::new(0),
+            calls: Calls::new(MOST_CALLS),
+            slots: Slots::new(CALLS_FOR_TOKENS, CALLS_FOR_FEED),
             is_ready: AtomicBool::new(true),
             pin_refused: AtomicBool::new(false),
             logging_in: Mutex::default(),
@@ -197,11 +196,8 @@ impl Shared {
     /// Does `work` in a session, and once more in a new one if that fails: a device that was away has
     /// forgotten its sessions.
     fn with<T>(&self, work: impl Fn(&mut Open) -> Result<T, String>) -> Result<T, String> {
-        if self.calls.fetch_add(1, Ordering::AcqRel) >= MOST_CALLS {
-            self.calls.fetch_sub(1, Ordering::AcqRel);
-            return Err(format!("{MOST_CALLS} calls of the module are under way"));
-        }
-        let _call = Call(&self.calls);
+        let busy = || format!("{MOST_CALLS} calls of the module are under way");
+        let _call = self.calls.begin().ok_or_else(busy)?;
         if !self.is_ready.load(Ordering::Acquire) {
             self.begin_anew();
         }
@@ -362,7 +358,11 @@ impl PrivateHalf for InModule {
     }
 
     fn is_ready(&self) -> bool {
-        self.shared.is_ready.load(Ordering::Acquire)
+        self.shared.is_ready.load(Ordering::Acquire) && !self.shared.calls.hang()
+    }
+
+    fn slots(&self) -> Option<&Slots> {
+        Some(&self.shared.slots)
     }
 }
 

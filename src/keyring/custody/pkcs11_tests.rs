@@ -10,6 +10,7 @@ use cryptoki::object::AttributeInfo;
 
 use super::super::contract::{entry, passes};
 use super::*;
+use crate::keyring::slots::Purpose;
 
 const PIN: &str = "1234";
 const TOKEN: &str = "countersign";
@@ -65,6 +66,11 @@ fn the_private_half_never_leaves_the_module() {
 #[test]
 fn a_module_that_was_away_is_back_by_itself() {
     in_a_process_with_a_token("a_module_that_was_away_is_back_by_itself");
+}
+
+#[test]
+fn more_signatures_than_places_are_all_made() {
+    in_a_process_with_a_token("more_signatures_than_places_are_all_made");
 }
 
 #[test]
@@ -134,6 +140,37 @@ mod inside {
         // An entry that names what the token does not have is none that waits for the module.
         let forged = custody.open(&entry(&made), &hex::encode([7; 16]));
         assert!(matches!(forged, Err(CustodyError::Handle(_))), "{forged:?}");
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    #[ignore = "is run by its namesake, in a process with a token"]
+    async fn more_signatures_than_places_are_all_made() {
+        let custody = custody("pin");
+        let made = custody.generate(Algorithm::EdDsa, &OsEntropy).unwrap();
+        let key = Arc::new(custody.open(&entry(&made), &made.handle).unwrap());
+        // The feed has taken all that it may.
+        let mut feed = Vec::new();
+        for _ in 0..CALLS_FOR_FEED {
+            feed.push(key.reserve(Purpose::Feed).await.unwrap());
+        }
+        let tokens: Vec<_> = (0..3 * MOST_CALLS)
+            .map(|_| {
+                let key = Arc::clone(&key);
+                tokio::spawn(async move {
+                    let _place = key.reserve(Purpose::Token).await?;
+                    key.sign(b"one")
+                })
+            })
+            .collect();
+        for token in tokens {
+            assert_eq!(token.await.unwrap().err(), None);
+        }
+        drop(feed);
+        // One that no place was taken for waits for its turn as well.
+        let calls: Vec<_> = (0..MOST_CALLS).map(|_| custody.0.calls.begin().unwrap()).collect();
+        let signing = tokio::spawn(async move { key.sign(b"two") });
+        drop(calls);
+        assert_eq!(signing.await.unwrap().err(), None);
     }
 
     #[test]

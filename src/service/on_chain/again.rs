@@ -69,14 +69,14 @@ pub(crate) async fn prove(
         Some(proof) => {
             let question = contract_question(session, proof)?;
             match context.nodes.contract(question, &asking()?).await.map_err(ask_refusal)? {
-                Said::Yes(_) => true,
+                Said::Yes(approved) => heard(session, approved.block()),
                 Said::No | Said::NoContract => false,
             }
         }
         None if is_name(session)? => {
             let question = key_question(session)?;
             match context.nodes.access_key(&question, &asking()?).await.map_err(ask_refusal)? {
-                Said::Yes(_) => true,
+                Said::Yes(witness) => heard(session, witness.block()),
                 Said::No | Said::NoContract => false,
             }
         }
@@ -85,6 +85,7 @@ pub(crate) async fn prove(
     if holds {
         return Ok(());
     }
+    tracing::info!(session = %session.id, account = %session.account, "the account's chain says no");
     let ended = context.store.revoke(&Revocation::Session(session.id), now).await;
     ended.map_err(session_refusal)?;
     let (sid, sub) = (session.id, session.subject.clone());
@@ -95,6 +96,12 @@ pub(crate) async fn prove(
         "the account's chain says that what was signed does not hold for it any more, as after a change of \
          its owners or keys: the session is ended; sign in again",
     ))
+}
+
+/// A yes, kept in the log with its session and block.
+fn heard(session: &Session, block: u64) -> bool {
+    tracing::info!(session = %session.id, account = %session.account, block, "the account's chain says yes");
+    true
 }
 
 fn contract_question(

@@ -188,9 +188,11 @@ impl<'a> BoundMessage<'a> {
         spent_by(OpenedNonce { spend_key: self.issued, ..self.nonce }, &self.account.to_did())
     }
 
-    /// The nonce as it was given out, whoever spends it.
-    pub const fn nonce_as_issued(&self) -> ReplayKey {
-        self.issued
+    /// Under what questions to the account's chain are counted: this nonce in this very text, by `signer`
+    /// where a key signed. So nobody who copies a nonce or a text uses up the questions of its owner.
+    pub fn question_key(&self, signer: Option<Thumbprint>) -> ReplayKey {
+        let key = self.issued.for_subject(self.message.text());
+        signer.map_or(key, |signer| key.for_subject(&signer.to_string()))
     }
 
     /// The domain that asked.

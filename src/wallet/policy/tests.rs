@@ -3,6 +3,7 @@
 use super::*;
 use crate::model::scope::ScopeSet;
 use crate::wallet::caip122::{Fields, render};
+use crate::wallet::siwe::Siwe;
 use crate::wallet::siws::Siws;
 
 const NOW: u64 = 1_748_779_500; // 2025-06-01T12:05:00Z
@@ -215,10 +216,41 @@ fn a_text_is_bound_in_its_own_format_alone() {
         clock_skew: 30,
         max_session: 3600,
     };
-    let other = bind(message.clone(), &crate::wallet::siwe::Siwe, &expected).unwrap_err();
+    let other = bind(message.clone(), &Siwe, &expected).unwrap_err();
     assert_eq!(other.reason(), Reason::FormatUnsupported);
     let late = bind(message, &Siws, &expected).unwrap_err();
     assert_eq!(late.reason(), Reason::ChallengeExpired);
+}
+
+/// A bare nonce is spent by each account once, and a contract of another chain is another account.
+#[test]
+fn a_contract_spends_a_bare_nonce_for_its_own_chain_alone() {
+    let keys = |chain: &'static str| {
+        let fields = Fields {
+            address: "0xF3F4F90b63eb726Bf2778B99c98Cb9a8227518Ed",
+            chain_id: Some(chain),
+            ..base()
+        };
+        let text = render(Siwe.profile(), &fields).unwrap();
+        let expected = Expected {
+            issuer: "https://id.example",
+            domains: &Only("app.example"),
+            chains: &Only(if chain == "1" { "eip155:1" } else { "eip155:10" }),
+            nonces: &GivenNonce { nonce: NONCE, until: Timestamp::from_unix(NOW + 60) },
+            now: Timestamp::from_unix(NOW),
+            max_age: 300,
+            clock_skew: 30,
+            max_session: 3600,
+        };
+        let bound = bind(Siwe.read(&text).unwrap(), &Siwe, &expected).unwrap();
+        (bound.nonce().spend_key, bound.nonce_of_contract().spend_key, bound.question_key(None))
+    };
+    let (first, tenth) = (keys("1"), keys("10"));
+    assert_eq!(first.0, tenth.0, "a key is one account on all chains");
+    assert_ne!(first.2, tenth.2, "another text has its own questions");
+    assert_eq!(tenth.2, keys("10").2);
+    assert_ne!(first.1, tenth.1);
+    assert_ne!(tenth.0, tenth.1);
 }
 
 /// What the issuer wrote was written for one resource; without saying which it would open any.

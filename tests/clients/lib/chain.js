@@ -27,6 +27,8 @@ export async function startChain(chainId = 31337) {
     if (anvil.exitCode !== null || Date.now() > limit) throw new Error('anvil does not answer')
     await new Promise((resolve) => setTimeout(resolve, 50))
   }
+  // Before its first block anvil tells calls a time of 1, and a node that is so far behind is not believed.
+  await reader.request({ method: 'evm_mine' })
   const wallet = (account) => createWalletClient({ account, chain, transport: http(url) })
   const rich = wallet(mnemonicToAccount(FUNDED))
   const made = async (hash) => {

@@ -64,7 +64,7 @@ factories = ["${factory}"]
 ${more}`
   server = await startConfigured(settings([node.url], `[[rpc]]\nchain = "${other.id}"\nurls = ["${other.url}"]`))
   client = await discover(server.issuer)
-  several = await startConfigured(settings(nodes.map(({ url }) => url), 'quorum = 2'))
+  several = await startConfigured(settings(nodes.map(({ url }) => url), 'quorum = 2\ndelegated = true'))
   several.client = await discover(several.issuer)
 })
 after(async () => {
@@ -151,17 +151,22 @@ test('nobody but its owner signs in as a contract, and its owner as nobody but t
   const stranger = key()
   const { answer, message, session } = await signIn(owned.address, signs(stranger))
   refused(answer, { error: 'invalid_grant', reason: 'signature_mismatch' })
-  for (const signature of ['0x', '0xab', `${await signs(owned.owner)(message)}00`, await signs(owned.owner)(`${message} `)]) {
+  for (const signature of ['0x', `${await signs(owned.owner)(message)}00`]) {
     refused(await client.redeem({ message, signature }, session), { error: 'invalid_grant', reason: 'signature_mismatch' })
+  }
+  // A chain is asked three times about a message and no more.
+  const late = await client.redeem({ message, signature: await signs(owned.owner)(message) }, session)
+  refused(late, { error: 'invalid_grant', reason: 'nonce_used' })
+  for (const wrong of [async () => '0xab', (text) => signs(owned.owner)(`${text} `)]) {
+    refused((await signIn(owned.address, wrong)).answer, { error: 'invalid_grant', reason: 'signature_mismatch' })
   }
   const elsewhere = (text) => signs(owned.owner)(text.replace('escrow', 'e5crow'))
   refused((await signIn(owned.address, elsewhere)).answer, { error: 'invalid_grant', reason: 'signature_mismatch' })
-  // The nonce is whole after all that.
-  await grantedToContract({
-    answer: await client.redeem({ message, signature: await signs(owned.owner)(message) }, session),
-    session,
-    account: chain.account(owned.address),
-  })
+  // The nonce is whole after a wrong signature.
+  const once = await signIn(owned.address, signs(key()))
+  refused(once.answer, { error: 'invalid_grant', reason: 'signature_mismatch' })
+  const signature = await signs(owned.owner)(once.message)
+  await grantedToContract({ ...once, answer: await client.redeem({ message: once.message, signature }, once.session) })
 })
 
 test('what is no hex, or longer than a contract may want, is malformed and nobody is asked', async () => {
@@ -326,7 +331,7 @@ test('an account that is not deployed yet signs in with how it will be (ERC-6492
   await grantedToContract(await signIn(address, signs(owner)))
 })
 
-test('a key that has delegated (EIP-7702) still signs in as itself, and whoever it delegates to as the contract', async () => {
+test('a key that has delegated (EIP-7702) still signs in as itself, and whoever it delegates to as the contract where that is taken', async () => {
   const [eoa, guardian] = [key(), key()]
   await chain.made(await chain.rich.sendTransaction({ to: eoa.address, value: 10n ** 18n }))
   const { abi } = kinds.Guarded
@@ -354,12 +359,15 @@ test('a key that has delegated (EIP-7702) still signs in as itself, and whoever 
   assert.equal((await refresh(own.answer, own.session)).status, 200)
   assert.equal(node.asked, asked, 'a key needs no node')
 
-  const guarded = await signIn(eoa.address, signs(guardian))
-  await grantedToContract(guarded)
+  // Code that a key delegates to has the key's subject on eip155:1, so it is a contract only where the operator says so.
+  refused((await signIn(eoa.address, signs(guardian))).answer, { error: 'invalid_grant', reason: 'signature_mismatch' })
+  const by = several.client
+  const guarded = await signIn(eoa.address, signs(guardian), { by })
+  await grantedToContract(guarded, by)
   refused((await signIn(eoa.address, signs(key()))).answer, { error: 'invalid_grant', reason: 'signature_mismatch' })
   await delegate('0x0000000000000000000000000000000000000000')
   assert.equal(await chain.reader.getCode({ address: eoa.address }), undefined)
-  refused(await refresh(guarded.answer, guarded.session), { error: 'invalid_grant', reason: 'session_ended' })
+  refused(await refresh(guarded.answer, guarded.session, by), { error: 'invalid_grant', reason: 'session_ended' })
 })
 
 test('a contract that answers anything but the magic value in one word says no', async () => {
@@ -377,8 +385,13 @@ test('a contract that answers anything but the magic value in one word says no',
   }
 })
 
-const words = (...values) => `0x${values.map((value) => value.toString(16).padStart(64, '0')).join('')}`
+const word = (value) => value.toString(16).padStart(64, '0')
 const result = (value) => (answer) => ({ text: { ...answer, result: value } })
+/** The words of a right answer, some of them changed: verdict, chain, block, time, and what was asked. */
+const changed = (words) => (answer) => {
+  const right = answer.result.slice(2).match(/.{64}/g)
+  return result(`0x${right.map((old, at) => (words[at] === undefined ? old : word(words[at]))).join('')}`)(answer)
+}
 const WRONG = {
   down: 'down',
   silent: 'silent',
@@ -390,10 +403,12 @@ const WRONG = {
   'an error': ({ jsonrpc, id }) => ({ text: { jsonrpc, id, error: { code: -32000, message: 'header not found' } } }),
   'a revert': ({ jsonrpc, id }) => ({ text: { jsonrpc, id, error: { code: 3, message: 'execution reverted', data: '0x' } } }),
   'not JSON': () => ({ text: '<html></html>' }),
-  'of another request': (answer) => ({ text: { ...answer, id: 2 } }),
-  'of another chain': result(words(1, 1, 1)),
-  'an unknown verdict': result(words(9, 31337, 1)),
-  'a word short': result(words(1, 31337)),
+  'of another request': (answer) => ({ text: { ...answer, id: answer.id + 1 } }),
+  'of another chain': changed({ 1: 1 }),
+  'of another question': changed({ 4: 7 }),
+  'an unknown verdict': changed({ 0: 9 }),
+  'a word short': (answer) => result(answer.result.slice(0, -64))(answer),
+  behind: changed({ 3: Math.floor(Date.now() / 1000) - 3600 }),
   'the bare magic value': result(`0x1626ba7e${'00'.repeat(28)}`),
   nothing: result('0x'),
 }
@@ -430,7 +445,7 @@ test('what is waited for is not used up: the same message opens when the node is
 
 test('of three nodes two decide', async () => {
   const by = several.client
-  const says = (verdict) => (answer) => ({ text: { ...answer, result: words(verdict, 31337, 1) } })
+  const says = (verdict) => changed({ 0: verdict })
   const ways = async (first, second, third, sign = signs(owned.owner)) => {
     ;[nodes[0].way, nodes[1].way, nodes[2].way] = [first, second, third]
     const signed = await signIn(owned.address, sign, { by })

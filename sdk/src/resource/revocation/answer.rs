@@ -49,6 +49,9 @@ pub enum FeedError {
     /// would look fresh.
     #[error("the answer was made {0} seconds ahead of this server's clock")]
     Ahead(u64),
+    /// The keys that it says there are do not include the one that signed it.
+    #[error("the answer does not name the key that signed it among the issuer's keys")]
+    Keys,
     /// It follows another cursor than the one that was asked with: what lies between is not in it.
     #[error("the answer is to another question: it follows another cursor")]
     Misplaced,

@@ -67,6 +67,7 @@ struct Shared {
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
     wait: u64,
+    bounds: Bounds,
     view: View,
     running: AtomicBool,
     task: Mutex<Option<AbortHandle>>,
@@ -94,6 +95,7 @@ impl Follower {
             clock: parts.clock,
             entropy: parts.entropy,
             wait: parts.wait,
+            bounds,
             view: View::new(parts.capacity, bounds),
             running: AtomicBool::new(false),
             task: Mutex::default(),
@@ -215,10 +217,15 @@ impl Shared {
             Ok(Err(error)) => return Err(FeedError::NoAnswer(error.to_string())),
             Err(_) => return Err(FeedError::NoAnswer("the source took too long".to_owned())),
         };
-        let payload = self.open(&answer).await?;
+        let (payload, signer) = self.open(&answer).await?;
         let answer = FeedAnswer::from_payload(&payload)?;
         if answer.issuer() != self.issuer {
             return Err(FeedError::Issuer);
+        }
+        // The keys that there are include the one that says so.
+        let names_signer = |kids: &[String]| kids.iter().any(|kid| signer.as_ref() == Some(kid));
+        if !answer.kids().is_none_or(names_signer) {
+            return Err(FeedError::Keys);
         }
         if answer.after() != after {
             return Err(FeedError::Misplaced);
@@ -226,26 +233,26 @@ impl Shared {
         if answer.has_more() && after == Some(answer.cursor()) {
             return Err(FeedError::Stuck);
         }
-        let heard = self.view.hear(&answer, self.clock.now());
-        // Also where the view has no room for all of it: keys take none. A date ahead of ours is believed
-        // in nothing.
-        if let Some(kids) = answer.kids().filter(|_| !matches!(heard, Err(FeedError::Ahead(_)))) {
-            self.keys.hear_of(kids, answer.issued_at(), self.clock.now());
+        let now = self.clock.now();
+        let heard = self.view.hear(&answer, now);
+        // Also where the view has no room for all of it: keys take none.
+        if let Some(kids) = answer.kids() {
+            self.keys.hear_of(kids, answer.issued_at(), now, self.bounds);
         }
         heard?;
         Ok(answer)
     }
 
-    /// The payload of an answer that the issuer signed.
-    async fn open(&self, answer: &str) -> Result<Vec<u8>, FeedError> {
+    /// The payload of an answer that the issuer signed, and the name of the key that did.
+    async fn open(&self, answer: &str) -> Result<(Vec<u8>, Option<String>), FeedError> {
         if answer.len() > MAX_FEED_BYTES {
             return Err(FeedError::TooLong);
         }
-        let keys = self.keys.keys().await.map_err(|_| FeedError::NoKeys)?;
+        let keys = self.keys.keys_of_feed().await.map_err(|_| FeedError::NoKeys)?;
         let verify = |keys| verify_typed(answer, MAX_FEED_BYTES, TYPE, keys, &self.algorithms);
         let outcome = match verify(&keys) {
             Err(TokenError::UnknownKey) => {
-                match self.keys.newer_than(&keys).await.map_err(|_| FeedError::NoKeys)? {
+                match self.keys.newer_of_feed(&keys).await.map_err(|_| FeedError::NoKeys)? {
                     Some(newer) => verify(&newer),
                     None => Err(TokenError::UnknownKey),
                 }

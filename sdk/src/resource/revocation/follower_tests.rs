@@ -92,6 +92,8 @@ async fn what_says_something_else_is_not_used() {
         refused("iat", changed("iat", json!(NOW.plus(6))), "6 seconds ahead"),
         refused("kind", changed("entries", kind), "a kind that this version does not know"),
         refused("cursor", changed("cursor", Value::Null), "there once"),
+        refused("no keys", changed("kids", json!([])), "does not name the key"),
+        refused("other keys", changed("kids", json!(["b", "c"])), "does not name the key"),
     );
 }
 

@@ -22,6 +22,7 @@ mod view;
 pub use answer::{FeedAnswer, FeedError, MAX_FEED_BYTES, RevocationEntry};
 pub(super) use follower::{Follower, FollowerParts};
 pub use source::{IssuerFeed, RevocationSource};
+pub(super) use view::Bounds;
 pub use view::RevocationStatus;
 
 use super::claims::AccessToken;

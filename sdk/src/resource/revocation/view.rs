@@ -50,10 +50,10 @@ impl RevocationStatus {
 
 /// How old a view may be, in seconds.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Bounds {
-    pub(super) max_staleness: u64,
+pub(in super::super) struct Bounds {
+    pub(in super::super) max_staleness: u64,
     /// By how much the issuer's clock may be ahead of ours.
-    pub(super) leeway: u64,
+    pub(in super::super) leeway: u64,
 }
 
 /// What was heard, and up to when.

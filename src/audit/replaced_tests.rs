@@ -1,0 +1,122 @@
+//! A log that was computed again, cut off or begun anew is seen at a start, and nothing goes before its time.
+
+use std::fs;
+
+use super::event::Event;
+use super::record::{Hash, Record};
+use super::retention::Retention;
+use super::tests::{
+    DAY, NOW, checkpoint_at, checkpoint_of, fill, filled, found, judged, log_of, open, put, read,
+    refused,
+};
+use super::verify::{Gaps, VerifyError, verify};
+use super::*;
+
+/// A log of as many records, computed by somebody who cannot sign.
+fn forged(count: u64) -> Vec<String> {
+    let mut prev = Hash::BEGINNING;
+    let mut lines = Vec::new();
+    for seq in 1..=count {
+        let record =
+            Record::of(seq, NOW.plus(seq), prev, &refused(&format!("cosmos:x:{seq}"))).unwrap();
+        prev = record.hash;
+        lines.push(record.line());
+    }
+    lines
+}
+
+#[test]
+fn a_log_that_was_computed_again_is_not_gone_on_with() {
+    let (folder, path, lines) = filled(25);
+    put(&path, &forged(40));
+    let opened = open(&folder, &Options::default());
+    assert!(matches!(opened, Err(OpenError::Replaced { seq: 21 })), "{opened:?}");
+    put(&path, &lines[..15]);
+    let opened = open(&folder, &Options::default());
+    assert!(matches!(opened, Err(OpenError::Replaced { seq: 21 })), "cut off: {opened:?}");
+    // Unsigned, it is one that too much is unsigned of.
+    put(&path, &forged(40));
+    let log = log_of(&folder);
+    let few = Gaps { records: 30, seconds: 3600 };
+    let found = verify(&log, &read, &[], few);
+    assert!(matches!(found, Err(VerifyError::Gap { after: 0, to: 40, .. })), "{found:?}");
+    let soon = Gaps { records: 100, seconds: 30 };
+    let found = verify(&log, &read, &[], soon);
+    assert!(matches!(found, Err(VerifyError::Gap { seconds: 39, .. })), "{found:?}");
+    put(&path, &lines);
+    assert!(open(&folder, &Options::default()).is_ok());
+}
+
+#[test]
+fn a_log_that_is_begun_anew_says_which_one_was_before() {
+    let (folder, path, lines) = filled(25);
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let covered = Record::read(&lines[20]).unwrap();
+    fs::remove_file(&path).unwrap();
+    for round in 0..2 {
+        let audit = open(&folder, &Options::default()).unwrap();
+        runtime.block_on(audit.keep(refused("cosmos:x:1"), NOW)).unwrap();
+        let told = runtime.block_on(audit.search(Query::default())).unwrap().records;
+        let Some(Event::LogReplaced(before)) = told[0].event() else { panic!("{told:?}") };
+        assert_eq!((before.seq, before.hash), (covered.seq, covered.hash));
+        assert_eq!(told.len(), round + 2, "it is told once");
+    }
+    assert_eq!(judged(&log_of(&folder)).unwrap().replaced, [1]);
+    // What says which log was signed is gone: that is told as well.
+    fs::remove_file(folder.path().join("audit.signed")).unwrap();
+    let audit = open(&folder, &Options::default()).unwrap();
+    runtime.block_on(audit.keep(refused("cosmos:x:2"), NOW)).unwrap();
+    drop(audit);
+    assert_eq!(judged(&log_of(&folder)).unwrap().replaced, [1, 4]);
+}
+
+#[tokio::test]
+async fn a_checkpoint_that_was_left_out_is_missed_by_the_next() {
+    let folder = tempfile::tempdir().unwrap();
+    let audit = open(&folder, &Options::default()).unwrap();
+    fill(&audit, 10, 1).await;
+    let skipping = Head { covered: 0, covered_hash: Hash::BEGINNING, ..audit.head() };
+    audit.keep(checkpoint_of(skipping), audit.head().time).await.unwrap();
+    drop(audit);
+    assert!(
+        matches!(found(&log_of(&folder)), Some((12, Wrong::Checkpoint(why))) if why.contains("left out"))
+    );
+}
+
+#[tokio::test]
+async fn what_the_retention_keeps_is_not_removed_for_room() {
+    let folder = tempfile::tempdir().unwrap();
+    let retention = Retention { seconds: Some(1000 * DAY), bytes: Some(5_000) };
+    let audit = open(&folder, &Options { retention, ..Options::default() }).unwrap();
+    let mut written = 0;
+    for at in 0..200 {
+        let now = NOW.plus(at * DAY / 5);
+        match audit.write(refused(&format!("eip155:1:0x{at:040}")), now).await {
+            Ok(()) => written = at + 1,
+            Err(error) => {
+                assert_eq!(error, AuditError::Unavailable);
+                break;
+            }
+        }
+    }
+    assert!(audit.check().is_err(), "it is one that cannot be written");
+    drop(audit);
+    let report = judged(&log_of(&folder)).unwrap();
+    assert_eq!((report.first, report.last), (1, written));
+    assert!(written > 10 && written < 40, "{written}");
+}
+
+#[tokio::test]
+async fn a_clock_that_jumps_removes_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let retention = Retention { seconds: Some(3 * DAY), bytes: None };
+    let audit = open(&folder, &Options { retention, ..Options::default() }).unwrap();
+    fill(&audit, 15, DAY / 5).await;
+    let (there, back) = (NOW.plus(3650 * DAY), NOW.plus(3 * DAY));
+    for now in [there, back, back.plus(DAY), back.plus(2 * DAY)] {
+        audit.write(refused("eip155:1:0x1"), now).await.unwrap();
+        audit.keep(checkpoint_at(audit.head(), now), now).await.unwrap();
+    }
+    drop(audit);
+    assert_eq!(judged(&log_of(&folder)).unwrap().first, 1);
+}
