@@ -142,10 +142,10 @@ pub(super) async fn void_tokens_of_before(context: &Context) -> Result<(), Start
         match tokio::task::spawn_blocking(move || keyring.void_told(&turn)).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => {
-                tracing::error!(%error, "the next start tells once more that earlier tokens are void")
+                tracing::error!(%error, "the next start tells once more that earlier tokens are void");
             }
             Err(error) => {
-                tracing::error!(%error, "the next start tells once more that earlier tokens are void")
+                tracing::error!(%error, "the next start tells once more that earlier tokens are void");
             }
         }
     }
