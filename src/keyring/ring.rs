@@ -102,6 +102,13 @@ impl Entry {
         !self.is_over() && self.handle.is_some()
     }
 
+    /// Whether it signed, or is to sign, for longer than the second in which it began: one that ended in
+    /// that very second has taken nothing over from the key that signs on.
+    fn took_over(&self) -> bool {
+        let ended = [self.withdrawn_at, self.revoked_at].into_iter().flatten().min();
+        ended.is_none_or(|ended| self.signs_from < ended)
+    }
+
     /// Whether its time came before it ended, so that there may be documents of it.
     pub fn has_signed(&self, now: Timestamp) -> bool {
         let ended = [self.withdrawn_at, self.revoked_at].into_iter().flatten().min();
@@ -145,7 +152,7 @@ impl Ring {
         let later = self
             .entries
             .iter()
-            .filter(|other| order(other) > order(entry) && other.has_signed(other.signs_from))
+            .filter(|other| order(other) > order(entry) && other.took_over())
             .map(|other| other.signs_from);
         later.chain(ended).min()
     }

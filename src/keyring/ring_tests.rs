@@ -150,6 +150,25 @@ fn a_rotation_on_demand_waits_until_every_cache_knows_the_key() {
     sound(&keyring, later);
 }
 
+/// A key that was brought in later than its successor, began to sign and was revoked, all in one second.
+#[test]
+fn who_follows_a_key_of_one_second_stays_for_its_last_token() {
+    let keyring = open(START, POLICY);
+    let imported = InMemorySigner::generate(Curve::Ed25519, &OsEntropy).unwrap();
+    let (_, kid) = change(&keyring, Operation::Import(Box::new(imported)), START).unwrap();
+    let (kid, now) = (kid.unwrap(), START.plus(BEFORE));
+    change(&keyring, Operation::Rotate, now).unwrap();
+    assert_eq!(keyring.active(now).kid(), kid);
+    change(&keyring, Operation::Revoke(kid), now).unwrap();
+    let successor = keyring.active(now).kid().to_owned();
+    let (_, next) = change(&keyring, Operation::Rotate, now).unwrap();
+    let at = keyring.ring().find(&next.unwrap()).unwrap().signs_from;
+    assert_eq!(keyring.active(at.minus(1)).kid(), successor);
+    let last = at.plus(LINGER).minus(1);
+    assert!(keyring.view(last).kids().contains(&successor));
+    assert!(!keyring.view(last.plus(1)).kids().contains(&successor));
+}
+
 #[test]
 fn a_revoked_key_is_gone_and_its_successor_is_known_already() {
     let keyring = open(START, POLICY);
