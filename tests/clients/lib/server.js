@@ -29,15 +29,17 @@ export async function startConfigured(write, { path = '', environment = {} } = {
   // Unless the test says where they lie, signing keys end with the server.
   if (!/^\[?keys/m.test(written)) top.push('keys.custody = "memory"')
   const { file, folder, remove } = await configurationFile(`${top.join('\n')}\n${written}\n`)
-  try {
-    const data = join(folder, 'data')
-    const server = await start(countersignBinary(), ['serve', '--config', file, '--data-dir', data], environment)
-    server.issuer = origin + path
-    server.operations = `http://127.0.0.1:${operationsPort}`
-    return server
-  } finally {
+  const data = join(folder, 'data')
+  const args = ['serve', '--config', file, '--data-dir', data]
+  const server = await start(countersignBinary(), args, environment).catch(async (error) => {
     await remove()
-  }
+    throw error
+  })
+  // It writes there for as long as it runs.
+  server.exited.finally(remove).catch(() => {})
+  server.issuer = origin + path
+  server.operations = `http://127.0.0.1:${operationsPort}`
+  return server
 }
 
 /** `countersign check` over a text. */
