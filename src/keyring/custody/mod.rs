@@ -66,6 +66,79 @@ pub struct Made {
 }
 
 /// Keeps private halves.
+///
+/// A key service of a cloud, in one file: `Service` stands for its client, and each of its three calls
+/// for a request.
+///
+/// ```
+/// use std::sync::Arc;
+///
+/// use countersign::keyring::custody::{Custody, CustodyError, Made};
+/// use countersign::keyring::ring::Entry;
+/// use countersign::keyring::{PrivateHalf, SignError, SigningKey};
+/// use countersign_sdk::entropy::Entropy;
+/// use countersign_sdk::key::{Algorithm, InMemorySigner, PublicKey};
+///
+/// trait Service: Send + Sync + std::fmt::Debug {
+///     /// Makes a key that does not leave the service; its name and its public half.
+///     fn create(&self, algorithm: Algorithm) -> Result<(String, PublicKey), String>;
+///     fn sign(&self, name: &str, input: &[u8]) -> Result<[u8; 64], String>;
+///     fn delete(&self, name: &str) -> Result<(), String>;
+/// }
+///
+/// struct Remote {
+///     service: Arc<dyn Service>,
+///     name: String,
+/// }
+///
+/// impl PrivateHalf for Remote {
+///     fn sign(&self, input: &[u8]) -> Result<[u8; 64], SignError> {
+///         self.service.sign(&self.name, input).map_err(SignError)
+///     }
+/// }
+///
+/// #[derive(Debug)]
+/// struct KeyService(Arc<dyn Service>);
+///
+/// impl KeyService {
+///     fn key(&self, name: &str, public: PublicKey) -> SigningKey {
+///         let half = Remote { service: Arc::clone(&self.0), name: name.to_owned() };
+///         SigningKey::new(public, Box::new(half))
+///     }
+/// }
+///
+/// impl Custody for KeyService {
+///     fn kind(&self) -> &'static str {
+///         "key-service"
+///     }
+///
+///     // Its keys live on when the ring has forgotten them.
+///     fn outlives_its_handle(&self) -> bool {
+///         true
+///     }
+///
+///     fn generate(&self, algorithm: Algorithm, _: &dyn Entropy) -> Result<Made, CustodyError> {
+///         let made = self.0.create(algorithm).map_err(CustodyError::Unavailable)?;
+///         Ok(Made { key: self.key(&made.0, made.1), handle: made.0 })
+///     }
+///
+///     fn import(&self, _: &InMemorySigner, _: &dyn Entropy) -> Result<Made, CustodyError> {
+///         Err(CustodyError::Unsupported("the key service makes its keys itself"))
+///     }
+///
+///     fn open(&self, entry: &Entry, handle: &str) -> Result<SigningKey, CustodyError> {
+///         // A signature shows that the service has the other half of what the ring says.
+///         let shown = self.0.sign(handle, b"open").map_err(CustodyError::Unavailable)?;
+///         let fits = entry.public.verify(entry.algorithm(), b"open", &shown);
+///         fits.map_err(|_| CustodyError::Handle(entry.kid.clone()))?;
+///         Ok(self.key(handle, entry.public.clone()))
+///     }
+///
+///     fn destroy(&self, handle: &str) -> Result<(), CustodyError> {
+///         self.0.delete(handle).map_err(CustodyError::Unavailable)
+///     }
+/// }
+/// ```
 pub trait Custody: Send + Sync + fmt::Debug {
     /// Its name in the ring and in the configuration.
     fn kind(&self) -> &'static str;
