@@ -62,7 +62,7 @@ pub struct SignedText {
     pub message: String,
     /// The signature as it was sent.
     pub signature: String,
-    /// The public key as it was sent, where one was.
+    /// The public key as it was sent, where the format needs one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub public_key: Option<String>,
     /// Whether the nonce was given out with the whole text (`challenge`) or alone (`bare`).

@@ -291,6 +291,23 @@ async fn a_collector_gets_the_same_lines() {
     tokio::time::timeout(std::time::Duration::from_secs(30), copied).await.unwrap();
 }
 
+/// Whoever can make an event long would choose what is recorded.
+#[tokio::test]
+async fn what_is_too_long_is_refused_whatever_becomes_of_what_cannot_be_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let on_failure = OnFailure::Continue;
+    let on_disk = Audit::open(folder.path(), &Options::default(), on_failure).unwrap();
+    let in_memory = Audit { on_failure, ..Audit::in_memory() };
+    for audit in [on_disk, in_memory] {
+        let long = refused(&"x".repeat(record::MAX_LINE));
+        assert_eq!(audit.write(long.clone(), NOW).await, Err(AuditError::TooLong));
+        assert_eq!(audit.keep(long, NOW).await, Err(AuditError::TooLong));
+        let head = audit.head();
+        audit.write(refused("a:b:c"), NOW).await.unwrap();
+        assert_eq!(audit.head().seq, head.seq + 1, "what is short enough is recorded after it");
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
 

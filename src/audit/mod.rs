@@ -43,7 +43,7 @@ use event::RefusalsOmitted;
 pub use folder::OpenError;
 use log::Log;
 pub use log::Options;
-use record::Record;
+use record::{MAX_LINE, Record};
 use refusals::Refusals;
 pub use search::{Page, Query};
 pub use stream::Target;
@@ -66,6 +66,9 @@ pub enum AuditError {
     /// The log cannot be written.
     #[error("the audit log cannot be written")]
     Unavailable,
+    /// The event is longer than a record may be, so that no log could take it.
+    #[error("the event is too long to be recorded")]
+    TooLong,
 }
 
 /// What becomes of decisions that cannot be recorded.
@@ -219,7 +222,9 @@ impl Audit {
 
     fn settled(&self, taken: Result<(), AuditError>, event: &Event) -> Result<(), AuditError> {
         match (taken, self.on_failure) {
-            (Err(error), OnFailure::Continue) => {
+            // The log is not what fails: whoever made the event so long would choose that there is no record.
+            (Err(AuditError::TooLong), _) => Err(AuditError::TooLong),
+            (Err(error @ (AuditError::Full | AuditError::Unavailable)), OnFailure::Continue) => {
                 tracing::error!(%error, event = event.name(), "NOT RECORDED, and goes on");
                 Ok(())
             }
@@ -295,6 +300,9 @@ fn remember(memory: &Mutex<Memory>, event: &Event, now: Timestamp) -> Result<(),
     let head = memory.head;
     let record = Record::of(head.seq.saturating_add(1), now, head.hash, event)
         .map_err(|_| AuditError::Unavailable)?;
+    if record.body.get().len() > MAX_LINE {
+        return Err(AuditError::TooLong);
+    }
     writer::advance(&mut memory.head, &record, writer::Signed::by(event));
     memory.bytes = memory.bytes.saturating_add(record.body.get().len());
     memory.records.push_back(record);

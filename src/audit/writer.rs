@@ -247,7 +247,7 @@ impl Writer {
         match written {
             Ok(refused) => {
                 for (job, refused) in batch.into_iter().zip(refused) {
-                    answer(job, if refused { Err(AuditError::Unavailable) } else { Ok(()) });
+                    answer(job, if refused { Err(AuditError::TooLong) } else { Ok(()) });
                 }
                 self.anchor();
             }

@@ -239,7 +239,12 @@ pub(crate) fn store_refusal(error: StoreError, used: Refusal) -> Refusal {
 
 /// The refusal for what cannot be recorded.
 pub(crate) fn audit_refusal(error: AuditError) -> Refusal {
-    Refusal::new(Reason::AuditUnavailable, format!("{error}; try again shortly"))
+    match error {
+        AuditError::Full | AuditError::Unavailable => {
+            Refusal::new(Reason::AuditUnavailable, format!("{error}; try again shortly"))
+        }
+        AuditError::TooLong => Refusal::new(Reason::ServerError, error.to_string()),
+    }
 }
 
 /// The refusal for what a session did not give.

@@ -67,7 +67,7 @@ async fn walk(
 ) -> Result<IssuedToken, Refusal> {
     recording::check(context)?;
     keys::ready(context, now)?;
-    check_label(request)?;
+    check_fields(request)?;
     let format = format_of(request)?;
     let message = format.read(request.message)?;
     let proof = possession::check(context, request.proof, now)?;
@@ -86,7 +86,8 @@ async fn walk(
         Some((signature, key)) => Evidence { signature, public_key: Some(key) },
         None => Evidence {
             signature: request.signature.unwrap_or_default(),
-            public_key: request.public_key,
+            // One that the format does not look at proves nothing, and is not recorded.
+            public_key: request.public_key.filter(|_| format.needs_public_key()),
         },
     };
     let issuing = IssuedBy { context, until: now };
@@ -183,15 +184,22 @@ fn session_end(
 
 /// The longest label of a session, in characters.
 const MAX_LABEL: usize = 64;
+/// The longest public key, in bytes: the hex of an uncompressed key takes 130, its wrappings a few more.
+const MAX_PUBLIC_KEY: usize = 256;
 
-fn check_label(request: &SignedMessage<'_>) -> Result<(), Refusal> {
+/// What is recorded or stored as it was sent, and that no format, scope or resource bounds.
+fn check_fields(request: &SignedMessage<'_>) -> Result<(), Refusal> {
     let fits =
         |label: &str| label.chars().count() <= MAX_LABEL && !label.chars().any(char::is_control);
-    if request.session_label.is_none_or(fits) {
-        return Ok(());
+    if !request.session_label.is_none_or(fits) {
+        let detail = "session_label has 64 characters at most, none of them a control character";
+        return Err(Refusal::new(Reason::MalformedRequest, detail));
     }
-    let detail = "session_label has 64 characters at most, none of them a control character";
-    Err(Refusal::new(Reason::MalformedRequest, detail))
+    if request.public_key.is_some_and(|key| key.len() > MAX_PUBLIC_KEY) {
+        let detail = "public_key has 256 bytes at most";
+        return Err(Refusal::new(Reason::PublicKeyInvalid, detail));
+    }
+    Ok(())
 }
 
 pub(super) fn format_of(request: &SignedMessage<'_>) -> Result<&'static dyn WalletFormat, Refusal> {

@@ -424,3 +424,36 @@ async fn what_was_answered_is_in_the_log_after_a_kill() {
     let (code, told) = audit(&["verify"], Some(&folder)).await;
     assert!(code == 1 && told.contains("was changed"), "{told}");
 }
+
+/// A parameter that no format looks at is not a way into the log.
+#[tokio::test]
+async fn what_the_format_does_not_look_at_is_not_recorded() {
+    let (server, wallet, session) = (Server::development().await, EvmWallet::new(), key(Curve::P256));
+    let asked =
+        json!({ "account": wallet.account(), "resource": RESOURCE, "dpop_jkt": jkt(&session) });
+    let message = server.challenge(&asked).await.text("message").to_owned();
+    let signature = wallet.sign(&message);
+    let with = |public_key: String| {
+        let (server, session) = (&server, &session);
+        let form = [
+            ("grant_type", SIGNED_MESSAGE.to_owned()),
+            ("message", message.clone()),
+            ("signature", signature.clone()),
+            ("public_key", public_key),
+        ];
+        async move {
+            let form: Vec<_> = form.iter().map(|(name, value)| (*name, value.as_str())).collect();
+            server.token(&form, Some(&server.proof(session))).await
+        }
+    };
+    let long = with("\u{1}".repeat(257)).await;
+    long.refused(400, "invalid_grant", "public_key_invalid");
+    assert!(long.text("error_description").contains("public_key"));
+    // Nothing was used up.
+    let opened = with("\u{1}".repeat(256)).await;
+    assert_eq!(opened.status, 200, "{opened:?}");
+    let recorded = bodies(&server.folder(), "sign_in");
+    let [sign_in] = &recorded[..] else { panic!("{recorded:?}") };
+    let text = &sign_in["proof"]["message"];
+    assert_eq!((&text["signature"], text.get("public_key")), (&json!(signature), None));
+}
