@@ -27,8 +27,8 @@ use crate::model::revocation::Revocation;
 use crate::model::session::SessionId;
 use crate::service::keys::{KeyOffice, KeyView};
 use crate::service::recording;
-use crate::store::Store as _;
 use crate::store::embedded::{EmbeddedStore, Report};
+use crate::store::{SessionError, Store as _};
 
 /// The socket's name in the store's folder.
 const SOCKET: &str = "control.sock";
@@ -168,8 +168,11 @@ pub async fn answer(
         Request::Keys(_) => Answer::Failed("the store knows nothing of keys".to_owned()),
         Request::Revoke(named) => {
             let revocation = named.into();
-            if let Err(error) = store.revoke(&revocation, now).await {
-                return failed(&error);
+            let done = store.revoke(&revocation, now).await;
+            if let Err(error) = &done
+                && *error != SessionError::Unpublished
+            {
+                return failed(error);
             }
             let (what, by) = (recording::named(&revocation), Actor::Control);
             if let Some(audit) = audit
@@ -177,7 +180,7 @@ pub async fn answer(
             {
                 tracing::error!(%error, "this revocation is done and not recorded");
             }
-            Answer::Done
+            done.map_or_else(|error| failed(&error), |()| Answer::Done)
         }
         Request::Check => {
             let store = Arc::clone(store);

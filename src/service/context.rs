@@ -271,6 +271,11 @@ pub(crate) fn session_refusal(error: SessionError) -> Refusal {
             Reason::StoreUnavailable,
             "this server holds as many sessions and revocations as it may; try again shortly",
         ),
+        SessionError::Unpublished => Refusal::new(
+            Reason::StoreUnavailable,
+            "the sessions have ended, but this server remembers as many revocations as it may: their last \
+             access tokens are good until they expire; try again shortly",
+        ),
         SessionError::Unavailable => {
             Refusal::new(Reason::StoreUnavailable, "the store does not answer; try again shortly")
         }

@@ -9,7 +9,7 @@ use countersign_sdk::time::Timestamp;
 
 use super::IssuedToken;
 use super::challenge::ChallengeRequest;
-use super::context::{CLOCK_SKEW, Context, audit_refusal};
+use super::context::{CLOCK_SKEW, Context, audit_refusal, session_refusal};
 use super::on_chain::Proven;
 use super::sign_in::{SignedMessage, format_of};
 use crate::audit::Event;
@@ -18,6 +18,7 @@ use crate::audit::evidence::{Given, NonceKind, Policy, Proof, SignIn, SignedText
 use crate::audit::refusals::is_decision;
 use crate::model::reason::{Reason, Refusal};
 use crate::model::revocation::Revocation;
+use crate::store::SessionError;
 use crate::wallet::format::{Evidence, VerifiedSigner};
 use crate::wallet::policy::{BoundMessage, NonceOrigin};
 use crate::wallet::recap;
@@ -245,6 +246,23 @@ pub(crate) fn holder_refused(context: &Context, reason: Reason, now: Timestamp) 
 /// Records a revocation that is done.
 pub(crate) fn revoked(context: &Context, revocation: &Revocation, by: Actor, now: Timestamp) {
     told(context, Event::Revoked(Revoked { what: named(revocation), by }), now);
+}
+
+/// Records what became of a revocation: it is done, or has ended sessions at least.
+///
+/// # Errors
+/// [`Reason::StoreUnavailable`] where it is not done.
+pub(crate) fn of_revocation(
+    context: &Context,
+    revocation: &Revocation,
+    by: Actor,
+    done: Result<(), SessionError>,
+    now: Timestamp,
+) -> Result<(), Refusal> {
+    if matches!(done, Ok(()) | Err(SessionError::Unpublished)) {
+        revoked(context, revocation, by, now);
+    }
+    done.map_err(session_refusal)
 }
 
 /// Records something that has happened and is not taken back for want of a record.

@@ -35,9 +35,8 @@ pub async fn revoke(context: &Context, token: &str) -> Result<(), Refusal> {
     let Some(revocation) = target(context, token, now).await.map_err(session_refusal)? else {
         return Ok(());
     };
-    context.store.revoke(&revocation, now).await.map_err(session_refusal)?;
-    recording::revoked(context, &revocation, Actor::Bearer, now);
-    Ok(())
+    let done = context.store.revoke(&revocation, now).await;
+    recording::of_revocation(context, &revocation, Actor::Bearer, done, now)
 }
 
 /// What a token names, if it is a live one.
@@ -82,7 +81,6 @@ pub async fn revoke_everything(
         Everything::OfKey => Revocation::Key(holder.key()),
         Everything::OfSubject => Revocation::Subject(holder.token().subject().to_owned()),
     };
-    context.store.revoke(&revocation, now).await.map_err(session_refusal)?;
-    recording::revoked(context, &revocation, Actor::Holder(holder.key()), now);
-    Ok(())
+    let done = context.store.revoke(&revocation, now).await;
+    recording::of_revocation(context, &revocation, Actor::Holder(holder.key()), done, now)
 }

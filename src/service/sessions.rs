@@ -46,9 +46,8 @@ pub async fn end(context: &Context, holder: &Holder, id: SessionId) -> Result<()
 pub async fn end_all(context: &Context, holder: &Holder) -> Result<(), Refusal> {
     let now = context.now();
     let everything = Revocation::Subject(holder.token().subject().to_owned());
-    context.store.revoke(&everything, now).await.map_err(session_refusal)?;
-    recording::revoked(context, &everything, Actor::Holder(holder.key()), now);
-    Ok(())
+    let done = context.store.revoke(&everything, now).await;
+    recording::of_revocation(context, &everything, Actor::Holder(holder.key()), done, now)
 }
 
 /// The refusal for a session that is none of the subject's.

@@ -35,7 +35,7 @@ pub(crate) async fn check(make: &dyn Fn(usize) -> Arc<dyn Store>) {
     a_signature_of_before_opens_nothing_after_its_subject_was_cut_off(make(100)).await;
     a_clock_that_was_set_back_hides_nothing(make(100)).await;
     a_request_that_was_held_up_ends_nothing(make(100)).await;
-    a_full_store_still_ends_sessions(make(2)).await;
+    what_a_full_store_cannot_publish_is_not_done(make(2)).await;
     a_full_store_still_revokes_everything(make(2)).await;
     what_was_repeated_ends_with_its_session(make(100)).await;
     one_session_too_many_displaces_the_longest_unused(make(100)).await;
@@ -295,17 +295,33 @@ async fn a_full_store_still_revokes_everything(store: Arc<dyn Store>) {
     assert_eq!(page.entries.last().unwrap().target, Target::Everything);
 }
 
-/// Where there is no room for the entry, the session ends all the same.
-async fn a_full_store_still_ends_sessions(store: Arc<dyn Store>) {
-    let session = opened(&store, "did:key:a", true).await;
+/// Where there is no room for the entry, the one session that is named stays as it is: it must not look as if
+/// it had been revoked. Those of a subject or key end all the same.
+async fn what_a_full_store_cannot_publish_is_not_done(store: Arc<dyn Store>) {
+    let named = opened(&store, "did:key:a", true).await;
+    let of_group = opened(&store, "did:key:b", true).await;
     for jti in ["1", "2"] {
         let token = Revocation::Token { jti: jti.to_owned(), expires_at: NOW.plus(300) };
         store.revoke(&token, NOW).await.unwrap();
     }
-    let ended = store.revoke(&Revocation::Session(session.id), NOW).await;
-    assert_eq!(ended, Err(SessionError::Full));
-    let rotated = store.rotate(session.id, 0, by(session.bound_to, NOW), NOW).await;
+    for _ in 0..2 {
+        let ended = store.revoke(&Revocation::Session(named.id), NOW).await;
+        assert_eq!(ended, Err(SessionError::Full));
+        assert_eq!(store.session(named.id, NOW).await.as_ref(), Ok(&named));
+    }
+    let subject = Revocation::Subject(of_group.subject.clone());
+    assert_eq!(store.revoke(&subject, NOW).await, Err(SessionError::Unpublished));
+    let rotated = store.rotate(of_group.id, 0, by(of_group.bound_to, NOW), NOW).await;
     assert_eq!(rotated.err(), Some(SessionError::Ended));
+    assert_eq!(store.is_revoked(&names(&of_group), NOW).await, Ok(false));
+    assert_eq!(store.revoke(&subject, NOW).await, Err(SessionError::Full), "nothing left to end");
+    // Once there is room, asking again does it.
+    store.sweep(NOW.plus(300 + 121)).await;
+    for (revocation, session) in [(Revocation::Session(named.id), &named), (subject, &of_group)] {
+        store.revoke(&revocation, NOW).await.unwrap();
+        assert_eq!(store.is_revoked(&names(session), NOW).await, Ok(true));
+    }
+    assert_eq!(store.session(named.id, NOW).await, Err(SessionError::Ended));
 }
 
 async fn one_session_too_many_displaces_the_longest_unused(store: Arc<dyn Store>) {

@@ -175,7 +175,7 @@ impl State {
         Ok(session)
     }
 
-    /// Ends what is touched first, whether there is room for the entry or not.
+    /// Of a key or subject it ends the sessions whether there is room for the entry or not.
     fn revoke(
         &mut self,
         revocation: &Revocation,
@@ -183,21 +183,27 @@ impl State {
         now: Timestamp,
     ) -> Result<(), SessionError> {
         let entry = revocation.entry(now);
+        // Of everything there is one entry at most, and there is always room for it.
+        let has_room = entry.target == Target::Everything
+            || self.entries.contains_key(&entry.target)
+            || self.entries.len() < bounds.revocations;
         let touched: Vec<SessionId> = match revocation {
             Revocation::Token { .. } | Revocation::TokensBefore(_) => Vec::new(),
-            Revocation::Session(id) => vec![*id],
+            Revocation::Session(id) if has_room => vec![*id],
+            Revocation::Session(_) => Vec::new(),
             Revocation::Everything => self.sessions.keys().copied().collect(),
             Revocation::Key(_) | Revocation::Subject(_) => {
                 self.of_owner.get(&entry.target).into_iter().flatten().copied().collect()
             }
         };
+        if !has_room && touched.is_empty() {
+            return Err(SessionError::Full);
+        }
         for id in touched {
             self.remove(id);
         }
-        // Of everything there is one entry at most, and there is always room for it.
-        let known = entry.target == Target::Everything || self.entries.contains_key(&entry.target);
-        if !known && self.entries.len() >= bounds.revocations {
-            return Err(SessionError::Full);
+        if !has_room {
+            return Err(SessionError::Unpublished);
         }
         self.note(entry, now);
         Ok(())

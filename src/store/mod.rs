@@ -40,7 +40,7 @@ pub enum StoreError {
     Unavailable,
 }
 
-/// Why a session gave nothing. Nothing was changed but by [`SessionError::Reused`].
+/// Why a session gave nothing. Nothing was changed but by [`SessionError::Reused`] and [`SessionError::Unpublished`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SessionError {
     /// There is none of that name, or it is over.
@@ -58,6 +58,10 @@ pub enum SessionError {
     /// The store is at its bound.
     #[error("the store is full")]
     Full,
+    /// The sessions of a key or subject are ended now, and there is no room to publish that their last
+    /// tokens are revoked.
+    #[error("the sessions have ended, and there is no room to revoke their last tokens")]
+    Unpublished,
     /// The store did not answer; whether it wrote is unknown.
     #[error("the store did not answer")]
     Unavailable,
@@ -290,7 +294,9 @@ pub trait Store: ReplayStore + fmt::Debug {
     /// A false yes keeps somebody in who believes to be out; a false no is asked for again.
     ///
     /// # Errors
-    /// [`SessionError::Full`] or [`SessionError::Unavailable`].
+    /// [`SessionError::Full`], [`SessionError::Unavailable`], or of a key or subject [`SessionError::Unpublished`].
+    /// One that is named by its own session changes nothing then: if the session were gone, asking again
+    /// would look as if it were done.
     async fn revoke(&self, revocation: &Revocation, now: Timestamp) -> Result<(), SessionError>;
 
     /// Whether a token of these names is revoked.

@@ -428,7 +428,8 @@ async fn what_was_answered_is_in_the_log_after_a_kill() {
 /// A parameter that no format looks at is not a way into the log.
 #[tokio::test]
 async fn what_the_format_does_not_look_at_is_not_recorded() {
-    let (server, wallet, session) = (Server::development().await, EvmWallet::new(), key(Curve::P256));
+    let (server, wallet, session) =
+        (Server::development().await, EvmWallet::new(), key(Curve::P256));
     let asked =
         json!({ "account": wallet.account(), "resource": RESOURCE, "dpop_jkt": jkt(&session) });
     let message = server.challenge(&asked).await.text("message").to_owned();

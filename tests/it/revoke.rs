@@ -189,6 +189,9 @@ async fn what_cannot_be_kept_is_not_confirmed() {
         tokens.push(token.text("access_token").to_owned());
     }
     let last = tokens.pop().unwrap();
+    let asked =
+        json!({ "domain": "app.example", "resource": "https://api.example", "scope": "read" });
+    let owner = SignedIn::of(&server, EvmWallet::new(), asked, &[]).await;
     for token in &tokens {
         done(&revoke(&server, token).await);
     }
@@ -199,6 +202,24 @@ async fn what_cannot_be_kept_is_not_confirmed() {
     full(revoke(&server, &last).await);
     full(everything(&server, "key", &last, proof(&server, &agent, &last)).await);
     full(ask(&server, "DELETE", "/sessions", &last, &agent).await);
+    // Asked again, a session is no more revoked than before.
+    let path = format!("/sessions/{}", owner.session());
+    for _ in 0..2 {
+        full(revoke(&server, owner.refresh_token()).await);
+        full(owner.ask(&server, "DELETE", &path).await);
+    }
+    let next = owner.refresh(&server, owner.refresh_token()).await;
+    assert_eq!(next.status, 200, "{next:?}");
+    // All of a subject's end, and that is recorded; their last tokens go on.
+    full(owner.ask(&server, "DELETE", "/sessions").await);
+    let over = owner.refresh(&server, next.text("refresh_token")).await;
+    over.refused(400, "invalid_grant", "session_ended");
+    assert_eq!(owner.ask(&server, "GET", "/sessions").await.status, 200);
+    // What is recorded before an answer stands behind what was queued before it.
+    agent_token(&server, &agent, "https://api.example").await;
+    let subject = json!({ "subject": owner.answer.text("sub") });
+    let revoked = crate::audit::bodies(&server.folder(), "revoked");
+    assert!(revoked.iter().any(|body| body["what"] == subject), "{revoked:?}");
     // It is as it was, and what is revoked already may be revoked again.
     assert_eq!(ask(&server, "GET", "/sessions", &last, &agent).await.status, 200);
     done(&revoke(&server, &tokens[0]).await);

@@ -1,7 +1,7 @@
 //! What each verb does to the tables, inside the one write transaction that it shares with others.
 //!
 //! A verb looks before it writes: what it refuses has changed nothing but what the refusal says, the
-//! end of a session, so that it never disturbs its neighbours in the transaction. What is decided is
+//! end of sessions, so that it never disturbs its neighbours in the transaction. What is decided is
 //! decided in `model`.
 
 use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
@@ -111,13 +111,20 @@ impl Writing<'_> {
         Ok(session)
     }
 
-    /// Ends what is touched first, whether there is room for the entry or not.
+    /// Of a key or subject it ends the sessions whether there is room for the entry or not.
     pub(super) fn revoke(&mut self, revocation: &Revocation, now: Timestamp) -> Result<(), Failed> {
         let entry = revocation.entry(now);
+        // Of everything there is one entry at most, and there is always room for it.
+        let has_room = entry.target == Target::Everything
+            || self.tables.entry(&entry.target)?.is_some()
+            || !self.is_full_of_revocations()?;
+        let mut unpublished = SessionError::Full;
         match revocation {
             Revocation::Token { .. } | Revocation::TokensBefore(_) => {}
             Revocation::Session(id) => {
-                self.remove(*id)?;
+                if has_room {
+                    self.remove(*id)?;
+                }
             }
             Revocation::Everything => {
                 self.tables.sessions.retain(|_, _| false)?;
@@ -125,18 +132,15 @@ impl Writing<'_> {
             }
             Revocation::Key(_) | Revocation::Subject(_) => {
                 let names = read(self.owners).names_of(&entry.target);
+                if !names.is_empty() {
+                    unpublished = SessionError::Unpublished;
+                }
                 for id in names {
                     self.remove_of(&entry.target, id)?;
                 }
             }
         }
-        // Of everything there is one entry at most, and there is always room for it.
-        let known =
-            entry.target == Target::Everything || self.tables.entry(&entry.target)?.is_some();
-        if !known && self.is_full_of_revocations()? {
-            return Err(SessionError::Full.into());
-        }
-        self.note(entry, now)
+        if has_room { self.note(entry, now) } else { Err(unpublished.into()) }
     }
 
     /// Removes what is over, and looks again whether it is: it was found in an earlier state.
