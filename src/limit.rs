@@ -1,7 +1,9 @@
 //! How many requests one client address may make: a token bucket for each, by `governor`.
 //!
 //! IPv6 clients are counted by their /64, which is what one subscriber has; counting single
-//! addresses has let people walk around limits by changing the lower half.
+//! addresses has let people walk around limits by changing the lower half. What an API has to read to
+//! verify tokens is counted apart from the rest: whoever makes an API ask the issuer often, as callers of
+//! the API can, does not thereby keep it from hearing what was revoked.
 
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::num::NonZeroU32;
@@ -13,9 +15,31 @@ use ipnet::IpNet;
 /// The limit on requests, and whose word is taken for a client's address.
 #[derive(Debug)]
 pub struct RequestLimit {
-    buckets: Option<DefaultKeyedRateLimiter<IpAddr>>,
+    buckets: Option<Buckets>,
     trusted_proxies: Vec<IpNet>,
     clock: DefaultClock,
+}
+
+/// What a request is counted among.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lane {
+    /// What an API reads to verify tokens: metadata, keys, revocations.
+    Verifying,
+    /// Everything else.
+    Other,
+}
+
+/// One of each lane for an address, all of one size.
+#[derive(Debug)]
+struct Buckets {
+    verifying: DefaultKeyedRateLimiter<IpAddr>,
+    other: DefaultKeyedRateLimiter<IpAddr>,
+}
+
+impl Buckets {
+    fn new(quota: Quota) -> Self {
+        Self { verifying: RateLimiter::keyed(quota), other: RateLimiter::keyed(quota) }
+    }
 }
 
 /// A client is over its limit.
@@ -26,14 +50,14 @@ pub struct OverLimit {
 }
 
 impl RequestLimit {
-    /// `per_minute` requests of one address with bursts of `burst`; `None` counts nothing.
+    /// `per_minute` requests of one address and lane, with bursts of `burst`; `None` counts nothing.
     pub fn new(
         per_minute: Option<NonZeroU32>,
         burst: NonZeroU32,
         trusted_proxies: Vec<IpNet>,
     ) -> Self {
         let buckets =
-            per_minute.map(|rate| RateLimiter::keyed(Quota::per_minute(rate).allow_burst(burst)));
+            per_minute.map(|rate| Buckets::new(Quota::per_minute(rate).allow_burst(burst)));
         Self { buckets, trusted_proxies, clock: DefaultClock::default() }
     }
 
@@ -46,11 +70,15 @@ impl RequestLimit {
     ///
     /// # Errors
     /// [`OverLimit`], and the request is then not counted.
-    pub fn count(&self, client: IpAddr) -> Result<(), OverLimit> {
+    pub fn count(&self, client: IpAddr, lane: Lane) -> Result<(), OverLimit> {
         let Some(buckets) = &self.buckets else {
             return Ok(());
         };
-        buckets.check_key(&network_of(client)).map_err(|denied| {
+        let bucket = match lane {
+            Lane::Verifying => &buckets.verifying,
+            Lane::Other => &buckets.other,
+        };
+        bucket.check_key(&network_of(client)).map_err(|denied| {
             let wait = denied.wait_time_from(self.clock.now());
             OverLimit { retry_after: wait.as_secs().saturating_add(1) }
         })
@@ -58,7 +86,8 @@ impl RequestLimit {
 
     /// Forgets addresses that have been quiet. Called from the background.
     pub fn sweep(&self) {
-        if let Some(buckets) = &self.buckets {
+        let Some(Buckets { verifying, other }) = &self.buckets else { return };
+        for buckets in [verifying, other] {
             buckets.retain_recent();
             buckets.shrink_to_fit();
         }
@@ -121,10 +150,14 @@ mod tests {
         let limit = limit(1, 2);
         let (one, same_net): (IpAddr, IpAddr) =
             ("2001:db8::1".parse().unwrap(), "2001:db8::ffff".parse().unwrap());
-        assert!(limit.count(one).is_ok() && limit.count(same_net).is_ok());
-        assert!(limit.count(one).unwrap_err().retry_after >= 1);
-        assert!(limit.count("2001:db8:0:1::1".parse().unwrap()).is_ok());
-        assert!(limit.count("192.0.2.1".parse().unwrap()).is_ok());
+        let count = |client| limit.count(client, Lane::Other);
+        assert!(count(one).is_ok() && count(same_net).is_ok());
+        assert!(count(one).unwrap_err().retry_after >= 1);
+        assert!(count("2001:db8:0:1::1".parse().unwrap()).is_ok());
+        assert!(count("192.0.2.1".parse().unwrap()).is_ok());
+        // The lanes do not use each other up.
+        let verify = || limit.count(one, Lane::Verifying);
+        assert!(verify().is_ok() && verify().is_ok() && verify().is_err());
     }
 
     #[test]

@@ -14,8 +14,8 @@ use tower_http::cors::{AllowOrigin, CorsLayer};
 
 use super::error::{Answered, ErrorAnswer};
 use super::extract::{BodyLimits, single};
-use super::router::AppState;
-use crate::limit::{OverLimit, RequestLimit};
+use super::router::{AppState, FEED, KEYS, METADATA};
+use crate::limit::{Lane, OverLimit, RequestLimit};
 use crate::model::domain::{Domains, is_loopback_authority};
 use crate::model::reason::{Reason, Refusal};
 
@@ -61,7 +61,7 @@ pub(crate) fn guard<S: Clone + Send + Sync + 'static>(
 
 /// Lets a request through the limit, and logs what became of it where it failed.
 async fn pass(State(state): State<AppState>, request: Request<Body>, next: Next) -> Response {
-    if let Err(over) = count(&state.gate.requests, &request) {
+    if let Err(over) = count(&state, &request) {
         return too_many(over);
     }
     if let Err(refusal) = check_host(&request, &state.context.rules.domains) {
@@ -106,11 +106,20 @@ fn check_host(request: &Request<Body>, domains: &Domains) -> Result<(), Refusal>
     }
 }
 
-fn count(limit: &RequestLimit, request: &Request<Body>) -> Result<(), OverLimit> {
+fn count(state: &AppState, request: &Request<Body>) -> Result<(), OverLimit> {
+    let limit = &state.gate.requests;
     if !limit.is_on() {
         return Ok(());
     }
-    limit.count(client_of(limit, request))
+    limit.count(client_of(limit, request), lane_of(&state.context.issuer.path, request))
+}
+
+/// By the route, so that no other path finds its way into the lane of what verifies tokens.
+fn lane_of(issuer_path: &str, request: &Request<Body>) -> Lane {
+    let route = request.extensions().get::<MatchedPath>().map_or("", MatchedPath::as_str);
+    let own = route.strip_prefix(issuer_path).unwrap_or(route);
+    let verifying = [KEYS, FEED].contains(&own) || route.starts_with(METADATA) || own == METADATA;
+    if verifying { Lane::Verifying } else { Lane::Other }
 }
 
 /// The address of the client, by the word of proxies that are trusted.

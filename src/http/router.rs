@@ -16,6 +16,13 @@ use super::{
 use crate::service::admin::Desk;
 use crate::service::context::Context;
 
+/// The keys of the issuer.
+pub(super) const KEYS: &str = "/.well-known/jwks.json";
+/// Its metadata.
+pub(super) const METADATA: &str = "/.well-known/oauth-authorization-server";
+/// What it has revoked.
+pub(super) const FEED: &str = "/revocations";
+
 /// What every handler is given.
 #[derive(Clone, Debug)]
 pub struct AppState {
@@ -33,8 +40,8 @@ pub struct AppState {
 pub fn public(state: AppState) -> Router {
     let issuer_path = state.context.issuer.path.clone();
     let endpoints = Router::new()
-        .route("/.well-known/jwks.json", get(metadata::jwks))
-        .route("/.well-known/oauth-authorization-server", get(metadata::metadata))
+        .route(KEYS, get(metadata::jwks))
+        .route(METADATA, get(metadata::metadata))
         .route("/nonce", get(nonce::get))
         .route("/challenge", post(challenge::post))
         .route("/token", post(token::post))
@@ -42,15 +49,14 @@ pub fn public(state: AppState) -> Router {
         .route("/sessions/{id}", delete(sessions::end))
         .route("/revoke", post(revoke::post))
         .route("/introspect", post(introspect::post))
-        .route("/revocations", get(revocations::get))
+        .route(FEED, get(revocations::get))
         .route(CALL_BACK_PATH, get(lnurl::get));
-    let well_known = "/.well-known/oauth-authorization-server";
     let routes = if issuer_path.is_empty() {
         endpoints
     } else {
         // RFC 8414 §3.1: the well-known path stands between host and the issuer's own path.
         Router::new()
-            .route(&format!("{well_known}{issuer_path}"), get(metadata::metadata))
+            .route(&format!("{METADATA}{issuer_path}"), get(metadata::metadata))
             .nest(&issuer_path, endpoints)
     };
     layers::wrap(

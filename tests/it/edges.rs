@@ -233,6 +233,19 @@ async fn a_client_over_its_limit_is_told_when_to_return() {
         }
     }
     assert_eq!(statuses, [200, 200, 200, 429, 429]);
+    // What an API reads to verify tokens is counted apart.
+    for (path, status) in [
+        ("/revocations", 200),
+        ("/.well-known/jwks.json", 200),
+        ("/.well-known/oauth-authorization-server", 200),
+        ("/revocations", 429),
+    ] {
+        assert_eq!(
+            server.http.get(server.at(path)).send().await.unwrap().status(),
+            status,
+            "{path}"
+        );
+    }
 }
 
 #[tokio::test]

@@ -59,7 +59,7 @@ pub(super) struct Introspection {
     identifier: String,
     resource: String,
     caller: IntrospectAs,
-    /// Where to ask; looked up again after a failure, for it may have moved.
+    /// Where to ask; looked up again after a failure, for it may have moved, unless the issuer is only busy.
     found: Mutex<Option<Url>>,
 }
 
@@ -140,7 +140,8 @@ impl Introspection {
             let reason = format!("it took longer than {} seconds", ASK_TIME.as_secs());
             Err(FetchError::NoAnswer { url: self.issuer.metadata_url().to_string(), reason })
         });
-        if outcome.is_err() {
+        // To look it up as well would double the questions to an issuer that has too many.
+        if outcome.as_ref().is_err_and(|error| !matches!(error, FetchError::Busy { .. })) {
             *self.found() = None;
         }
         outcome
@@ -188,7 +189,7 @@ impl Introspection {
             Answer { status: StatusCode::OK, body, .. } => {
                 object(&body).map_err(|_| unusable(url, "not an answer with active"))
             }
-            Answer { status, .. } => Err(unusable(url, &format!("status {status}"))),
+            answer => Err(answer.refused(url)),
         }
     }
 

@@ -5,8 +5,8 @@
 //! revocations, or be sent our credentials. Redirects are not followed, no proxy is asked, answers
 //! are bounded in size, and whoever asks bounds the time.
 
-use http::header::{AGE, CACHE_CONTROL};
-use http::{HeaderMap, StatusCode};
+use http::header::{AGE, CACHE_CONTROL, RETRY_AFTER};
+use http::{HeaderMap, HeaderName, StatusCode};
 use serde::Deserialize;
 use url::Url;
 
@@ -75,8 +75,23 @@ impl Answer {
     pub(super) fn max_age(&self) -> Option<u64> {
         let directives = self.headers.get(CACHE_CONTROL);
         let max_age = directives.and_then(|value| value.to_str().ok()).and_then(max_age);
-        let age = self.headers.get(AGE).and_then(|value| value.to_str().ok()?.parse().ok());
-        max_age.map(|seconds| seconds.saturating_sub(age.unwrap_or(0)))
+        max_age.map(|seconds| seconds.saturating_sub(self.seconds(&AGE).unwrap_or(0)))
+    }
+
+    /// Why an answer of this status, from `url`, is none to use.
+    pub(super) fn refused(&self, url: &Url) -> FetchError {
+        match self.status {
+            StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => FetchError::Busy {
+                url: shown(url),
+                status: self.status.as_u16(),
+                retry_after: self.seconds(&RETRY_AFTER).unwrap_or(1),
+            },
+            status => unusable(url, &format!("status {status}")),
+        }
+    }
+
+    fn seconds(&self, name: &HeaderName) -> Option<u64> {
+        self.headers.get(name)?.to_str().ok()?.parse().ok()
     }
 }
 
@@ -132,7 +147,7 @@ impl Issuer {
         let answer = receive(self.http.get(url.clone()), url, max_bytes).await?;
         match answer.status {
             StatusCode::OK => Ok(answer),
-            status => Err(unusable(url, &format!("status {status}"))),
+            _ => Err(answer.refused(url)),
         }
     }
 

@@ -53,6 +53,7 @@ struct Shared {
     introspection: Mutex<(u16, Value)>,
     posted: Mutex<Vec<(String, String)>>,
     asked: Mutex<Vec<String>>,
+    metadata_asked: AtomicUsize,
     page: AtomicUsize,
     down: AtomicBool,
     /// The last change that a question was told of.
@@ -78,6 +79,7 @@ impl IssuerDouble {
             introspection: Mutex::new((200, json!({ "active": false }))),
             posted: Mutex::default(),
             asked: Mutex::default(),
+            metadata_asked: AtomicUsize::new(0),
             page: AtomicUsize::new(1000),
             down: AtomicBool::new(false),
             told: AtomicU64::new(0),
@@ -167,6 +169,11 @@ impl IssuerDouble {
         self.shared.asked.lock().unwrap().clone()
     }
 
+    /// How often the metadata was asked for so far.
+    pub(super) fn metadata_asked(&self) -> usize {
+        self.shared.metadata_asked.load(Ordering::SeqCst)
+    }
+
     /// The `Authorization` and the body of each post so far.
     pub(super) fn posted(&self) -> Vec<(String, String)> {
         self.shared.posted.lock().unwrap().clone()
@@ -228,7 +235,10 @@ impl Shared {
         let target = line.split(' ').nth(1).unwrap();
         let url = Url::parse(&self.issuer).unwrap().join(target).unwrap();
         let (status, body) = match url.path() {
-            "/.well-known/oauth-authorization-server" => (200, self.metadata().into_bytes()),
+            "/.well-known/oauth-authorization-server" => {
+                self.metadata_asked.fetch_add(1, Ordering::SeqCst);
+                (200, self.metadata().into_bytes())
+            }
             "/jwks" => (200, self.key_sets.lock().unwrap().clone()),
             "/introspect" => {
                 self.posted.lock().unwrap().push((authorization, body));

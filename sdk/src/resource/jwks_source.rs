@@ -35,6 +35,16 @@ pub enum FetchError {
         /// What the transport said.
         reason: String,
     },
+    /// The answer that there is none now: too many questions, or something that passes (429, 503).
+    #[error("{url} answered with status {status}: to be asked again in {retry_after} seconds")]
+    Busy {
+        /// What was asked for.
+        url: String,
+        /// The status.
+        status: u16,
+        /// Seconds until it is worth asking again, as the answer says (`Retry-After`); 1 where it does not.
+        retry_after: u64,
+    },
     /// An answer that is none to use.
     #[error("{url} answered what cannot be used: {reason}")]
     Unusable {

@@ -85,6 +85,23 @@ async fn a_live_token_is_let_in_and_the_resource_signs_for_itself() {
     assert_ne!(seen[0], seen[1]);
 }
 
+/// Who has too many questions is not asked where it is as well.
+#[tokio::test]
+async fn a_busy_issuer_lets_nobody_in_and_is_not_looked_up_again() {
+    let double = IssuerDouble::start().await;
+    let api = double.api(with_key);
+    let token = double.token(&api, |_| ());
+    double.says(200, live(&double, &api));
+    assert_eq!(ask(&api, &token, "/release").await.0, 200);
+    let looked_up = double.metadata_asked();
+    for (status, more) in [(429, 0), (503, 0), (500, 0), (429, 1)] {
+        double.says(status, json!({}));
+        let outcome = ask(&api, &token, "/release").await;
+        assert_eq!(outcome, (503, "issuer_unavailable".to_owned()), "{status}");
+        assert_eq!(double.metadata_asked() - looked_up, more, "{status}");
+    }
+}
+
 #[tokio::test]
 async fn an_answer_about_anything_else_lets_nobody_in() {
     let double = IssuerDouble::start().await;

@@ -19,8 +19,8 @@ pub(crate) static LIMITS_REQUESTS_PER_MINUTE: Key<WholeOrOff<u32>> = Key {
     name: "limits.requests_per_minute",
     shape: WholeOrOff(Whole { min: 1, max: 1_000_000, unit: "requests" }),
     absent: Absent::Default("600"),
-    meaning: "The lasting rate of one client address; beyond it requests get 429 with `Retry-After`. Off in \
-              development mode.",
+    meaning: "The lasting rate of one client address; beyond it requests get 429 with `Retry-After`. Metadata, keys \
+              and `/revocations` are counted apart. Off in development mode.",
 };
 
 pub(crate) static LIMITS_BURST: Key<Whole<u32>> = Key {

@@ -64,6 +64,17 @@ pub enum FeedError {
     /// There is no answer.
     #[error("{0}")]
     NoAnswer(String),
+    /// The answer that there is none now.
+    #[error("{reason}")]
+    Busy {
+        /// What was answered.
+        reason: String,
+        /// Seconds until it is worth asking again.
+        retry_after: u64,
+    },
+    /// What was answered is none to use.
+    #[error("{0}")]
+    Unusable(String),
 }
 
 /// One thing that the issuer revoked.

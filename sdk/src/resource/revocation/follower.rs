@@ -15,6 +15,7 @@ use tokio::sync::watch;
 use tokio::task::AbortHandle;
 
 use super::super::jwks_cache::JwksCache;
+use super::super::jwks_source::FetchError;
 use super::super::signature::verify_typed;
 use super::super::token::TokenError;
 use super::answer::{FeedAnswer, FeedError, MAX_FEED_BYTES};
@@ -30,15 +31,14 @@ const TYPE: &str = "revocations+jwt";
 const ANSWER_TIME: Duration = Duration::from_secs(6);
 /// How long requests wait for the first answer. The asking goes on without them.
 const PATIENCE: Duration = Duration::from_secs(2);
-/// From the start of one question to that of the next, when the answer was that nothing is new: an
-/// issuer that does not wait is not hammered.
-const PACE_WHEN_IDLE: Duration = Duration::from_millis(250);
-/// The same when there was something: a revocation may be followed by another at once.
-const PACE_WHEN_BUSY: Duration = Duration::from_millis(20);
+/// From the start of one question to that of the next: an issuer that does not wait, or has something new
+/// all the time, is not hammered.
+const PACE: Duration = Duration::from_millis(250);
 /// What is waited for after a failure: half of this at least, doubled up to the most.
 const BACK_OFF: Duration = Duration::from_millis(500);
 const BACK_OFF_AT_MOST: Duration = Duration::from_secs(5);
-/// After so many failures in a row, everything is asked for anew: the cursor may be the fault.
+/// After so many answers in a row that are none to use, everything is asked for anew: the cursor may be the
+/// fault.
 const ANEW_AFTER: u32 = 3;
 
 /// What a [`Follower`] is made of.
@@ -168,16 +168,14 @@ async fn follow(running: Running) {
     let shared = &running.0;
     let mut cursor: Option<String> = None;
     let mut complete = false;
-    let mut failures: u32 = 0;
+    let (mut failures, mut misfits): (u32, u32) = (0, 0);
     loop {
-        let (idle, busy) = (tokio::time::sleep(PACE_WHEN_IDLE), tokio::time::sleep(PACE_WHEN_BUSY));
+        let pace = tokio::time::sleep(PACE);
         // Who does not have everything, or nothing current, does not wait for something new.
         let wait = if complete { shared.wait } else { 0 };
         match shared.ask(cursor.as_deref(), wait).await {
             Ok(answer) => {
-                failures = 0;
-                let nothing_new =
-                    answer.entries().is_empty() || cursor.as_deref() == Some(answer.cursor());
+                (failures, misfits) = (0, 0);
                 cursor = Some(answer.cursor().to_owned());
                 complete = !answer.has_more();
                 if !complete {
@@ -187,12 +185,13 @@ async fn follow(running: Running) {
                     progress.answers = progress.answers.wrapping_add(1);
                     progress.settled = true;
                 });
-                if nothing_new { idle.await } else { busy.await }
+                pace.await;
             }
             Err(error) => {
                 complete = false;
                 failures = failures.saturating_add(1);
-                if failures >= ANEW_AFTER || matches!(error, FeedError::Full(_)) {
+                misfits = misfits.saturating_add(u32::from(may_be_the_cursor(&error)));
+                if misfits >= ANEW_AFTER || matches!(error, FeedError::Full(_)) {
                     cursor = None;
                 }
                 tracing::debug!(%error, failures, "the revocation feed gave nothing");
@@ -201,7 +200,8 @@ async fn follow(running: Running) {
                     progress.failures = progress.failures.wrapping_add(1);
                     progress.settled = true;
                 });
-                tokio::time::sleep(back_off(failures, &*shared.entropy)).await;
+                let pause = back_off(failures, &*shared.entropy);
+                tokio::time::sleep(pause.max(asked_to_wait(&error))).await;
             }
         }
     }
@@ -214,7 +214,7 @@ impl Shared {
         let answer = tokio::time::timeout(time, self.source.fetch(after, wait)).await;
         let answer = match answer {
             Ok(Ok(answer)) => answer,
-            Ok(Err(error)) => return Err(FeedError::NoAnswer(error.to_string())),
+            Ok(Err(error)) => return Err(no_answer(&error)),
             Err(_) => return Err(FeedError::NoAnswer("the source took too long".to_owned())),
         };
         let (payload, signer) = self.open(&answer).await?;
@@ -261,6 +261,44 @@ impl Shared {
         };
         outcome.map_err(|error| FeedError::NotSigned(super::super::error::token_reason(&error)))
     }
+}
+
+fn no_answer(error: &FetchError) -> FeedError {
+    let reason = error.to_string();
+    match error {
+        FetchError::NoAnswer { .. } => FeedError::NoAnswer(reason),
+        FetchError::Busy { retry_after, .. } => {
+            FeedError::Busy { reason, retry_after: *retry_after }
+        }
+        FetchError::Unusable { .. } => FeedError::Unusable(reason),
+    }
+}
+
+/// Whether another cursor might be answered better. Where there is no answer, and where who signed it is the
+/// matter, everything anew is only more to ask for.
+const fn may_be_the_cursor(error: &FeedError) -> bool {
+    match error {
+        FeedError::NoAnswer(_)
+        | FeedError::Busy { .. }
+        | FeedError::NoKeys
+        | FeedError::NotSigned(_)
+        | FeedError::Issuer
+        | FeedError::Ahead(_)
+        | FeedError::Keys => false,
+        FeedError::TooLong
+        | FeedError::Malformed
+        | FeedError::UnknownKind
+        | FeedError::Misplaced
+        | FeedError::Stuck
+        | FeedError::Full(_)
+        | FeedError::Unusable(_) => true,
+    }
+}
+
+/// How long the issuer asks to be left alone, as far as that is listened to.
+fn asked_to_wait(error: &FeedError) -> Duration {
+    let FeedError::Busy { retry_after, .. } = error else { return Duration::ZERO };
+    Duration::from_secs(*retry_after).min(BACK_OFF_AT_MOST)
 }
 
 /// How long to wait after so many failures in a row: longer each time, and not at the same moment

@@ -191,6 +191,40 @@ async fn after_failures_it_asks_without_waiting_and_then_for_everything() {
     assert_eq!(asked[..5], expected);
 }
 
+/// An issuer that has too much to do is asked less, and not for more.
+#[tokio::test]
+async fn a_busy_issuer_is_asked_for_what_follows_and_for_nothing_else() {
+    let double = IssuerDouble::start().await;
+    let api = double.api(|config| config);
+    api.server.follow_revocations().await;
+    let metadata = double.metadata_asked();
+    double.script([429, 503, 429].map(|status| Script::Body(status, Vec::new())));
+    until(&api.server, |_| double.asked().len() >= 5).await;
+    let asked = double.asked();
+    assert_eq!(asked[1], "after=c0&wait=10");
+    assert_eq!(asked[2..5], ["after=c0&wait=0"; 3]);
+    assert_eq!(double.metadata_asked(), metadata, "it is where it was");
+    // Nor does an outage make it ask for everything.
+    double.down(true);
+    let Revocations::Followed(follower) = &api.server.0.revocations else { panic!("followed") };
+    let mut progress = follower.progress();
+    let missed = progress.wait_for(|progress| progress.failures >= 6);
+    assert!(tokio::time::timeout(Duration::from_secs(20), missed).await.is_ok());
+    double.down(false);
+    let before = double.asked().len();
+    double.revoke(json!({ "jti": "x" }));
+    until(&api.server, |status| status.entries == 1).await;
+    assert!(double.asked()[before..].iter().all(|asked| asked.starts_with("after=c0")));
+}
+
+#[test]
+fn an_issuer_is_left_alone_for_as_long_as_it_asks_and_no_longer_than_between_failures() {
+    let busy = |retry_after| FeedError::Busy { reason: String::new(), retry_after };
+    assert_eq!(asked_to_wait(&busy(2)), Duration::from_secs(2));
+    assert_eq!(asked_to_wait(&busy(u64::MAX)), BACK_OFF_AT_MOST);
+    assert_eq!(asked_to_wait(&FeedError::NoKeys), Duration::ZERO);
+}
+
 #[tokio::test]
 async fn the_wait_leaves_time_for_two_more_questions() {
     let double = IssuerDouble::start().await;

@@ -34,7 +34,7 @@ pub trait RevocationSource: Send + Sync + fmt::Debug {
 #[derive(Debug)]
 pub struct IssuerFeed {
     issuer: Issuer,
-    /// Where the feed is; looked up again after a failure, for it may have moved.
+    /// Where the feed is; looked up again after a failure, for it may have moved, unless the issuer is only busy.
     found: Mutex<Option<Url>>,
     answer_time: Duration,
 }
@@ -94,7 +94,8 @@ impl RevocationSource for IssuerFeed {
             let reason = "it took longer than it was told to".to_owned();
             Err(FetchError::NoAnswer { url: self.issuer.metadata_url().to_string(), reason })
         });
-        if outcome.is_err() {
+        // To look it up as well would double the questions to an issuer that has too many.
+        if outcome.as_ref().is_err_and(|error| !matches!(error, FetchError::Busy { .. })) {
             *self.found() = None;
         }
         outcome
