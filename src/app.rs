@@ -99,6 +99,19 @@ pub enum StartError {
     /// The audit log was opened and takes nothing.
     #[error(transparent)]
     Unrecorded(#[from] AuditError),
+    /// Everything of before a moment is void that lies ahead of this clock, and so does the newest record: it is
+    /// as likely this clock that is behind.
+    #[error(
+        "every token of before a moment ahead of this machine's clock is void, and the newest record of the audit log was \
+         made at {recorded}, while the clock says {now}. If the clock is behind, put it right and start again. If it is \
+         right, and was ahead before, run `countersign store revoke --everything` and start again"
+    )]
+    ClockBehind {
+        /// Now, by the clock.
+        now: Timestamp,
+        /// When the newest record was made.
+        recorded: Timestamp,
+    },
     /// A document could not be written as JSON.
     #[error("a document could not be written: {0}")]
     Document(#[from] serde_json::Error),
@@ -155,8 +168,10 @@ impl App {
         let (store, embedded) = open_store(&settings, Arc::clone(&surroundings.entropy)).await?;
         let keyring = keys::open_off_the_workers(&settings, &surroundings).await?;
         let audit = log::open(&settings).await?;
+        let newest = audit.head().time;
         let clock = Arc::clone(&surroundings.clock);
         let state = state(&settings, surroundings, store, keyring, audit)?;
+        keys::check_clock(&state.context, newest).await?;
         let control = embedded.and_then(|store| control(store, &state.context, clock));
         log::begin(&settings, &state.context).await?;
         keys::void_tokens_of_before(&state.context).await?;

@@ -125,6 +125,17 @@ fn custody(
     }
 }
 
+/// Refuses a start that would put right what another clock wrote where it may be this one that is wrong: the
+/// process before has left a record, the `newest`, that lies ahead as well. One whose clock was put back while it
+/// ran has left younger ones.
+pub(super) async fn check_clock(context: &Context, newest: Timestamp) -> Result<(), StartError> {
+    let now = context.now();
+    if newest > now.plus(FARTHEST_AHEAD) && is_everything_void_ahead(context, now).await? {
+        return Err(StartError::ClockBehind { now, recorded: newest });
+    }
+    Ok(())
+}
+
 /// Where there was no ring, the key that signed the access tokens of an earlier process is gone, and with
 /// it what could revoke one of them: APIs that still have the key are told that all of them are void.
 /// Sessions go on.
@@ -132,7 +143,13 @@ pub(super) async fn void_tokens_of_before(context: &Context) -> Result<(), Start
     let now = context.now();
     let owes = context.keyring.owes_void();
     let is_needed = owes && context.store.has_forgotten_proofs();
-    if is_needed || is_everything_void_ahead(context, now).await? {
+    let is_ahead = is_everything_void_ahead(context, now).await?;
+    if is_ahead {
+        tracing::warn!(
+            "the store voids tokens of the future, by a clock that was ahead: put right"
+        );
+    }
+    if is_needed || is_ahead {
         let void = Revocation::TokensBefore(now);
         context.store.revoke(&void, now).await.map_err(StartError::Unwritten)?;
         recording::revoked(context, &void, Actor::Server, now);
@@ -162,13 +179,7 @@ async fn is_everything_void_ahead(context: &Context, now: Timestamp) -> Result<b
         keys: [None, None],
         issued_at: now.plus(FARTHEST_AHEAD),
     };
-    let is_void = context.store.is_revoked(&nobody, now).await.map_err(StartError::Unwritten)?;
-    if is_void {
-        tracing::warn!(
-            "the store voids tokens of the future, by a clock that was ahead: put right"
-        );
-    }
-    Ok(is_void)
+    context.store.is_revoked(&nobody, now).await.map_err(StartError::Unwritten)
 }
 
 /// Does what time makes due for the keys, for as long as the server runs.

@@ -299,7 +299,7 @@ async fn what_is_too_long_is_refused_whatever_becomes_of_what_cannot_be_written(
     let on_disk = Audit::open(folder.path(), &Options::default(), on_failure).unwrap();
     let in_memory = Audit { on_failure, ..Audit::in_memory() };
     for audit in [on_disk, in_memory] {
-        let long = refused(&"x".repeat(record::MAX_LINE));
+        let long = refused(&"x".repeat(MAX_LINE));
         assert_eq!(audit.write(long.clone(), NOW).await, Err(AuditError::TooLong));
         assert_eq!(audit.keep(long, NOW).await, Err(AuditError::TooLong));
         let head = audit.head();

@@ -97,13 +97,15 @@ impl Entry {
         now <= self.until
     }
 
-    /// Both together, where a target is revoked again now: each bound is the later one. A moment that
-    /// lies far ahead was written by a clock that was wrong, and is put right.
+    /// Both together, where a target is revoked again now: each bound is the later one. Only of everything, a
+    /// moment that lies far ahead is taken for one of a clock that was ahead, and put right: that is for
+    /// operators and for a start, which know better than a request whether it is not this clock that is behind.
     #[must_use]
     pub fn and(self, earlier: &Self, now: Timestamp) -> Self {
-        let plausible = earlier.not_before.filter(|moment| *moment <= now.plus(FARTHEST_AHEAD));
+        let puts_right = self.target == Target::Everything;
+        let holds = |moment: &Timestamp| !puts_right || *moment <= now.plus(FARTHEST_AHEAD);
         Self {
-            not_before: self.not_before.max(plausible),
+            not_before: self.not_before.max(earlier.not_before.filter(holds)),
             until: self.until.max(earlier.until),
             target: self.target,
         }
@@ -193,6 +195,12 @@ mod tests {
         assert_eq!(again, later, "a clock that was set back forgets nothing");
         let wrong = Revocation::Everything.entry(NOW.plus(86_400));
         assert_eq!(entry.clone().and(&wrong, NOW).not_before, entry.not_before, "a wrong clock");
+        // Whose clock was wrong, a request does not know.
+        let jkt = session("did:key:z", true, NOW).bound_to.unwrap();
+        for one in [Revocation::Subject("s".to_owned()), Revocation::Key(jkt)] {
+            let ahead = one.entry(NOW.plus(600));
+            assert_eq!(one.entry(NOW).and(&ahead, NOW), ahead);
+        }
     }
 
     #[test]

@@ -5,13 +5,18 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use countersign::config::SigningAlgorithm;
+use countersign::app::{App, StartError, Surroundings};
+use countersign::audit::{self, Audit, OnFailure};
+use countersign::config::{self, Flags, SigningAlgorithm};
 use countersign::control::{self, Answer as Told, KeysRequest, Request, SecretText};
+use countersign::store::embedded::{EmbeddedStore, Folder, OpenError};
+use countersign::store::{Bounds, SessionBounds};
+use countersign_sdk::entropy::OsEntropy;
 use countersign_sdk::key::{Curve, InMemorySigner};
 use countersign_sdk::resource::{
     AccessError, RequestHead, ResourceConfig, ResourceServer, TokenError,
 };
-use countersign_sdk::time::Timestamp;
+use countersign_sdk::time::{ManualClock, Timestamp};
 use futures_util::future::join_all;
 use k256::sha2::{Digest as _, Sha256};
 use reqwest::header::{HeaderMap, HeaderValue};
@@ -329,4 +334,61 @@ async fn a_clock_that_was_ahead_keeps_nobody_out_after_the_next_start() {
     server.clock.advance(10);
     let agent = key(Curve::Ed25519);
     assert_eq!(agent_token(&server, &agent, RESOURCE).await.status, 200);
+}
+
+/// After a power cut a machine may come up with a clock that is behind, until it has asked for the time.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_clock_that_is_behind_takes_back_no_revocation_of_everything() {
+    let server = Server::development().await;
+    server.clock.advance(1000);
+    let folder = server.folder();
+    let revoke = Request::Revoke(control::Named::Everything);
+    let done = tokio::task::spawn_blocking(move || control::ask(&folder, &revoke).unwrap()).await;
+    assert!(matches!(done.unwrap(), Told::Done));
+    let folder = server.folder();
+    let _data = server.shut_down_and_keep().await;
+    let now = |offset| Timestamp::from_unix(START + offset);
+    for _ in 0..2 {
+        let refused = started(&folder, now(400)).await.unwrap_err();
+        assert!(matches!(refused, StartError::ClockBehind { .. }), "{refused}");
+        assert!(refused.to_string().contains("store revoke --everything"), "{refused}");
+    }
+    // It was nothing but the clock.
+    drop(started(&folder, now(1001)).await.unwrap());
+    // And where the clock had been ahead, somebody says so.
+    assert!(started(&folder, now(400)).await.is_err());
+    {
+        let store = store_of(&folder);
+        let options = audit::Options::default();
+        let audit = Audit::open(&folder, &options, OnFailure::Refuse).unwrap();
+        let revoke = Request::Revoke(control::Named::Everything);
+        let done = control::answer(&Arc::new(store), Some(&audit), revoke, now(400)).await;
+        assert!(matches!(done, Told::Done), "{done:?}");
+    }
+    drop(started(&folder, now(401)).await.unwrap());
+}
+
+/// A server in development mode over what lies in `folder`, which was not told to serve yet.
+async fn started(folder: &std::path::Path, now: Timestamp) -> Result<App, StartError> {
+    let flags = Flags {
+        listen: Some("127.0.0.1:0".to_owned()),
+        operations_listen: Some("127.0.0.1:0".to_owned()),
+        data_dir: Some(folder.display().to_string()),
+        ..Flags::default()
+    };
+    let settings = config::load(&flags, &[]).unwrap();
+    let clock = Arc::new(ManualClock::new(now));
+    let surroundings = Surroundings { clock, entropy: Arc::new(OsEntropy) };
+    loop {
+        match App::bind(settings.clone(), surroundings.clone()).await {
+            Err(StartError::Store(OpenError::InUse(_))) => tokio::task::yield_now().await,
+            bound => return bound,
+        }
+    }
+}
+
+fn store_of(folder: &std::path::Path) -> EmbeddedStore {
+    let sessions = SessionBounds { total: 100, per_subject: 100, revocations: 100 };
+    let bounds = Bounds { nonces: 1, proofs: 1, answers: 1, sessions };
+    EmbeddedStore::open(Folder::take(folder).unwrap(), bounds, &OsEntropy).unwrap()
 }
