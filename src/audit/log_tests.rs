@@ -308,6 +308,25 @@ async fn what_is_too_long_is_refused_whatever_becomes_of_what_cannot_be_written(
     }
 }
 
+#[tokio::test]
+async fn how_many_refusals_were_not_recorded_is_kept_until_it_can_be() {
+    let folder = tempfile::tempdir().unwrap();
+    let retention = Retention { seconds: Some(1000 * DAY), bytes: Some(5_000) };
+    let options = Options { retention, ..Options::default() };
+    let audit = Audit::open(folder.path(), &options, OnFailure::Continue).unwrap();
+    let event = refused("a:b:c");
+    let mut now = NOW;
+    while audit.taken(Wanted::Written, &event, now).await.is_ok() {
+        now = now.plus(DAY / 5);
+    }
+    let most = 120;
+    for _ in 0..most + 5 {
+        audit.record_refusal(event.clone(), Reason::SignatureMismatch, now);
+    }
+    audit.tell_omitted(now, true);
+    assert_eq!(audit.refusals.omitted(now, true), 5);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
 

@@ -146,11 +146,15 @@ impl Audit {
     /// # Errors
     /// [`AuditError`] when it cannot be taken.
     pub fn record(&self, event: Event, now: Timestamp) -> Result<(), AuditError> {
-        let taken = match &self.form {
-            Form::Memory(memory) => remember(memory, &event, now),
-            Form::Disk(log) => log.queue(&event, now, Wanted::Written).map(|_nobody_waits| ()),
-        };
+        let taken = self.handed_over(&event, now);
         self.settled(taken, &event)
+    }
+
+    fn handed_over(&self, event: &Event, now: Timestamp) -> Result<(), AuditError> {
+        match &self.form {
+            Form::Memory(memory) => remember(memory, event, now),
+            Form::Disk(log) => log.queue(event, now, Wanted::Written).map(|_nobody_waits| ()),
+        }
     }
 
     /// Records a refusal, if it is a decision about trust and not one of too many.
@@ -175,7 +179,8 @@ impl Audit {
     pub fn tell_omitted(&self, now: Timestamp, at_once: bool) {
         let count = self.refusals.omitted(now, at_once);
         let event = Event::RefusalsOmitted(RefusalsOmitted { count });
-        if count > 0 && self.record(event, now).is_err() {
+        // Whatever `audit.on_failure` says: the count waits until it can be told.
+        if count > 0 && self.handed_over(&event, now).is_err() {
             self.refusals.give_back(count);
         }
     }
