@@ -16,6 +16,8 @@ use crate::model::session::Session;
 use crate::model::session::tests::session;
 use crate::wallet::policy::{NonceOrigin, OpenedNonce};
 
+mod full;
+
 const NOW: Timestamp = Timestamp::from_unix(1_000_000);
 
 /// Runs the suite over stores that `make` builds with the given bound of each kind, and three sessions
@@ -35,11 +37,9 @@ pub(crate) async fn check(make: &dyn Fn(usize) -> Arc<dyn Store>) {
     a_signature_of_before_opens_nothing_after_its_subject_was_cut_off(make(100)).await;
     a_clock_that_was_set_back_hides_nothing(make(100)).await;
     a_request_that_was_held_up_ends_nothing(make(100)).await;
-    what_a_full_store_cannot_publish_is_not_done(make(2)).await;
-    a_full_store_still_revokes_everything(make(2)).await;
     what_was_repeated_ends_with_its_session(make(100)).await;
     one_session_too_many_displaces_the_longest_unused(make(100)).await;
-    a_full_store_opens_no_session(make(2)).await;
+    full::check(make).await;
     revocations_are_paged_and_forgotten(make(100)).await;
 }
 
@@ -283,47 +283,6 @@ async fn what_was_repeated_ends_with_its_session(store: Arc<dyn Store>) {
     assert_eq!(store.is_revoked(&given, reused).await, Ok(true));
 }
 
-/// There is always room for the one entry of everything.
-async fn a_full_store_still_revokes_everything(store: Arc<dyn Store>) {
-    for jti in ["1", "2"] {
-        let token = Revocation::Token { jti: jti.to_owned(), expires_at: NOW.plus(300) };
-        store.revoke(&token, NOW).await.unwrap();
-    }
-    store.revoke(&Revocation::TokensBefore(NOW), NOW).await.unwrap();
-    store.revoke(&Revocation::Everything, NOW).await.unwrap();
-    let page = store.revocations(None, 10, NOW).await.unwrap();
-    assert_eq!(page.entries.last().unwrap().target, Target::Everything);
-}
-
-/// Where there is no room for the entry, the one session that is named stays as it is: it must not look as if
-/// it had been revoked. Those of a subject or key end all the same.
-async fn what_a_full_store_cannot_publish_is_not_done(store: Arc<dyn Store>) {
-    let named = opened(&store, "did:key:a", true).await;
-    let of_group = opened(&store, "did:key:b", true).await;
-    for jti in ["1", "2"] {
-        let token = Revocation::Token { jti: jti.to_owned(), expires_at: NOW.plus(300) };
-        store.revoke(&token, NOW).await.unwrap();
-    }
-    for _ in 0..2 {
-        let ended = store.revoke(&Revocation::Session(named.id), NOW).await;
-        assert_eq!(ended, Err(SessionError::Full));
-        assert_eq!(store.session(named.id, NOW).await.as_ref(), Ok(&named));
-    }
-    let subject = Revocation::Subject(of_group.subject.clone());
-    assert_eq!(store.revoke(&subject, NOW).await, Err(SessionError::Unpublished));
-    let rotated = store.rotate(of_group.id, 0, by(of_group.bound_to, NOW), NOW).await;
-    assert_eq!(rotated.err(), Some(SessionError::Ended));
-    assert_eq!(store.is_revoked(&names(&of_group), NOW).await, Ok(false));
-    assert_eq!(store.revoke(&subject, NOW).await, Err(SessionError::Full), "nothing left to end");
-    // Once there is room, asking again does it.
-    store.sweep(NOW.plus(300 + 121)).await;
-    for (revocation, session) in [(Revocation::Session(named.id), &named), (subject, &of_group)] {
-        store.revoke(&revocation, NOW).await.unwrap();
-        assert_eq!(store.is_revoked(&names(session), NOW).await, Ok(true));
-    }
-    assert_eq!(store.session(named.id, NOW).await, Err(SessionError::Ended));
-}
-
 async fn one_session_too_many_displaces_the_longest_unused(store: Arc<dyn Store>) {
     let mut sessions = Vec::new();
     for _ in 0..3 {
@@ -345,19 +304,6 @@ async fn one_session_too_many_displaces_the_longest_unused(store: Arc<dyn Store>
     let mut expected = vec![sessions[0].id, sessions[2].id, fourth.id];
     expected.sort();
     assert_eq!(left.into_iter().map(|session| session.id).collect::<Vec<_>>(), expected);
-}
-
-async fn a_full_store_opens_no_session(store: Arc<dyn Store>) {
-    let first = opened(&store, "did:key:a", true).await;
-    opened(&store, "did:key:b", true).await;
-    let third = store.open(session("did:key:c", true, NOW), NOW, NOW).await;
-    assert_eq!(third.err(), Some(SessionError::Full));
-    assert!(
-        store.rotate(first.id, 0, by(first.bound_to, NOW), NOW).await.is_ok(),
-        "nothing evicted"
-    );
-    store.revoke(&Revocation::Session(first.id), NOW).await.unwrap();
-    assert!(store.open(session("did:key:c", true, NOW), NOW, NOW).await.is_ok());
 }
 
 async fn revocations_are_paged_and_forgotten(store: Arc<dyn Store>) {

@@ -151,6 +151,7 @@ impl State {
         id: SessionId,
         generation: u32,
         holder: Option<ProvenKey>,
+        bounds: SessionBounds,
         now: Timestamp,
     ) -> Result<Session, SessionError> {
         let mut session = self.live(id, now)?.clone();
@@ -168,7 +169,12 @@ impl State {
                 self.sessions.insert(id, session.clone());
             }
             Turn::Reuse => {
-                self.end(id, now);
+                if self.entries.len() < bounds.most_revocations() {
+                    self.end(id, now);
+                } else {
+                    // Its last tokens go on until they expire.
+                    self.remove(id);
+                }
                 return Err(SessionError::Reused);
             }
         }
@@ -289,7 +295,7 @@ impl Store for MemoryStore {
         now: Timestamp,
     ) -> Result<LiveSession, SessionError> {
         let mut state = self.lock();
-        let rotated = state.rotate(id, generation, holder, now);
+        let rotated = state.rotate(id, generation, holder, self.bounds, now);
         self.tell(&state);
         rotated.map(LiveSession::assertion)
     }

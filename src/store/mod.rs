@@ -125,8 +125,17 @@ pub struct SessionBounds {
     pub total: usize,
     /// Of one subject; whoever opens one more ends the one of them that was used longest ago.
     pub per_subject: usize,
-    /// Revocations that are remembered.
+    /// Revocations that requests can make; [`most_revocations`](Self::most_revocations) are remembered.
     pub revocations: usize,
+}
+
+impl SessionBounds {
+    /// How many revocations there are at most, beside the one of everything: an eighth is kept for sessions that
+    /// end since an old refresh token was used, which is told even when nobody else can revoke anything. APIs
+    /// hold a fifth more than `revocations`; with more than they hold they would let nobody in.
+    pub const fn most_revocations(self) -> usize {
+        self.revocations.saturating_add(self.revocations / 8)
+    }
 }
 
 /// A secret that lives exactly as long as the sessions do: refresh tokens are derived from it.

@@ -286,7 +286,7 @@ impl ResourceConfig {
     }
 
     /// How many live revocations are kept, about 100 bytes each: 1 048 576 by default, more than an
-    /// issuer holds unless it is configured to. With more, the
+    /// issuer holds unless it is configured to: its `limits.revocations` and an eighth of that. With more, the
     /// view counts as too old, for forgetting one would let its token in again.
     #[must_use]
     pub const fn revocation_capacity(mut self, entries: usize) -> Self {
