@@ -23,7 +23,7 @@ use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 use crate::audit::event::{Actor, Revoked};
 use crate::audit::{Audit, Event};
 use crate::keyring::Operation;
-use crate::model::revocation::Revocation;
+use crate::model::revocation::{Revocation, is_subject};
 use crate::model::session::SessionId;
 use crate::service::keys::{KeyOffice, KeyView};
 use crate::service::recording;
@@ -40,6 +40,10 @@ const PATIENCE: Duration = Duration::from_secs(10);
 const ANSWER_WITHIN: Duration = Duration::from_secs(120);
 /// Connections that are answered at the same time.
 const MOST_CONNECTIONS: usize = 16;
+
+/// What is answered to a name that no subject has.
+pub(crate) const NO_SUBJECT: &str =
+    "a subject is written as in tokens, did:pkh:… or did:key:…, 512 characters at most";
 
 /// What is asked.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -166,6 +170,9 @@ pub async fn answer(
     let failed = |error: &dyn std::error::Error| Answer::Failed(error.to_string());
     match request {
         Request::Keys(_) => Answer::Failed("the store knows nothing of keys".to_owned()),
+        Request::Revoke(Named::Subject(subject)) if !is_subject(&subject) => {
+            Answer::Failed(NO_SUBJECT.to_owned())
+        }
         Request::Revoke(named) => {
             let revocation = named.into();
             let done = store.revoke(&revocation, now).await;

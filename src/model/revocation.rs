@@ -68,6 +68,16 @@ pub struct Entry {
     pub until: Timestamp,
 }
 
+/// The longest name of a subject that somebody revokes by hand, in bytes; accounts have 170 at most.
+const LONGEST_SUBJECT: usize = 512;
+
+/// Whether `text` may be the name of a subject. One that no token has would be published all the same, and whoever
+/// reads the feed refuses an answer with what is longer than any name.
+pub fn is_subject(text: &str) -> bool {
+    let plain = text.bytes().all(|byte| byte.is_ascii_graphic());
+    text.starts_with("did:") && text.len() <= LONGEST_SUBJECT && plain
+}
+
 impl Revocation {
     /// The entry of this revocation, made now.
     pub fn entry(&self, now: Timestamp) -> Entry {

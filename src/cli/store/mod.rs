@@ -22,6 +22,7 @@ use super::output::Output;
 use crate::audit::event::StoreRestored;
 use crate::audit::{self, Audit, Event, OnFailure};
 use crate::control::{self, Answer, Named, Request};
+use crate::model::revocation::is_subject;
 use crate::model::session::SessionId;
 use crate::store::embedded::{self, EmbeddedStore, Folder, OpenError, Report, Restored, Terms};
 use crate::store::{Bounds, SessionBounds};
@@ -106,12 +107,10 @@ impl What {
         match self {
             Self { session: Some(id), .. } => Ok(Named::Session(id)),
             Self { key: Some(jkt), .. } => Ok(Named::Key(jkt)),
-            Self { subject: Some(subject), .. } if subject.starts_with("did:") => {
+            Self { subject: Some(subject), .. } if is_subject(&subject) => {
                 Ok(Named::Subject(subject))
             }
-            Self { subject: Some(_), .. } => {
-                Err(Failure::usage("a subject is written as in tokens, did:pkh:… or did:key:…"))
-            }
+            Self { subject: Some(_), .. } => Err(Failure::usage(control::NO_SUBJECT)),
             Self { everything: true, .. } => Ok(Named::Everything),
             Self { .. } => Err(Failure::usage("nothing is named to revoke")),
         }

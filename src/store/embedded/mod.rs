@@ -347,3 +347,6 @@ async fn off_the_workers<T: Send + 'static>(
 
 #[cfg(test)]
 mod tests;
+
+#[cfg(test)]
+mod edge_tests;

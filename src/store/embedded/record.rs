@@ -13,7 +13,7 @@ use crate::model::session::{ContractProof, Session, SessionId};
 /// The version that is written.
 const VERSION: u8 = 1;
 /// The longest record that is read, in bytes; what a message can carry stays far below.
-const LONGEST: usize = 65_536;
+pub(super) const LONGEST: usize = 65_536;
 
 const PROVEN: u8 = 1;
 const BOUND: u8 = 2;

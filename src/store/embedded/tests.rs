@@ -13,7 +13,7 @@ use crate::model::session::tests::session;
 use crate::store::SessionBounds;
 use crate::store::contract::{self, by};
 
-const NOW: Timestamp = Timestamp::from_unix(1_000_000);
+pub(super) const NOW: Timestamp = Timestamp::from_unix(1_000_000);
 const BY_OWNER: redb::TableDefinition<'_, &[u8; 32], ()> = redb::TableDefinition::new("by_owner");
 
 fn opening(folder: &Path, capacity: usize) -> Result<EmbeddedStore, OpenError> {
@@ -22,11 +22,11 @@ fn opening(folder: &Path, capacity: usize) -> Result<EmbeddedStore, OpenError> {
     EmbeddedStore::open(Folder::take(folder)?, bounds, &OsEntropy)
 }
 
-fn opened(folder: &Path) -> EmbeddedStore {
+pub(super) fn opened(folder: &Path) -> EmbeddedStore {
     opening(folder, 1000).unwrap()
 }
 
-fn new_folder() -> (TempDir, PathBuf) {
+pub(super) fn new_folder() -> (TempDir, PathBuf) {
     let outer = tempfile::tempdir().unwrap();
     let folder = outer.path().join("store");
     (outer, folder)

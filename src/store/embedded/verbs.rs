@@ -120,6 +120,7 @@ impl Writing<'_> {
     /// Of a key or subject it ends the sessions whether there is room for the entry or not.
     pub(super) fn revoke(&mut self, revocation: &Revocation, now: Timestamp) -> Result<(), Failed> {
         let entry = revocation.entry(now);
+        check_length(&record::of_entry(&entry))?;
         // Of everything there is one entry at most, and there is always room for it.
         let has_room = entry.target == Target::Everything
             || self.tables.entry(&entry.target)?.is_some()
@@ -179,6 +180,7 @@ impl Writing<'_> {
 
     fn write(&mut self, session: &Session) -> Result<(), Failed> {
         let record = record::of_session(session);
+        check_length(&record)?;
         self.tables.sessions.insert(session.id.as_bytes(), &record[..])?;
         Ok(())
     }
@@ -230,6 +232,11 @@ impl Writing<'_> {
         self.tables.revoked.insert(&key[..], (self.sequence, &record[..]))?;
         Ok(())
     }
+}
+
+/// Refuses what could not be read back, and would stop whoever reads its neighbours.
+fn check_length(record: &[u8]) -> Result<(), Failed> {
+    if record.len() <= record::LONGEST { Ok(()) } else { Err(SessionError::Full.into()) }
 }
 
 /// The index, to look.
