@@ -3,7 +3,28 @@
 use super::tests::{NOW, new_folder, opened};
 use super::*;
 use crate::control::{self, Answer, Named, Request};
+use crate::model::revocation::Target;
 use crate::model::session::tests::session;
+
+fn token(jti: &str) -> Revocation {
+    Revocation::Token { jti: jti.to_owned(), expires_at: NOW.plus(300) }
+}
+
+/// An entry moves when its target is revoked again, at any moment of somebody's reading.
+#[tokio::test]
+async fn a_page_has_what_was_revoked_again_while_it_was_read() {
+    let (_outer, folder) = new_folder();
+    let store = opened(&folder);
+    for jti in ["a", "b", "a"] {
+        store.revoke(&token(jti), NOW).await.unwrap();
+    }
+    // As one sees it who asked before the last of them was flushed, and reads after.
+    store.shared.latest.send_replace(2);
+    let page = store.revocations(None, 10, NOW).await.unwrap();
+    let targets: Vec<_> = page.entries.into_iter().map(|entry| entry.target).collect();
+    assert_eq!(targets, ["b", "a"].map(|jti| Target::Token(jti.to_owned())));
+    assert_eq!((page.next.sequence, page.more), (3, false));
+}
 
 /// A name that its own reader refuses would stop the feed for everybody.
 #[tokio::test]

@@ -9,6 +9,7 @@ use redb::{Database, ReadTransaction, ReadableDatabase as _};
 
 use super::failed::Failed;
 use super::record;
+use super::schema;
 use super::tables::{REVOKED, ReadTables, SESSIONS, key_of};
 use super::verbs;
 use super::writer::Shared;
@@ -78,11 +79,13 @@ impl Reader {
         limit: usize,
         now: Timestamp,
     ) -> Result<Page, SessionError> {
-        // Asked before the snapshot is taken: what is made meanwhile is found the next time.
-        let last = *self.shared.latest.borrow();
-        let known = after.filter(|place| place.life == self.life && place.sequence <= last);
-        let from = known.map_or(0, |place| place.sequence).saturating_add(1);
-        self.read(|tables| {
+        self.read_from(|snapshot| {
+            // Of the same state as the entries: one that moved to the end since an earlier state would be
+            // neither in its old place nor before that state's end.
+            let last = schema::sequence(snapshot)?;
+            let known = after.filter(|place| place.life == self.life && place.sequence <= last);
+            let from = known.map_or(0, |place| place.sequence).saturating_add(1);
+            let tables = ReadTables::of(snapshot)?;
             let (mut entries, mut reached) = (Vec::new(), last);
             let mut more = false;
             for found in tables.feed.range(from..=last)? {
@@ -117,7 +120,8 @@ impl Reader {
     ) -> Result<T, SessionError> {
         let database = self.shared.database().ok_or(SessionError::Unavailable)?;
         // As for the writer: a page that nobody wrote makes the library panic at worst.
-        let read = catch_unwind(AssertUnwindSafe(|| snapshot(&database, look)));
+        // Nor is it let go of elsewhere: this may be the last who has a handle that is broken.
+        let read = catch_unwind(AssertUnwindSafe(move || snapshot(&database, look)));
         match read.unwrap_or(Err(Failed::Panicked)) {
             Ok(found) => Ok(found),
             Err(Failed::Refused(refusal)) => Err(refusal),

@@ -88,12 +88,12 @@ pub(super) fn identity(database: &Database) -> Result<(Identity, u64), OpenError
     Ok((identity, u64::from_be_bytes(value(&meta, SEQUENCE)?)))
 }
 
-/// How far the revocations of a snapshot have come.
-///
-/// # Errors
-/// [`OpenError::Foreign`] when it is none of ours.
-pub(super) fn sequence(snapshot: &ReadTransaction) -> Result<u64, OpenError> {
-    Ok(u64::from_be_bytes(value(&meta(snapshot)?, SEQUENCE)?))
+/// How far the revocations of a snapshot of an open store have come.
+pub(super) fn sequence(snapshot: &ReadTransaction) -> Result<u64, Failed> {
+    let found = snapshot.open_table(META)?.get(SEQUENCE)?;
+    let bytes = found.and_then(|value| value.value().try_into().ok());
+    // It was there when the store was opened.
+    bytes.map(u64::from_be_bytes).ok_or(Failed::Panicked)
 }
 
 fn meta(
