@@ -18,6 +18,7 @@ use super::{IssuedToken, call_back, possession, recording, standing};
 use crate::model::reason::{Reason, Refusal};
 use crate::model::resource::ResourceRules;
 use crate::model::session::SessionId;
+use crate::store::SessionError;
 use crate::token::access::{Opens, Possession};
 use crate::wallet::format::{Evidence, WalletFormat};
 use crate::wallet::policy::{self, BoundMessage};
@@ -107,11 +108,9 @@ async fn walk(
         Some(claimed) => claimed,
         None => possession::claim(context, proof.as_ref(), access.target.rules, now).await?,
     };
-    let spent = context.store.spend(&proven.nonce(&bound), now).await;
+    let nonce = proven.nonce(&bound);
+    let spent = context.store.spend(&nonce, now).await;
     let spent = spent.map_err(|error| store_refusal(error, call_back::used()))?;
-    if answer.is_some() {
-        call_back::fetched(context, &bound).await;
-    }
     // The wallet cannot have signed before the nonce was there.
     let signed_from = bound.nonce().until.minus(context.rules.challenge_lifetime);
     let who = proven.authenticated(&bound, spent);
@@ -133,10 +132,18 @@ async fn walk(
                 .map_err(|_| Refusal::new(Reason::ServerError, "no random bytes to be had"))?;
             let opened =
                 context.store.open(who.into_session(id, opens, now), signed_from, now).await;
+            if matches!(opened, Err(SessionError::Full)) {
+                // Surely not opened: the same message opens it when there is room.
+                context.store.unspend(&nonce).await;
+                return Err(session_refusal(SessionError::Full));
+            }
             mint_of_session(context, &opened.map_err(session_refusal)?, &possession, &access, now)?
         }
     };
     drop(place);
+    if answer.is_some() {
+        call_back::fetched(context, &bound).await;
+    }
     let proof = (&bound, &proven, &evidence);
     recording::by_message(context, request, proof, &access.target.uri, &issued, now).await?;
     Ok(issued)

@@ -364,6 +364,10 @@ async fn one_spend_wins(store: Arc<dyn Store>) {
     assert_eq!(wins, 1, "of 64 concurrent spends");
     assert_eq!(store.spend(&nonce, NOW.plus(300)).await.err(), Some(StoreError::Used));
     assert_eq!(store.is_spent(&nonce, NOW.plus(300)).await, Ok(true));
+    // Taken back, it is as if it had not been.
+    store.unspend(&nonce).await;
+    assert_eq!(store.is_spent(&nonce, NOW).await, Ok(false));
+    assert!(store.spend(&nonce, NOW).await.is_ok());
 }
 
 async fn one_claim_wins(store: Arc<dyn Store>) {

@@ -203,6 +203,9 @@ pub trait Store: ReplayStore + fmt::Debug {
     /// [`StoreError`]; no token may be minted, whichever it is.
     async fn spend(&self, nonce: &OpenedNonce, now: Timestamp) -> Result<SpentNonce, StoreError>;
 
+    /// Takes a nonce back that this very request has spent, and that has surely opened nothing.
+    async fn unspend(&self, nonce: &OpenedNonce);
+
     /// Holds a wallet's answer to the challenge of `digest` until that has ended, atomically: of any
     /// number of answers by different keys, the first stands.
     ///

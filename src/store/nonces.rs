@@ -60,6 +60,10 @@ impl UsedOnce {
         }
     }
 
+    pub(in crate::store) fn unspend(&self, nonce: &OpenedNonce) {
+        self.nonces.release(&nonce.spend_key);
+    }
+
     pub(in crate::store) fn is_spent(&self, nonce: &OpenedNonce, now: Timestamp) -> bool {
         self.nonces.is_claimed(&nonce.spend_key, now)
     }
@@ -78,5 +82,27 @@ impl UsedOnce {
         self.nonces.sweep(now);
         self.proofs.sweep(now);
         self.answers.sweep(now);
+        // A clock that was further ahead was wrong, and what it said is not held on to.
+        self.latest.fetch_min(now.plus(SET_BACK).as_unix(), Ordering::AcqRel);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::SessionBounds;
+    use super::*;
+
+    #[test]
+    fn a_clock_that_was_ahead_dates_revocations_ahead_for_two_minutes_and_no_longer() {
+        let sessions = SessionBounds { total: 1, per_subject: 1, revocations: 1 };
+        let used = UsedOnce::new(&Bounds { nonces: 1, proofs: 1, answers: 1, sessions });
+        let now = Timestamp::from_unix(1_000_000);
+        used.not_before_any(now.plus(86_400));
+        assert_eq!(used.not_before_any(now), now.plus(SET_BACK));
+        used.sweep(now);
+        assert_eq!(used.not_before_any(now), now.plus(SET_BACK), "it may have been right");
+        let later = now.plus(SET_BACK);
+        used.sweep(later);
+        assert_eq!(used.not_before_any(later), later);
     }
 }

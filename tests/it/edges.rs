@@ -8,6 +8,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use crate::flows::CONFIGURED;
+use crate::signed_in::SignedIn;
 use crate::support::{Answer, EvmWallet, RESOURCE, SIGNED_MESSAGE, Server, jkt, key};
 
 /// Sends bytes and reads until the server closes or half a second has passed without a byte.
@@ -277,6 +278,36 @@ async fn a_full_store_answers_503_and_mints_nothing() {
     let answer = full.expect("the store has a bound");
     answer.refused(503, "temporarily_unavailable", "store_unavailable");
     assert!(answer.header("retry-after").is_some());
+}
+
+/// Nobody has to sign again since a server was full.
+#[tokio::test]
+async fn a_message_that_found_no_room_opens_its_session_when_there_is_some() {
+    let more = "[limits]\nrequests_per_minute = \"off\"\nsessions = 10\n";
+    let server = Server::configured(&format!("{CONFIGURED}\n{more}")).await;
+    let asked =
+        json!({ "domain": "app.example", "resource": "https://api.example", "scope": "read" });
+    let mut first = None;
+    for _ in 0..10 {
+        first = Some(SignedIn::of(&server, EvmWallet::new(), asked.clone(), &[]).await);
+    }
+    let (first, wallet, session) = (first.unwrap(), EvmWallet::new(), key(Curve::Ed25519));
+    let mut body = asked;
+    body["account"] = json!(wallet.account());
+    body["dpop_jkt"] = json!(jkt(&session));
+    let message = server.challenge(&body).await.text("message").to_owned();
+    let signature = wallet.sign(&message);
+    let form = [("grant_type", SIGNED_MESSAGE), ("message", &*message), ("signature", &*signature)];
+    for _ in 0..2 {
+        let full = server.token(&form, Some(&server.proof(&session))).await;
+        full.refused(503, "temporarily_unavailable", "store_unavailable");
+    }
+    let path = format!("/sessions/{}", first.session());
+    assert_eq!(first.ask(&server, "DELETE", &path).await.status, 204);
+    let opened = server.token(&form, Some(&server.proof(&session))).await;
+    assert_eq!(opened.status, 200, "{opened:?}");
+    let again = server.token(&form, Some(&server.proof(&session))).await;
+    again.refused(400, "invalid_grant", "nonce_used");
 }
 
 #[tokio::test]

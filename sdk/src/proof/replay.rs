@@ -158,6 +158,13 @@ mod memory {
             }
         }
 
+        /// Forgets `key`, for whoever has claimed it and then done nothing for it.
+        pub fn release(&self, key: &ReplayKey) {
+            if self.used.remove(key).is_some() {
+                self.count.fetch_sub(1, Ordering::AcqRel);
+            }
+        }
+
         /// Whether `key` was used up, and not so long ago that it may be again. Whoever asks claims nothing.
         pub fn is_claimed(&self, key: &ReplayKey, now: Timestamp) -> bool {
             self.used.get(key).is_some_and(|until| u64::from(*until) >= now.as_unix())
@@ -229,6 +236,11 @@ mod memory {
             assert_eq!(store.claim_now(key(1), at(100), at(1)).err(), Some(ClaimError::Replayed));
             store.sweep(at(60));
             assert_eq!(store.len(), 1);
+            assert!(store.claim_now(key(3), at(100), at(60)).is_ok());
+            for _ in 0..2 {
+                store.release(&key(3));
+                assert_eq!(store.len(), 1);
+            }
             assert!(store.claim_now(key(3), at(100), at(60)).is_ok());
         }
 

@@ -221,6 +221,10 @@ impl Store for EmbeddedStore {
         self.used.spend(nonce, now)
     }
 
+    async fn unspend(&self, nonce: &OpenedNonce) {
+        self.used.unspend(nonce);
+    }
+
     async fn hold_answer(
         &self,
         digest: [u8; 32],
