@@ -8,8 +8,10 @@ use serde::{Deserialize, Serialize};
 
 use super::failed::Failed;
 use super::record;
+use super::snapshot::Believed;
 use super::tables::{ReadTables, key_of};
 use crate::model::session::SessionId;
+use crate::store::SessionError;
 
 /// How many faults are told; beyond, they are counted.
 const TOLD: usize = 100;
@@ -42,12 +44,20 @@ impl Report {
     }
 }
 
-/// Checks the tables of a snapshot; `sequence` is the last place that it can hold.
+/// Rows that are read before it is looked again whether the file is still one to read.
+const ROWS: usize = 10_000;
+
+fn go_on(read: usize, believed: Believed<'_>) -> Result<(), Failed> {
+    let stopped = read.is_multiple_of(ROWS) && !believed();
+    if stopped { Err(SessionError::Unavailable.into()) } else { Ok(()) }
+}
+
+/// Checks the tables of a snapshot; `sequence` is the last place that it can hold, `bytes` the file's size.
 pub(super) fn check(
     tables: &ReadTables,
-    sequence: u64,
-    bytes: u64,
+    (sequence, bytes): (u64, u64),
     now: Timestamp,
+    believed: Believed<'_>,
 ) -> Result<Report, Failed> {
     let mut report = Report {
         sessions: tables.sessions.len()?,
@@ -56,14 +66,20 @@ pub(super) fn check(
         bytes,
         ..Report::default()
     };
-    sessions(tables, now, &mut report)?;
-    revocations(tables, sequence, now, &mut report)?;
-    feed(tables, &mut report)?;
+    sessions(tables, now, believed, &mut report)?;
+    revocations(tables, sequence, (now, believed), &mut report)?;
+    feed(tables, believed, &mut report)?;
     Ok(report)
 }
 
-fn sessions(tables: &ReadTables, now: Timestamp, report: &mut Report) -> Result<(), Failed> {
-    for found in tables.sessions.iter()? {
+fn sessions(
+    tables: &ReadTables,
+    now: Timestamp,
+    believed: Believed<'_>,
+    report: &mut Report,
+) -> Result<(), Failed> {
+    for (read, found) in tables.sessions.iter()?.enumerate() {
+        go_on(read, believed)?;
         let (key, record) = found?;
         let id = SessionId::from_bytes(*key.value());
         let Ok(session) = record::session(id, record.value()) else {
@@ -78,10 +94,11 @@ fn sessions(tables: &ReadTables, now: Timestamp, report: &mut Report) -> Result<
 fn revocations(
     tables: &ReadTables,
     sequence: u64,
-    now: Timestamp,
+    (now, believed): (Timestamp, Believed<'_>),
     report: &mut Report,
 ) -> Result<(), Failed> {
-    for found in tables.revoked.iter()? {
+    for (read, found) in tables.revoked.iter()?.enumerate() {
+        go_on(read, believed)?;
         let (key, placed) = found?;
         let (place, record) = placed.value();
         let Ok(entry) = record::entry(record) else {
@@ -101,8 +118,9 @@ fn revocations(
     Ok(())
 }
 
-fn feed(tables: &ReadTables, report: &mut Report) -> Result<(), Failed> {
-    for found in tables.feed.iter()? {
+fn feed(tables: &ReadTables, believed: Believed<'_>, report: &mut Report) -> Result<(), Failed> {
+    for (read, found) in tables.feed.iter()?.enumerate() {
+        go_on(read, believed)?;
         let (place, key) = found?;
         let kept = tables.revoked.get(key.value())?.map(|placed| placed.value().0);
         if kept != Some(place.value()) {

@@ -1,5 +1,7 @@
 //! What happens to the file beside its verbs: who reads it for long, who reads while it is written, and what does not fit.
 
+use std::fs;
+
 use super::tests::{NOW, new_folder, opened};
 use super::*;
 use crate::control::{self, Answer, Named, Request};
@@ -46,4 +48,36 @@ async fn what_could_not_be_read_back_is_not_written() {
     assert!(matches!(control::answer(&store, None, asked, NOW).await, Answer::Done));
     assert_eq!(store.revocations(None, 10, NOW).await.unwrap().entries.len(), 1);
     assert_eq!(store.check(NOW).unwrap().faults, 0);
+}
+
+#[tokio::test]
+async fn a_backup_removes_no_file_that_it_did_not_make() {
+    let (outer, folder) = new_folder();
+    let store = opened(&folder);
+    let out = outer.path().join("backup.redb");
+    let others = outer.path().join("backup.redb.unfinished");
+    fs::write(&others, "somebody else's").unwrap();
+    let refused = store.backup(&out).unwrap_err();
+    assert!(matches!(refused, OpenError::Exists(path) if path == others));
+    assert_eq!(fs::read_to_string(&others).unwrap(), "somebody else's");
+    fs::remove_file(&others).unwrap();
+    store.backup(&out).unwrap();
+    assert!(out.exists() && !others.exists());
+}
+
+/// A file that has failed cannot be opened anew before everybody has let go of it.
+#[tokio::test]
+async fn whoever_reads_the_whole_file_stops_when_it_is_not_believed_any_more() {
+    let (outer, folder) = new_folder();
+    let store = opened(&folder);
+    assert!(store.open(session("did:key:a", true, NOW), NOW, NOW).await.is_ok());
+    let database = store.shared.database().unwrap();
+    assert!(store.shared.believes(&database));
+    store.shared.set(None);
+    assert!(!store.shared.believes(&database));
+    let believed = || store.shared.believes(&database);
+    let out = outer.path().join("backup.redb");
+    assert!(snapshot::backup(&database, &out, &believed).is_err());
+    assert!(!out.exists() && !outer.path().join("backup.redb.unfinished").exists());
+    assert!(snapshot::report(&database, &store.folder.file(), NOW, &believed).is_err());
 }

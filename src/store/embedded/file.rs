@@ -199,7 +199,7 @@ impl Folder {
 /// Makes a database file of its own name, lets `fill` write it, and flushes it.
 ///
 /// # Errors
-/// [`OpenError`]; also when the file exists.
+/// [`OpenError`]; where the file exists, [`OpenError::Exists`], and it was not touched.
 pub(super) fn make(
     path: &Path,
     fill: impl FnOnce(&Database) -> Result<(), OpenError>,
@@ -207,7 +207,10 @@ pub(super) fn make(
     let reach = |error| OpenError::Reach { path: path.to_owned(), error };
     let mut options = OpenOptions::new();
     options.read(true).write(true).create_new(true).mode(0o600);
-    drop(options.open(path).map_err(reach)?);
+    drop(options.open(path).map_err(|error| match error.kind() {
+        io::ErrorKind::AlreadyExists => OpenError::Exists(path.to_owned()),
+        _ => reach(error),
+    })?);
     let database = builder().create(path).map_err(|error| opening(path, error))?;
     fill(&database)?;
     database.close().map_err(|error| opening(path, error))?;

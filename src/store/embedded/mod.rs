@@ -137,7 +137,9 @@ impl EmbeddedStore {
     /// # Errors
     /// [`OpenError`].
     pub fn check(&self, now: Timestamp) -> Result<Report, OpenError> {
-        snapshot::report(&*self.believed()?, &self.folder.file(), now)
+        let database = self.believed()?;
+        let believed = || self.shared.believes(&database);
+        snapshot::report(&database, &self.folder.file(), now, &believed)
     }
 
     /// Writes a backup of the present state to the new file `out`; takes a while and blocks.
@@ -145,7 +147,9 @@ impl EmbeddedStore {
     /// # Errors
     /// [`OpenError`]; nothing of that name was written then.
     pub fn backup(&self, out: &Path) -> Result<(), OpenError> {
-        snapshot::backup(&*self.believed()?, out)
+        let database = self.believed()?;
+        let believed = || self.shared.believes(&database);
+        snapshot::backup(&database, out, &believed)
     }
 
     fn believed(&self) -> Result<Arc<redb::Database>, OpenError> {

@@ -23,7 +23,7 @@ use super::tables::{FEED, META, REVOKED, ReadTables, SESSIONS, WriteTables};
 use super::verbs::Writing;
 use super::writer::begin;
 use crate::model::revocation::Revocation;
-use crate::store::SessionBounds;
+use crate::store::{SessionBounds, SessionError};
 
 /// Rows of a table that one transaction copies.
 const CHUNK: usize = 20_000;
@@ -46,20 +46,31 @@ pub struct Terms {
     pub keep_sessions: bool,
 }
 
+/// Whether the file that is read for long is still one to read.
+pub(super) type Believed<'a> = &'a dyn Fn() -> bool;
+
 /// Writes the state of `database` as it is now to a new file.
 ///
 /// # Errors
 /// [`OpenError`]; nothing of the name `out` was written then.
-pub(super) fn backup(database: &Database, out: &Path) -> Result<(), OpenError> {
+pub(super) fn backup(
+    database: &Database,
+    out: &Path,
+    believed: Believed<'_>,
+) -> Result<(), OpenError> {
     let reach = |error| OpenError::Reach { path: out.to_owned(), error };
     if fs::symlink_metadata(out).is_ok() {
         return Err(OpenError::Exists(out.to_owned()));
     }
     let snapshot = database.begin_read().map_err(Failed::from)?;
     let unfinished = beside(out, "unfinished");
-    let made = file::make(&unfinished, |copy| Ok(copy_all(&snapshot, copy)?))
+    let made = file::make(&unfinished, |copy| Ok(copy_all(&snapshot, copy, believed)?))
         // A link, since a rename would replace what came there meanwhile.
         .and_then(|()| fs::hard_link(&unfinished, out).map_err(reach));
+    if matches!(made, Err(OpenError::Exists(_))) {
+        // That one is not ours to remove.
+        return made;
+    }
     let removed = fs::remove_file(&unfinished);
     made?;
     removed.map_err(reach)?;
@@ -72,23 +83,31 @@ fn beside(path: &Path, what: &str) -> PathBuf {
     PathBuf::from(name)
 }
 
-fn copy_all(snapshot: &ReadTransaction, copy: &Database) -> Result<(), Failed> {
-    copy_table(snapshot, copy, SESSIONS)?;
-    copy_table(snapshot, copy, REVOKED)?;
-    copy_table(snapshot, copy, FEED)?;
+fn copy_all(
+    snapshot: &ReadTransaction,
+    copy: &Database,
+    believed: Believed<'_>,
+) -> Result<(), Failed> {
+    copy_table(snapshot, copy, SESSIONS, believed)?;
+    copy_table(snapshot, copy, REVOKED, believed)?;
+    copy_table(snapshot, copy, FEED, believed)?;
     // Last: a copy that ends early is no store.
-    copy_table(snapshot, copy, META)
+    copy_table(snapshot, copy, META, believed)
 }
 
 fn copy_table<K: redb::Key, V: redb::Value>(
     snapshot: &ReadTransaction,
     copy: &Database,
     table: TableDefinition<'_, K, V>,
+    believed: Believed<'_>,
 ) -> Result<(), Failed> {
     let from = snapshot.open_table(table)?;
     let mut rows = from.iter()?;
     let mut at_end = false;
     while !at_end {
+        if !believed() {
+            return Err(SessionError::Unavailable.into());
+        }
         let transaction = begin(copy)?;
         let mut to = transaction.open_table(table)?;
         at_end = true;
@@ -108,13 +127,14 @@ pub(super) fn report(
     database: &Database,
     path: &Path,
     now: Timestamp,
+    believed: Believed<'_>,
 ) -> Result<Report, OpenError> {
     let bytes = fs::metadata(path)
         .map_err(|error| OpenError::Reach { path: path.to_owned(), error })?
         .len();
     let snapshot = database.begin_read().map_err(Failed::from)?;
     let sequence = schema::sequence(&snapshot)?;
-    Ok(check::check(&ReadTables::of(&snapshot)?, sequence, bytes, now)?)
+    Ok(check::check(&ReadTables::of(&snapshot)?, (sequence, bytes), now, believed)?)
 }
 
 /// Makes the backup `from` the store of `folder`. `from` itself is only read.
@@ -189,7 +209,7 @@ fn prepare(
     let database = file::open(path)?;
     schema::migrate(&database)?;
     let (identity, sequence) = schema::identity(&database)?;
-    let found = report(&database, path, now)?;
+    let found = report(&database, path, now, &|| true)?;
     if found.faults > 0 {
         let problem = format!("has {} faults ({})", found.faults, found.first_faults.join("; "));
         return Err(OpenError::Damaged { path: path.to_owned(), problem });
@@ -212,7 +232,7 @@ fn prepare(
         schema::write_sequence(&transaction, sequence)?;
     }
     transaction.commit().map_err(Failed::from)?;
-    let report = report(&database, path, now)?;
+    let report = report(&database, path, now, &|| true)?;
     database.close().map_err(Failed::from)?;
     Ok(report)
 }

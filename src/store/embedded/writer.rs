@@ -91,7 +91,13 @@ impl Shared {
         self.database.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    fn set(&self, database: Option<Arc<Database>>) {
+    /// Whether `database` is the open file that is believed. Whoever reads it for long lets go of it when it is
+    /// not: it cannot be opened anew before that.
+    pub(super) fn believes(&self, database: &Arc<Database>) -> bool {
+        self.database().is_some_and(|believed| Arc::ptr_eq(&believed, database))
+    }
+
+    pub(super) fn set(&self, database: Option<Arc<Database>>) {
         let before = {
             let mut current = self.database.write().unwrap_or_else(PoisonError::into_inner);
             std::mem::replace(&mut *current, database)
