@@ -345,3 +345,30 @@ pub fn ask(folder: &Path, request: &Request) -> io::Result<Answer> {
     StdBufReader::new(stream.take(LONGEST)).read_line(&mut answer)?;
     serde_json::from_str(&answer).map_err(io::Error::other)
 }
+
+#[cfg(test)]
+mod tests {
+    use countersign_sdk::entropy::OsEntropy;
+
+    use super::*;
+    use crate::store::embedded::Folder;
+    use crate::store::{Bounds, SessionBounds};
+
+    #[tokio::test]
+    async fn a_name_that_no_subject_has_is_not_revoked() {
+        let (folder, now) = (tempfile::tempdir().unwrap(), Timestamp::from_unix(1_000_000));
+        let sessions = SessionBounds { total: 9, per_subject: 9, revocations: 9 };
+        let bounds = Bounds { nonces: 9, proofs: 9, answers: 9, sessions };
+        let folder = Folder::take(&folder.path().join("store")).unwrap();
+        let store = Arc::new(EmbeddedStore::open(folder, bounds, &OsEntropy).unwrap());
+        let revoke =
+            |subject: String| answer(&store, None, Request::Revoke(Named::Subject(subject)), now);
+        let long = |bytes: usize| format!("did:key:{}", "z".repeat(bytes));
+        for subject in [long(505), "did:key:\u{e4}".to_owned(), "z6Mk".to_owned()] {
+            let answer = revoke(subject).await;
+            assert!(matches!(&answer, Answer::Failed(why) if why == NO_SUBJECT), "{answer:?}");
+        }
+        assert!(matches!(revoke(long(504)).await, Answer::Done));
+        assert_eq!(store.revocations(None, 9, now).await.unwrap().entries.len(), 1);
+    }
+}

@@ -164,9 +164,8 @@ impl Admitted<'_> {
         let (context, by, now): (&Context, _, _) = (self.context(), &self.actor(), self.now);
         let key = match operation {
             Operation::End(revocation) => {
-                let revoked = context.store.revoke(&revocation, context.now()).await;
-                revoked.map_err(session_refusal)?;
-                recording::revoked(context, &revocation, self.actor(), now);
+                let done = context.store.revoke(&revocation, context.now()).await;
+                recording::of_revocation(context, &revocation, self.actor(), done, now)?;
                 return Ok(Operated::Done);
             }
             Operation::Rotate => keys::rotate(context, by, now).await,
