@@ -81,7 +81,7 @@ pub(super) async fn ask(
     });
     let request = Bytes::from(request.to_string());
     let (network, lowest) = (chain.settings.chain.reference().to_owned(), chain.lowest());
-    let agreed = chain.agree(asking, |node| {
+    let agreed = chain.agree(asking, question.account(), |node| {
         let (request, network) = (request.clone(), network.clone());
         async move {
             check_network(&node, &network, id).await?;

@@ -205,7 +205,7 @@ pub(super) async fn ask(
         "params": [{"from": from, "data": program}, tag.name()],
     });
     let request = Bytes::from(request.to_string());
-    let agreed = chain.agree(asking, |node| {
+    let agreed = chain.agree(asking, question.account(), |node| {
         let request = request.clone();
         async move {
             let body = node.exchange(request).await?;

@@ -14,6 +14,7 @@ mod contract;
 mod deployment;
 mod node;
 mod notices;
+mod places;
 mod quorum;
 mod turns;
 
@@ -146,8 +147,8 @@ pub enum AskError {
     /// The message had its questions.
     #[error("nodes were asked too often for this message")]
     TooOften,
-    /// As many questions are under way as may be; nobody was asked.
-    #[error("too many questions about the chain are under way")]
+    /// As many questions about the chain, or about sessions of the account, are under way as may be; nobody was asked.
+    #[error("too many questions about the chain or the account are under way")]
     Crowded,
     /// Too few nodes gave the same answer in time.
     #[error("too few nodes of the chain gave the same answer")]

@@ -285,7 +285,7 @@ fn ask_refusal(error: AskError) -> Refusal {
         ),
         AskError::Crowded => Refusal::new(
             Reason::ChainUnavailable,
-            "too many questions about the account's chain are under way; nothing has changed: try again shortly",
+            "too many questions about the account or its chain are under way; nothing has changed: try again shortly",
         ),
         AskError::Unavailable => Refusal::new(
             Reason::ChainUnavailable,
