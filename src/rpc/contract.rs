@@ -116,6 +116,7 @@ pub struct ApprovedSignature {
     question: ContractQuestion,
     tag: BlockTag,
     block: u64,
+    delegated: bool,
 }
 
 impl ApprovedSignature {
@@ -132,6 +133,11 @@ impl ApprovedSignature {
     /// The signature as it was sent, wrapped or not.
     pub fn signature(&self) -> &[u8] {
         &self.question.signature
+    }
+
+    /// Whether it is code that the key of the account's address has delegated to.
+    pub const fn is_delegated(&self) -> bool {
+        self.delegated
     }
 
     /// The kind of block that was asked for.
@@ -214,10 +220,10 @@ pub(super) async fn ask(
         }
     });
     let Reading { said, block } = agreed.await?;
-    let taken = || Said::Yes(ApprovedSignature { question, tag, block });
+    let taken = |delegated| Said::Yes(ApprovedSignature { question, tag, block, delegated });
     Ok(match said {
-        Verdict::Takes => taken(),
-        Verdict::DelegatedTakes if settings.delegated && number != CHAIN_OF_KEYS => taken(),
+        Verdict::Takes => taken(false),
+        Verdict::DelegatedTakes if settings.delegated && number != CHAIN_OF_KEYS => taken(true),
         Verdict::Refuses => Said::No,
         Verdict::DelegatedTakes | Verdict::NoContract => Said::NoContract,
     })

@@ -165,6 +165,8 @@ impl Proven {
     pub(crate) fn nonce(&self, bound: &BoundMessage<'_>) -> OpenedNonce {
         match self {
             Self::Key(_) | Self::Name(..) => *bound.nonce(),
+            // Delegated code may take what its key signs: they spend one nonce, not one each.
+            Self::Contract(approved) if approved.is_delegated() => *bound.nonce(),
             Self::Contract(_) => bound.nonce_of_contract(),
         }
     }

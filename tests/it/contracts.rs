@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use sha3::{Digest as _, Keccak256};
 
 use crate::signed_in::{SignedIn, redeem, refresh};
-use crate::support::{Answer, EvmWallet, RESOURCE, SIGNED_MESSAGE, START, Server, jkt, key};
+use crate::support::{Answer, EvmWallet, RESOURCE, SIGNED_MESSAGE, START, Server, Siwe, jkt, key};
 
 const CHAIN: u64 = 10;
 
@@ -504,6 +504,39 @@ async fn delegated_code_is_no_contract_unless_the_operator_says_so() {
     let owner = signed_in(&server, &account).await;
     assert_eq!(owner.answer.claims()["sub"], json!(format!("did:pkh:{account}")));
     assert_eq!(owner.refresh(&server, owner.refresh_token()).await.status, 200);
+}
+
+/// What delegated code takes may be made of what its key signed: a nonce opens for one of the two.
+#[tokio::test]
+async fn a_key_and_the_code_that_it_delegated_to_spend_one_nonce() {
+    let (node, url) = Node::start().await;
+    let taken = "[[rpc]]\ndelegated = true\nchain = \"eip155";
+    let toml = with_node(&url, "").replace("[[rpc]]\nchain = \"eip155", taken);
+    let server = Server::configured(&toml).await;
+    node.says(DELEGATED_TAKES);
+    let (wallet, session) = (EvmWallet::new(), key(Curve::P256));
+    let siwe = Siwe::new(&server, &wallet).await.with_session_key(&session);
+    let text = siwe.text().replace("Chain ID: 1\n", &format!("Chain ID: {CHAIN}\n"));
+    let form = |signature: &str| {
+        [("grant_type", SIGNED_MESSAGE), ("message", &*text), ("signature", signature)]
+            .map(|(name, value)| (name, value.to_owned()))
+    };
+    let send = |signature: String| {
+        let (server, form, proof) = (&server, form(&signature), server.proof(&session));
+        async move {
+            let form = form.each_ref().map(|(name, value)| (*name, value.as_str()));
+            server.token(&form, Some(&proof)).await
+        }
+    };
+    let signature = wallet.sign(&text);
+    let opened = send(signature.clone()).await;
+    assert_eq!(opened.status, 200, "{opened:?}");
+    assert!(node.asked().is_empty());
+    let prefixed = format!("0x01{}", &signature[2..]);
+    send(prefixed).await.refused(400, "invalid_grant", "nonce_used");
+    assert_eq!(node.asked().len(), 1);
+    send(format!("{signature}00")).await.refused(400, "invalid_grant", "nonce_used");
+    send(signature).await.refused(400, "invalid_grant", "nonce_used");
 }
 
 #[tokio::test]
