@@ -80,6 +80,11 @@ impl ContractQuestion {
         self.parts().deployment.is_some()
     }
 
+    /// Whether the signature names a factory that is none of these.
+    pub(super) fn names_a_factory_beside(&self, factories: &[[u8; 20]]) -> bool {
+        self.parts().deployment.is_some_and(|named| !factories.contains(&named.factory))
+    }
+
     fn parts(&self) -> SignatureParts<'_> {
         // `new` has read the same bytes.
         let whole = SignatureParts { signature: &self.signature, deployment: None };
@@ -184,11 +189,6 @@ pub(super) async fn ask(
     asking: &Asking,
 ) -> Result<Said<ApprovedSignature>, AskError> {
     let settings = &chain.settings;
-    if let Some(deployment) = question.parts().deployment
-        && !settings.factories.contains(&deployment.factory)
-    {
-        return Err(AskError::Factory);
-    }
     let reference = match question.account() {
         Account::Chain(account) => account.chain().reference().parse::<u64>().ok(),
         Account::Key(_) => None,

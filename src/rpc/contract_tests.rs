@@ -1,8 +1,15 @@
 //! What is asked about a contract, and which answers are taken.
 
+use std::time::Duration;
+
+use countersign_sdk::account::ChainId;
+use countersign_sdk::entropy::OsEntropy;
+use countersign_sdk::proof::replay::ReplayKey;
+use countersign_sdk::time::Timestamp;
 use serde_json::Value;
 
 use super::*;
+use crate::rpc::{Asker, ChainNodes};
 
 fn account() -> Account {
     "eip155:10:0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266".parse().unwrap()
@@ -93,4 +100,49 @@ fn the_programs_input_is_what_the_signature_holds() {
     assert!(question(vec![9; MAX_CONTRACT_SIGNATURE + 1]).is_none());
     assert!(question([0x64, 0x92].repeat(16)).is_none(), "a wrapper around nothing");
     assert_eq!(format!("{plain:?}"), format!("ContractQuestion({})", account()));
+}
+
+/// `abi.encode(factory, "", signature)` and the suffix of ERC-6492, for a signature of one word.
+fn wrapped(factory: [u8; 20], signature: [u8; 32]) -> Vec<u8> {
+    let word = |number: u8| [[0; 31].as_slice(), &[number]].concat();
+    let suffix = [0x64, 0x92].repeat(16);
+    let head = [vec![0; 12], factory.to_vec(), word(96), word(128)].concat();
+    [head, word(0), word(32), signature.to_vec(), suffix].concat()
+}
+
+fn settings(factories: Vec<[u8; 20]>) -> ChainNodes {
+    ChainNodes {
+        chain: ChainId::new("eip155", "10").unwrap(),
+        // Nobody listens there.
+        urls: vec!["http://127.0.0.1:9".parse().unwrap()],
+        quorum: 1,
+        timeout: Duration::from_secs(30),
+        max_answer: 1024,
+        block: BlockTag::Latest,
+        max_block_age: 300,
+        delegated: false,
+        factories,
+    }
+}
+
+/// Whoever names factories of his own makes nothing be kept, and has nobody asked.
+#[tokio::test]
+async fn a_factory_that_is_not_called_takes_no_turn() {
+    let chain = Chain::new(settings(vec![[7; 20]])).unwrap();
+    let nodes = crate::rpc::Nodes { chains: [(chain.settings.chain.clone(), chain)].into() };
+    let ask = async |factory: u8, message: &[u8]| {
+        let signature = wrapped([factory; 20], [9; 32]);
+        let question = ContractQuestion::new(account(), [2; 20], [3; 32], signature).unwrap();
+        let message = ReplayKey::of_bytes("test", message);
+        let asker = Asker::SignIn { message, until: Timestamp::from_unix(300) };
+        let asking = Asking::new(asker, Timestamp::from_unix(1), &OsEntropy).unwrap();
+        nodes.contract(question, &asking).await.map(|_| ())
+    };
+    let counted = || nodes.chains.values().map(|chain| chain.counted.len()).sum::<usize>();
+    for message in 0..20 {
+        assert_eq!(ask(8, &[message]).await, Err(AskError::Factory));
+    }
+    assert_eq!(counted(), 0);
+    assert_eq!(ask(7, b"listed").await, Err(AskError::Unavailable));
+    assert_eq!(counted(), 1, "a silence is counted");
 }

@@ -35,7 +35,7 @@ pub use contract::{
 };
 pub use deployment::{Deployment, SignatureParts, is_wrapped};
 use quorum::Chain;
-use turns::{Counted, NoTurn};
+use turns::NoTurn;
 
 /// The block that a question is asked at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -174,13 +174,12 @@ pub struct NodesError(String);
 /// The nodes of every chain that is asked.
 pub struct Nodes {
     chains: HashMap<ChainId, Chain>,
-    counted: Counted,
 }
 
 impl Nodes {
     /// No nodes: every question is [`AskError::Unconfigured`].
     pub fn none() -> Self {
-        Self { chains: HashMap::new(), counted: Counted::default() }
+        Self { chains: HashMap::new() }
     }
 
     /// Those of `chains`.
@@ -190,7 +189,7 @@ impl Nodes {
     pub fn new(chains: Vec<ChainNodes>) -> Result<Self, NodesError> {
         let made = chains.into_iter().map(|chain| Ok((chain.chain.clone(), Chain::new(chain)?)));
         let chains = made.collect::<Result<_, NodesError>>()?;
-        Ok(Self { chains, counted: Counted::default() })
+        Ok(Self { chains })
     }
 
     /// Whether `account` is of a chain that is asked.
@@ -208,8 +207,12 @@ impl Nodes {
         asking: &Asking,
     ) -> Result<Said<ApprovedSignature>, AskError> {
         let chain = self.chain_of(question.account()).ok_or(AskError::Unconfigured)?;
-        self.take_turn(asking)?;
-        self.count(asking, contract::ask(chain, question, asking).await)
+        // Before a turn is taken: strangers can name as many factories as they like.
+        if question.names_a_factory_beside(&chain.settings.factories) {
+            return Err(AskError::Factory);
+        }
+        take_turn(chain, asking)?;
+        count(chain, asking, contract::ask(chain, question, asking).await)
     }
 
     /// Whether the key of a question may do everything for its account.
@@ -222,29 +225,8 @@ impl Nodes {
         asking: &Asking,
     ) -> Result<Said<KeyOfAccount>, AskError> {
         let chain = self.chain_of(question.account()).ok_or(AskError::Unconfigured)?;
-        self.take_turn(asking)?;
-        self.count(asking, access_key::ask(chain, question, asking).await)
-    }
-
-    fn take_turn(&self, asking: &Asking) -> Result<(), AskError> {
-        let Asker::SignIn { message, until } = asking.asker else { return Ok(()) };
-        self.counted.take(message, until, asking.now).map_err(|none| match none {
-            NoTurn::Spent => AskError::TooOften,
-            NoTurn::Full => AskError::Crowded,
-        })
-    }
-
-    fn count<T>(&self, asking: &Asking, said: Result<T, AskError>) -> Result<T, AskError> {
-        if let Asker::SignIn { message, .. } = asking.asker {
-            match said {
-                Ok(_) | Err(AskError::TooOften) => {}
-                Err(AskError::Unavailable) => self.counted.was_silent(message),
-                Err(AskError::Unconfigured | AskError::Factory | AskError::Crowded) => {
-                    self.counted.was_not_asked(message);
-                }
-            }
-        }
-        said
+        take_turn(chain, asking)?;
+        count(chain, asking, access_key::ask(chain, question, asking).await)
     }
 
     fn chain_of(&self, account: &Account) -> Option<&Chain> {
@@ -253,6 +235,27 @@ impl Nodes {
             Account::Key(_) => None,
         }
     }
+}
+
+fn take_turn(chain: &Chain, asking: &Asking) -> Result<(), AskError> {
+    let Asker::SignIn { message, until } = asking.asker else { return Ok(()) };
+    chain.counted.take(message, until, asking.now).map_err(|none| match none {
+        NoTurn::Spent => AskError::TooOften,
+        NoTurn::Full => AskError::Crowded,
+    })
+}
+
+fn count<T>(chain: &Chain, asking: &Asking, said: Result<T, AskError>) -> Result<T, AskError> {
+    if let Asker::SignIn { message, .. } = asking.asker {
+        match said {
+            Ok(_) | Err(AskError::TooOften) => {}
+            Err(AskError::Unavailable) => chain.counted.was_silent(message),
+            Err(AskError::Unconfigured | AskError::Factory | AskError::Crowded) => {
+                chain.counted.was_not_asked(message);
+            }
+        }
+    }
+    said
 }
 
 impl fmt::Debug for Nodes {

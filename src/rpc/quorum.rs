@@ -20,6 +20,7 @@ use tokio::task::JoinSet;
 use super::node::{Node, NodeError};
 use super::notices::Notice;
 use super::places::{NoPlace, Places};
+use super::turns::Counted;
 use super::{AskError, Asking, ChainNodes, NodesError};
 
 /// How far a block of NEAR may lie below one that was believed before: about ten minutes.
@@ -28,6 +29,7 @@ const MAX_BEHIND: u64 = 600;
 /// The nodes of a chain.
 pub(super) struct Chain {
     pub(super) settings: ChainNodes,
+    pub(super) counted: Counted,
     nodes: Vec<Node>,
     places: Places,
     notices: Arc<Notices>,
@@ -65,6 +67,7 @@ impl Chain {
         }
         Ok(Self {
             nodes: nodes.collect::<Result<_, _>>()?,
+            counted: Counted::default(),
             places: Places::new(),
             notices: Arc::new(Notices {
                 crowded: Notice::default(),

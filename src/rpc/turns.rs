@@ -17,19 +17,26 @@ const ANSWERS: u8 = 3;
 /// How often it may stay silent.
 const SILENCES: u8 = 9;
 
-/// How many messages are counted at once; beyond, no new one is asked about.
+/// How many messages are counted at once for a chain; beyond, no new one is asked about.
 const MOST: usize = 65_536;
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Turns {
     answers: u8,
     silences: u8,
     until: Timestamp,
 }
 
-/// How often each message had nodes asked.
+/// How often each message had the nodes of a chain asked.
 #[derive(Debug, Default)]
-pub(super) struct Counted(Mutex<HashMap<ReplayKey, Turns>>);
+pub(super) struct Counted(Mutex<Table>);
+
+#[derive(Debug, Default)]
+struct Table {
+    messages: HashMap<ReplayKey, Turns>,
+    /// When it was last looked through for what has ended.
+    swept: Timestamp,
+}
 
 /// Why a question is not asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,14 +55,19 @@ impl Counted {
         until: Timestamp,
         now: Timestamp,
     ) -> Result<(), NoTurn> {
-        let mut counted = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if counted.len() >= MOST && !counted.contains_key(&key) {
-            counted.retain(|_, turns| turns.until > now);
-            if counted.len() >= MOST {
+        let mut table = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let Table { messages, swept } = &mut *table;
+        if messages.len() >= MOST && !messages.contains_key(&key) {
+            // Nothing ends within a second, and all of them are looked at.
+            if *swept != now {
+                *swept = now;
+                messages.retain(|_, turns| turns.until > now);
+            }
+            if messages.len() >= MOST {
                 return Err(NoTurn::Full);
             }
         }
-        let turns = counted.entry(key).or_insert(Turns { answers: 0, silences: 0, until });
+        let turns = messages.entry(key).or_insert(Turns { answers: 0, silences: 0, until });
         if turns.answers >= ANSWERS || turns.silences >= SILENCES {
             return Err(NoTurn::Spent);
         }
@@ -74,11 +86,20 @@ impl Counted {
     }
 
     fn take_back(&self, key: ReplayKey, silences: u8) {
-        let mut counted = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(turns) = counted.get_mut(&key) {
+        let mut table = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(turns) = table.messages.get_mut(&key) {
             turns.answers = turns.answers.saturating_sub(1);
             turns.silences = turns.silences.saturating_add(silences);
+            if (turns.answers, turns.silences) == (0, 0) {
+                table.messages.remove(&key);
+            }
         }
+    }
+
+    /// How many messages are counted.
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).messages.len()
     }
 }
 
@@ -109,6 +130,23 @@ mod tests {
     }
 
     #[test]
+    fn a_message_about_which_nobody_was_asked_is_not_counted() {
+        let counted = Counted::default();
+        for (name, asked) in [(1, false), (2, true), (3, false)] {
+            assert_eq!(counted.take(key(name), at(300), at(1)), Ok(()));
+            assert_eq!(counted.take(key(name), at(300), at(1)), Ok(()));
+            counted.was_not_asked(key(name));
+            if !asked {
+                counted.was_not_asked(key(name));
+            }
+        }
+        assert_eq!(counted.len(), 1);
+        assert_eq!(counted.take(key(2), at(300), at(1)), Ok(()));
+        assert_eq!(counted.take(key(2), at(300), at(1)), Ok(()));
+        assert_eq!(counted.take(key(2), at(300), at(1)), Err(NoTurn::Spent));
+    }
+
+    #[test]
     fn what_has_ended_makes_room_and_what_has_not_is_not_forgotten() {
         let counted = Counted::default();
         for name in 0..MOST as u32 {
@@ -117,6 +155,6 @@ mod tests {
         assert_eq!(counted.take(key(u32::MAX), at(300), at(2)), Err(NoTurn::Full));
         assert_eq!(counted.take(key(7), at(300), at(2)), Ok(()), "one that is counted already");
         assert_eq!(counted.take(key(u32::MAX), at(600), at(300)), Ok(()));
-        assert_eq!(counted.0.lock().unwrap().len(), 1);
+        assert_eq!(counted.len(), 1);
     }
 }
