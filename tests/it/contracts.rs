@@ -11,6 +11,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use countersign_sdk::chain::near::{Signed, nonce_of};
 use countersign_sdk::key::{Curve, InMemorySigner, Signer as _};
+use countersign_sdk::time::ManualClock;
 use serde_json::{Value, json};
 use sha3::{Digest as _, Keccak256};
 
@@ -29,6 +30,8 @@ struct Told {
     says: Option<Says>,
     /// How old the block of an answer is at the start of a test, in seconds; without it, never too old.
     age: Option<u64>,
+    /// How many seconds an answer takes.
+    takes: Option<(Arc<ManualClock>, u64)>,
     asked: VecDeque<Value>,
 }
 
@@ -76,6 +79,9 @@ impl Node {
             (Some(Says::Verdict(verdict)), _) => Some(words(&request, *verdict, told.age)),
             (Some(Says::Result(result)), _) => Some(result.clone()),
         };
+        if let Some((clock, seconds)) = &told.takes {
+            clock.advance(*seconds);
+        }
         told.asked.push_back(request);
         match result {
             Some(result) => {
@@ -103,6 +109,11 @@ impl Node {
     /// Its block was made so many seconds before the start of a test.
     fn is_of(&self, age: u64) {
         self.0.lock().unwrap().age = Some(age);
+    }
+
+    /// Every answer takes so many seconds by this clock.
+    fn is_slow(&self, clock: &Arc<ManualClock>, seconds: u64) {
+        self.0.lock().unwrap().takes = Some((Arc::clone(clock), seconds));
     }
 
     /// What it was asked since the last time.
@@ -367,11 +378,13 @@ async fn near(
     server: &Server,
     name: &str,
     signer: &InMemorySigner,
-    session: &InMemorySigner,
+    session: Option<&InMemorySigner>,
 ) -> Answer {
-    let body = json!({
-        "account": format!("near:mainnet:{name}"), "resource": RESOURCE, "dpop_jkt": jkt(session),
-    });
+    let mut body = json!({"account": format!("near:mainnet:{name}"), "resource": RESOURCE});
+    match session {
+        Some(session) => body["dpop_jkt"] = json!(jkt(session)),
+        None => body["session_expires_in"] = json!(3000),
+    }
     let message = server.challenge(&body).await.text("message").to_owned();
     let recipient = message.split_once(' ').unwrap().0;
     let nonce = nonce_of(&message);
@@ -383,7 +396,31 @@ async fn near(
     let answer =
         json!({"accountId": name, "publicKey": public_key, "signature": signature}).to_string();
     let form = [("grant_type", SIGNED_MESSAGE), ("message", &*message), ("signature", &*answer)];
-    server.token(&form, Some(&server.proof(session))).await
+    server.token(&form, session.map(|session| server.proof(session)).as_deref()).await
+}
+
+/// Nobody is logged out for the time that nodes take: what is given is dated after they have answered.
+#[tokio::test]
+async fn an_answer_that_was_lost_is_asked_for_again_however_long_the_nodes_took() {
+    let (node, url) = Node::start().await;
+    let bearers = "binding = \"optional\"\nbearer_sessions = true\ndefault_scopes";
+    let toml = with_node(&url, "").replace("default_scopes", bearers);
+    let server = Server::configured(&toml).await;
+    node.permits("FullAccess");
+    let signer = key(Curve::Ed25519);
+    let opened = near(&server, "alice.near", &signer, None).await;
+    assert_eq!(opened.body["token_type"], "Bearer", "{opened:?}");
+    let first = opened.text("refresh_token");
+    let turn = || refresh(&server, first, None, &[]);
+    server.clock.advance(10);
+    node.is_slow(&server.clock, 8);
+    let lost = turn().await;
+    assert_eq!((lost.status, server.now()), (200, START + 18), "{lost:?}");
+    assert_eq!(lost.claims()["iat"], json!(START + 18));
+    node.is_slow(&server.clock, 0);
+    server.clock.advance(4);
+    let again = turn().await;
+    assert_eq!(again.text("refresh_token"), lost.text("refresh_token"), "{again:?}");
 }
 
 #[tokio::test]
@@ -391,7 +428,7 @@ async fn a_name_is_proven_by_a_full_access_key_for_as_long_as_it_is_one() {
     let (server, node, _) = server("").await;
     node.permits("FullAccess");
     let (signer, session) = (key(Curve::Ed25519), key(Curve::P256));
-    let opened = near(&server, "alice.near", &signer, &session).await;
+    let opened = near(&server, "alice.near", &signer, Some(&session)).await;
     let claims = opened.claims();
     assert_eq!(claims["sub"], "did:pkh:near:mainnet:alice.near");
     assert_eq!(claims["proven_key"], json!({"jkt": jkt(&signer), "method": "nep413"}));
@@ -410,13 +447,13 @@ async fn a_name_is_proven_by_a_full_access_key_for_as_long_as_it_is_one() {
     node.is_silent();
     let next = renewed.text("refresh_token").to_owned();
     turn(next.clone()).await.refused(503, "temporarily_unavailable", "chain_unavailable");
-    near(&server, "alice.near", &signer, &session).await.refused(
+    near(&server, "alice.near", &signer, Some(&session)).await.refused(
         503,
         "temporarily_unavailable",
         "chain_unavailable",
     );
     node.permits("FunctionCall");
-    near(&server, "alice.near", &signer, &session).await.refused(
+    near(&server, "alice.near", &signer, Some(&session)).await.refused(
         400,
         "invalid_grant",
         "signature_mismatch",
