@@ -304,8 +304,8 @@ fn on_chain(
             if sign_in.proven_jkt.is_some() || sign_in.proven_key.is_some() {
                 return Err(NotProven::Evidence("no key signed"));
             }
-            // A contract has no key to bind to but the one that was signed for.
-            if sign_in.token.jkt != named {
+            // A contract has no key to bind to but the one that was signed for, and gets nothing without.
+            if named.is_none() || sign_in.token.jkt != named {
                 return Err(NotProven::Evidence("the token is bound to another key"));
             }
             let digest = format!("0x{}", hex::encode(contract.digest()));

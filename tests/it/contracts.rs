@@ -8,7 +8,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::{Json, Router, routing};
 use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use countersign_sdk::chain::near::{Signed, nonce_of};
 use countersign_sdk::key::{Curve, InMemorySigner, Signer as _};
 use countersign_sdk::time::ManualClock;
@@ -158,6 +158,7 @@ async fn signed_in(server: &Server, account: &str) -> SignedIn {
 
 #[tokio::test]
 async fn the_proof_of_a_contract_says_what_to_ask_its_chain() {
+    use countersign::audit::evidence::Proof;
     use countersign::service::arbiter::{self, Asked, NotProven};
     let (server, node, _) = server("").await;
     node.says(TAKES);
@@ -180,10 +181,21 @@ async fn the_proof_of_a_contract_says_what_to_ask_its_chain() {
     let true_one = countersign::audit::proof::sign_in_of(&proof.record).unwrap();
     let at = proof.record.time;
     assert!(matches!(arbiter::evidence(&true_one, at), Err(NotProven::OnChain(_))));
-    for what in ["jkt", "key", "exp"] {
+    for what in ["jkt", "no session key", "key", "exp"] {
         let mut forged = true_one.clone();
         match what {
             "jkt" => forged.token.jkt = None,
+            // What owners signed in a list that anybody reads, and what no server gives anything for.
+            "no session key" => {
+                forged.token.jkt = None;
+                let Proof::Message(signed) = &mut forged.proof else { panic!("{forged:?}") };
+                let text = URL_SAFE_NO_PAD.decode(&signed.message).unwrap();
+                let text = String::from_utf8(text).unwrap();
+                let mut lines: Vec<&str> = text.split('\n').collect();
+                lines.retain(|line| !line.contains("jwk-thumbprint"));
+                assert_eq!(lines.len() + 1, text.split('\n').count(), "{text}");
+                signed.message = URL_SAFE_NO_PAD.encode(lines.join("\n"));
+            }
             "key" => forged.proven_jkt = forged.token.jkt,
             _ => forged.token.exp = forged.token.exp.plus(901),
         }
