@@ -245,11 +245,15 @@ fn take_turn(chain: &Chain, asking: &Asking) -> Result<(), AskError> {
     })
 }
 
-fn count<T>(chain: &Chain, asking: &Asking, said: Result<T, AskError>) -> Result<T, AskError> {
+fn count<T>(
+    chain: &Chain,
+    asking: &Asking,
+    said: Result<Said<T>, AskError>,
+) -> Result<Said<T>, AskError> {
     if let Asker::SignIn { message, .. } = asking.asker {
         match said {
-            Ok(_) | Err(AskError::TooOften) => {}
-            Err(AskError::Unavailable) => chain.counted.was_silent(message),
+            Ok(Said::No | Said::NoContract) | Err(AskError::TooOften) => {}
+            Ok(Said::Yes(_)) | Err(AskError::Unavailable) => chain.counted.was_no_refusal(message),
             Err(AskError::Unconfigured | AskError::Factory | AskError::Crowded) => {
                 chain.counted.was_not_asked(message);
             }

@@ -519,6 +519,21 @@ async fn nobody_is_asked_for_a_stranger_and_only_so_often_for_anybody() {
     assert!(node.asked().is_empty());
 }
 
+/// What a chain took, and what then failed for another reason, is sent again without being signed again.
+#[tokio::test]
+async fn a_yes_uses_up_none_of_the_refusals_that_a_message_may_have() {
+    let (server, node, _) = server("").await;
+    node.says(TAKES);
+    let (message, session) = challenge(&server, &contract()).await;
+    let first = send(&server, &message, Some(&server.proof(&session))).await;
+    assert_eq!(first.status, 200, "{first:?}");
+    for _ in 1..12 {
+        let again = send(&server, &message, Some(&server.proof(&session))).await;
+        again.refused(400, "invalid_grant", "nonce_used");
+    }
+    assert_eq!(node.asked().len(), 9, "three times were it a refusal; not without end");
+}
+
 #[tokio::test]
 async fn a_contract_gets_nothing_without_a_session_key_even_where_bearers_are_taken() {
     let (node, url) = Node::start().await;
