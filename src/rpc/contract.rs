@@ -91,11 +91,12 @@ impl ContractQuestion {
         SignatureParts::read(&self.signature).unwrap_or(whole)
     }
 
-    /// The input of the program, as `checker.yul` says.
-    fn input(&self) -> Vec<u8> {
+    /// The input of the program, as `checker.yul` says. No factory is called but one of these.
+    fn input(&self, factories: &[[u8; 20]]) -> Vec<u8> {
         let parts = self.parts();
         let nothing = Deployment { factory: [0; 20], call: &[] };
-        let deployment = parts.deployment.unwrap_or(nothing);
+        let listed = parts.deployment.filter(|named| factories.contains(&named.factory));
+        let deployment = listed.unwrap_or(nothing);
         let length = u32::try_from(deployment.call.len()).unwrap_or(u32::MAX);
         let input = [
             &self.address[..],
@@ -194,7 +195,7 @@ pub(super) async fn ask(
         Account::Key(_) => None,
     };
     let number = reference.ok_or(AskError::Unconfigured)?;
-    let (tag, input) = (settings.block, question.input());
+    let (tag, input) = (settings.block, question.input(&settings.factories));
     let asked = Asked {
         id: asking.id,
         chain: number,

@@ -94,7 +94,14 @@ fn the_programs_input_is_what_the_signature_holds() {
         "00".repeat(20),
         "09".repeat(65)
     );
-    assert_eq!(hex::encode(plain.input()), expected);
+    assert_eq!(hex::encode(plain.input(&[])), expected);
+    let wrapped = question(wrapped([7; 20], [9; 32])).unwrap();
+    let input = |factory: &str| {
+        let parts = ["02".repeat(20), "03".repeat(32), factory.repeat(20), "00000000".to_owned()];
+        format!("{}{}", parts.concat(), "09".repeat(32))
+    };
+    assert_eq!(hex::encode(wrapped.input(&[[1; 20], [7; 20]])), input("07"));
+    assert_eq!(hex::encode(wrapped.input(&[[1; 20]])), input("00"), "it is not one to be called");
     assert!(!plain.is_wrapped());
     assert!(question(vec![9; MAX_CONTRACT_SIGNATURE]).is_some());
     assert!(question(vec![9; MAX_CONTRACT_SIGNATURE + 1]).is_none());

@@ -200,7 +200,8 @@ impl Nodes {
     /// Whether the contract of a question takes its signature.
     ///
     /// # Errors
-    /// [`AskError`]; a factory that may not be called is refused before anything is sent.
+    /// [`AskError`]; a factory that may not be called is refused before anything is sent. A session that was
+    /// opened with one that no longer may is asked about without it: its account is deployed by now, or is none.
     pub async fn contract(
         &self,
         question: ContractQuestion,
@@ -208,8 +209,11 @@ impl Nodes {
     ) -> Result<Said<ApprovedSignature>, AskError> {
         let chain = self.chain_of(question.account()).ok_or(AskError::Unconfigured)?;
         // Before a turn is taken: strangers can name as many factories as they like.
-        if question.names_a_factory_beside(&chain.settings.factories) {
-            return Err(AskError::Factory);
+        match asking.asker {
+            Asker::SignIn { .. } if question.names_a_factory_beside(&chain.settings.factories) => {
+                return Err(AskError::Factory);
+            }
+            Asker::SignIn { .. } | Asker::Session => {}
         }
         take_turn(chain, asking)?;
         count(chain, asking, contract::ask(chain, question, asking).await)

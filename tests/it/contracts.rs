@@ -330,6 +330,53 @@ async fn a_session_of_a_contract_outlives_a_restart_and_is_asked_about_as_before
     );
 }
 
+/// A session that a wrapped signature opened goes on when its factory is called no more: its account is there.
+#[tokio::test]
+async fn a_session_outlives_the_factory_that_its_account_came_from() {
+    const DEPLOYED_TAKES: u64 = 4;
+    let (node, url) = Node::start().await;
+    let toml = with_node(&url, "");
+    let factory = format!("0x{}", "07".repeat(20));
+    let listed = format!("[[rpc]]\nfactories = [\"{factory}\"]\nchain = \"eip155");
+    let listed = toml.replace("[[rpc]]\nchain = \"eip155", &listed);
+    let server = Server::configured(&listed).await;
+    node.says(DEPLOYED_TAKES);
+    let (message, session) = challenge(&server, &contract()).await;
+    let (word, suffix) = (|number: u8| format!("{number:064x}"), "6492".repeat(16));
+    let head = format!("{:0>64}{}{}", "07".repeat(20), word(96), word(128));
+    let inner = "ab".repeat(32);
+    let wrapped = format!("0x{head}{}{}{inner}{suffix}", word(0), word(32));
+    let form = [("grant_type", SIGNED_MESSAGE), ("message", &*message), ("signature", &*wrapped)];
+    let opened = server.token(&form, Some(&server.proof(&session))).await;
+    assert_eq!(opened.status, 200, "{opened:?}");
+    let called = |asked: Vec<Value>| {
+        let [asked] = asked.try_into().unwrap();
+        let program = asked["params"][0]["data"].as_str().unwrap().to_owned();
+        assert!(program.ends_with(&inner), "what the contract is asked about is not wrapped");
+        program.contains(&"07".repeat(20))
+    };
+    assert!(called(node.asked()));
+    let server = server.restart(&toml).await;
+    server.clock.advance(10);
+    node.says(TAKES);
+    let token = opened.text("refresh_token");
+    let renewed = refresh(&server, token, Some(&server.proof(&session)), &[]).await;
+    assert_eq!(renewed.status, 200, "{renewed:?}");
+    assert!(!called(node.asked()));
+    // Without code there is nobody whom it could be.
+    node.says(0);
+    let token = renewed.text("refresh_token");
+    let over = refresh(&server, token, Some(&server.proof(&session)), &[]).await;
+    over.refused(400, "invalid_grant", "session_ended");
+    // Who signs in with it is refused as before, and nobody is asked.
+    node.asked();
+    let (message, session) = challenge(&server, &contract()).await;
+    let form = [("grant_type", SIGNED_MESSAGE), ("message", &*message), ("signature", &*wrapped)];
+    let refused = server.token(&form, Some(&server.proof(&session))).await;
+    refused.refused(400, "invalid_grant", "factory_not_allowed");
+    assert!(node.asked().is_empty());
+}
+
 #[tokio::test]
 async fn a_contracts_session_ends_by_its_own_lifetime() {
     let (server, node, toml) = server("[contract]\nsession_lifetime = 1000\n").await;
