@@ -15,6 +15,7 @@ use std::fmt;
 
 use bytes::Bytes;
 use countersign_sdk::account::Account;
+use countersign_sdk::time::Timestamp;
 use serde_json::json;
 use sha3::{Digest as _, Keccak256};
 
@@ -22,7 +23,7 @@ use super::answer::{self, Answer, AnswerError};
 use super::deployment::{Deployment, SignatureParts};
 use super::node::NodeError;
 use super::quorum::{Chain, Reading};
-use super::{AskError, Asking, BlockTag, Said};
+use super::{AskError, Asking, Block, BlockTag, Said};
 
 /// The longest signature for a contract that is read, in bytes, with what ERC-6492 wraps around it.
 pub const MAX_CONTRACT_SIGNATURE: usize = 4096;
@@ -121,7 +122,7 @@ impl fmt::Debug for ContractQuestion {
 pub struct ApprovedSignature {
     question: ContractQuestion,
     tag: BlockTag,
-    block: u64,
+    block: Block,
     delegated: bool,
 }
 
@@ -151,8 +152,8 @@ impl ApprovedSignature {
         self.tag
     }
 
-    /// The lowest number of a block at which a node of the quorum was asked.
-    pub const fn block(&self) -> u64 {
+    /// The lowest block at which a node of the quorum was asked.
+    pub const fn block(&self) -> Block {
         self.block
     }
 }
@@ -234,7 +235,7 @@ pub(super) async fn ask(
 ///
 /// # Errors
 /// [`AnswerError`] for anything but the five words of a node of the chain, about what was asked.
-pub fn verdict(body: &[u8], asked: &Asked) -> Result<(Verdict, u64), AnswerError> {
+pub fn verdict(body: &[u8], asked: &Asked) -> Result<(Verdict, Block), AnswerError> {
     let Answer::Result(result) = answer::read(body, asked.id)? else {
         return Err(AnswerError::Refused);
     };
@@ -251,7 +252,8 @@ pub fn verdict(body: &[u8], asked: &Asked) -> Result<(Verdict, u64), AnswerError
     if *input != asked.input {
         return Err(AnswerError::OtherQuestion);
     }
-    if small(time).ok_or(AnswerError::Result)? < asked.not_before {
+    let time = small(time).ok_or(AnswerError::Result)?;
+    if time < asked.not_before {
         return Err(AnswerError::Behind);
     }
     let said = match small(said).ok_or(AnswerError::Result)? {
@@ -261,7 +263,8 @@ pub fn verdict(body: &[u8], asked: &Asked) -> Result<(Verdict, u64), AnswerError
         6 => Verdict::DelegatedTakes,
         _ => return Err(AnswerError::Result),
     };
-    Ok((said, small(block).ok_or(AnswerError::Result)?))
+    let number = small(block).ok_or(AnswerError::Result)?;
+    Ok((said, Block { number, time: Some(Timestamp::from_unix(time)) }))
 }
 
 /// A word that is a number of 64 bits.

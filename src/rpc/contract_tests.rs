@@ -5,7 +5,6 @@ use std::time::Duration;
 use countersign_sdk::account::ChainId;
 use countersign_sdk::entropy::OsEntropy;
 use countersign_sdk::proof::replay::ReplayKey;
-use countersign_sdk::time::Timestamp;
 use serde_json::Value;
 
 use super::*;
@@ -27,7 +26,10 @@ fn body(result: impl Into<Value>) -> Vec<u8> {
     json!({"jsonrpc": "2.0", "id": 5, "result": result.into()}).to_string().into_bytes()
 }
 
-fn said(result: String) -> Result<(Verdict, u64), AnswerError> {
+/// What every answer here is of.
+const BLOCK: Block = Block { number: 77, time: Some(Timestamp::from_unix(1000)) };
+
+fn said(result: String) -> Result<(Verdict, Block), AnswerError> {
     verdict(&body(result), &ASKED)
 }
 
@@ -42,7 +44,7 @@ fn every_verdict_is_known_and_no_other() {
         (5, Verdict::Refuses),
         (6, Verdict::DelegatedTakes),
     ] {
-        assert_eq!(said(words(number, 10, 1000, INPUT)), Ok((verdict, 77)));
+        assert_eq!(said(words(number, 10, 1000, INPUT)), Ok((verdict, BLOCK)));
         assert_eq!(said(words(number, 1, 1000, INPUT)), Err(AnswerError::OtherChain));
         assert_eq!(said(words(number, 10, 999, INPUT)), Err(AnswerError::Behind));
         assert_eq!(said(words(number, 10, 1000, [1; 32])), Err(AnswerError::OtherQuestion));
@@ -58,7 +60,7 @@ fn every_verdict_is_known_and_no_other() {
 fn anything_but_five_words_is_no_answer() {
     let answer = |result: Value| verdict(&body(result), &ASKED);
     let right = words(1, 10, 1000, INPUT);
-    assert_eq!(answer(json!(right)), Ok((Verdict::Takes, 77)));
+    assert_eq!(answer(json!(right)), Ok((Verdict::Takes, BLOCK)));
     // The magic value itself, which a node that passed the account's answer through would give.
     let magic = format!("0x1626ba7e{}", "0".repeat(56));
     let high = right.replacen("0x0", "0x1", 1);

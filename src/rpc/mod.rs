@@ -59,6 +59,15 @@ impl BlockTag {
     }
 }
 
+/// The block that something was said of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Block {
+    /// Its number as code on the chain sees it, which on some chains (those of Arbitrum) is one of the chain below.
+    pub number: u64,
+    /// When it was made; nodes of NEAR do not say it.
+    pub time: Option<Timestamp>,
+}
+
 /// The nodes of one chain and how they are believed.
 #[derive(Clone)]
 pub struct ChainNodes {

@@ -21,7 +21,7 @@ use super::node::{Node, NodeError};
 use super::notices::Notice;
 use super::places::{NoPlace, Places};
 use super::turns::Counted;
-use super::{AskError, Asking, ChainNodes, NodesError};
+use super::{AskError, Asking, Block, ChainNodes, NodesError};
 
 /// How far a block of NEAR may lie below one that was believed before: about ten minutes.
 const MAX_BEHIND: u64 = 600;
@@ -50,7 +50,7 @@ struct Notices {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Reading<T> {
     pub(super) said: T,
-    pub(super) block: u64,
+    pub(super) block: Block,
 }
 
 impl Chain {
@@ -172,7 +172,8 @@ impl Hearing {
                     readings.push((index, reading));
                     let alike = readings.iter().filter(|(_, other)| other.said == reading.said);
                     if tell.is_some() && alike.clone().count() >= self.quorum {
-                        let block = alike.map(|(_, other)| other.block).min().unwrap_or_default();
+                        let block =
+                            alike.map(|(_, other)| other.block).fold(reading.block, Block::min);
                         agreed = Some(reading.said);
                         // Who asked may have gone; the nodes are heard all the same.
                         let _gone = tell.take().map(|tell| tell.send(Reading { block, ..reading }));

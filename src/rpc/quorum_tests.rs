@@ -39,6 +39,10 @@ fn sign_in() -> Asking {
     asking(Asker::SignIn { message, until: Timestamp::from_unix(300) })
 }
 
+fn block(number: u64) -> Block {
+    Block { number, time: None }
+}
+
 fn account(address: &str) -> Account {
     format!("eip155:1:{address}").parse().unwrap()
 }
@@ -54,12 +58,12 @@ async fn says(quorum: usize, nodes: &[Option<(char, u64)>]) -> Result<(char, u64
         async move {
             match next {
                 Some(('-', _)) => std::future::pending().await,
-                Some((said, block)) => Ok(Reading { said, block }),
+                Some((said, number)) => Ok(Reading { said, block: block(number) }),
                 None => Err(NodeError::TimedOut),
             }
         }
     });
-    agreed.await.map(|reading| (reading.said, reading.block))
+    agreed.await.map(|reading| (reading.said, reading.block.number))
 }
 
 #[tokio::test]
@@ -99,8 +103,8 @@ async fn a_slow_node_holds_up_nobody() {
 async fn only_so_many_questions_are_under_way_and_sign_ins_leave_room_for_sessions() {
     let chain = chain(1, 1);
     let places = chain.places.sign_ins.acquire_many(MAX_SIGN_INS as u32).await.unwrap();
-    let ask = |_| async { Ok(Reading { said: true, block: 1 }) };
-    let yes = Ok(Reading { said: true, block: 1 });
+    let ask = |_| async { Ok(Reading { said: true, block: block(1) }) };
+    let yes = Ok(Reading { said: true, block: block(1) });
     let about = account("0x01");
     assert_eq!(chain.agree(&sign_in(), &about, ask).await, Err(AskError::Crowded));
     assert_eq!(chain.agree(&asking(Asker::Session), &about, ask).await, yes);
@@ -121,11 +125,11 @@ async fn the_sessions_of_one_account_have_two_places() {
         let held = Arc::clone(&held);
         async move {
             let _opened = held.acquire_owned().await;
-            Ok(Reading { said: true, block: 1 })
+            Ok(Reading { said: true, block: block(1) })
         }
     };
-    let at_once = |_| async { Ok(Reading { said: true, block: 1 }) };
-    let yes = Ok(Reading { said: true, block: 1 });
+    let at_once = |_| async { Ok(Reading { said: true, block: block(1) }) };
+    let yes = Ok(Reading { said: true, block: block(1) });
     let both = async {
         tokio::join!(
             chain.agree(&session, &slow, wait.clone()),
@@ -158,7 +162,7 @@ async fn a_place_is_taken_until_every_node_has_ended() {
         let held = Arc::clone(&held);
         async move {
             let _opened = held.acquire_owned().await;
-            Ok(Reading { said: true, block: 1 })
+            Ok(Reading { said: true, block: block(1) })
         }
     };
     let asking = sign_in();

@@ -89,8 +89,20 @@ pub struct OnChain {
     pub block_tag: String,
     /// Its number.
     pub block: u64,
+    /// When it was made, where the record says it.
+    pub block_time: Option<Timestamp>,
     /// What they were asked.
     pub asked: Asked,
+}
+
+impl OnChain {
+    /// What else is known of the block.
+    fn known_by(&self) -> String {
+        match self.block_time {
+            Some(time) => format!("{}, made at {time}", self.block_tag),
+            None => self.block_tag.clone(),
+        }
+    }
 }
 
 /// A question to an account's chain.
@@ -123,7 +135,7 @@ pub enum NotProven {
     #[error(
         "the account {} is proven by its chain alone, which said yes at block {} ({}) as the record has it: ask a node \
          that keeps old blocks; everything else holds",
-        .0.account, .0.block, .0.block_tag
+        .0.account, .0.block, .0.known_by()
     )]
     OnChain(Box<OnChain>),
     /// The record says something else than what was signed.
@@ -324,9 +336,9 @@ fn on_chain(
     if bound.session_end().is_some_and(|end| sign_in.token.exp > end) {
         return Err(NotProven::Evidence("the token outlives what was signed"));
     }
-    let ChainSaid { block_tag, block } = said.clone();
+    let ChainSaid { block_tag, block, block_time } = said.clone();
     let account = sign_in.account.clone();
-    Ok(NotProven::OnChain(Box::new(OnChain { account, block_tag, block, asked })))
+    Ok(NotProven::OnChain(Box::new(OnChain { account, block_tag, block, block_time, asked })))
 }
 
 fn by_assertion(sign_in: &SignIn, text: &str, at: Timestamp) -> Result<Shown, NotProven> {

@@ -17,7 +17,7 @@ use super::possession;
 use crate::audit::evidence::ChainSaid;
 use crate::model::reason::{Reason, Refusal};
 use crate::model::resource::ResourceRules;
-use crate::rpc::{ApprovedSignature, AskError, Asker, Asking, Said};
+use crate::rpc::{ApprovedSignature, AskError, Asker, Asking, Block, Said};
 use crate::store::SpentNonce;
 use crate::token::access::{Authenticated, Possession};
 use crate::wallet::format::{Evidence, Issuing, VerifiedSigner};
@@ -147,7 +147,7 @@ pub(crate) enum Proven {
     /// The key that the account is.
     Key(VerifiedSigner),
     /// A key that the account's chain says may do everything for it, and the block that it said so of.
-    Name(VerifiedSigner, u64),
+    Name(VerifiedSigner, Block),
     /// The contract at the account.
     Contract(ApprovedSignature),
 }
@@ -186,7 +186,8 @@ impl Proven {
             Self::Name(_, block) => ("final", *block),
             Self::Contract(approved) => (approved.tag().name(), approved.block()),
         };
-        Some(ChainSaid { block_tag: tag.to_owned(), block })
+        let Block { number, time } = block;
+        Some(ChainSaid { block_tag: tag.to_owned(), block: number, block_time: time })
     }
 
     /// Its thumbprint.
@@ -235,7 +236,7 @@ impl Proven {
                 tracing::info!(
                     account = %approved.account(),
                     tag = approved.tag().name(),
-                    block = approved.block(),
+                    block = approved.block().number,
                     "a contract signed in"
                 );
                 Authenticated::by_contract(bound, approved, spent)

@@ -11,7 +11,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use countersign_sdk::chain::near::{Signed, nonce_of};
 use countersign_sdk::key::{Curve, InMemorySigner, Signer as _};
-use countersign_sdk::time::ManualClock;
+use countersign_sdk::time::{ManualClock, Timestamp};
 use serde_json::{Value, json};
 use sha3::{Digest as _, Keccak256};
 
@@ -176,6 +176,7 @@ async fn the_proof_of_a_contract_says_what_to_ask_its_chain() {
     let proof = crate::audit::proof_of(&data, &json!(jti));
     let Err(NotProven::OnChain(asked)) = arbiter::check(&proof, None) else { panic!("{told}") };
     assert_eq!((asked.account, asked.block), (account, 77));
+    assert_eq!(asked.block_time, Some(Timestamp::from_unix(START * 2)));
     assert!(matches!(asked.asked, Asked::Contract { .. }));
     // Everything else is judged: another binding, and a key that nobody has.
     let true_one = countersign::audit::proof::sign_in_of(&proof.record).unwrap();
