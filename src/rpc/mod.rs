@@ -201,6 +201,11 @@ impl Nodes {
         Ok(Self { chains })
     }
 
+    /// The chains that are asked, in no order.
+    pub fn chains(&self) -> impl Iterator<Item = &ChainId> {
+        self.chains.keys()
+    }
+
     /// Whether `account` is of a chain that is asked.
     pub fn serve(&self, account: &Account) -> bool {
         self.chain_of(account).is_some()

@@ -235,6 +235,33 @@ async fn a_contract_is_its_chains_and_no_key_is_named() {
     assert!(node.asked().is_empty(), "what has ended is not asked about");
 }
 
+/// A client knows before anybody signs whether a contract or a name can sign in.
+#[tokio::test]
+async fn metadata_says_on_which_chains_contracts_and_names_are_taken() {
+    let listed = async |toml: &str| {
+        let server = Server::configured(toml).await;
+        let path = "/.well-known/oauth-authorization-server";
+        let answer = Answer::read(server.http.get(server.at(path)).send().await.unwrap()).await;
+        let formats = answer.body["message_formats_supported"].as_array().unwrap().clone();
+        let listed = formats.into_iter().filter_map(|format| {
+            let chains = format.get("on_chain_accounts")?;
+            Some((format["name"].as_str().unwrap().to_owned(), chains.clone()))
+        });
+        listed.collect::<Vec<_>>()
+    };
+    let both = with_node("http://127.0.0.1:9", "");
+    let more = format!("{both}[[rpc]]\nchain = \"eip155:1\"\nurls = [\"http://127.0.0.1:9\"]\n");
+    let named = |name: &str, chains: Value| (name.to_owned(), chains);
+    let near = || named("nep413", json!(["near:mainnet"]));
+    assert_eq!(listed(&both).await, [named("siwe", json!(["eip155:10"])), near()]);
+    assert_eq!(listed(&more).await, [named("siwe", json!(["eip155:1", "eip155:10"])), near()]);
+    assert_eq!(listed(&toml("")).await, []);
+    let keys_alone = both.replace("default_scopes", "contract_accounts = false\ndefault_scopes");
+    assert_eq!(listed(&keys_alone).await, []);
+    let of_near = with_node("http://127.0.0.1:9", "chains = [\"near:mainnet\"]\n");
+    assert_eq!(listed(&of_near).await, [near()]);
+}
+
 #[tokio::test]
 async fn a_chain_that_says_no_ends_the_session_and_its_tokens() {
     let (server, node, _) = server("").await;
