@@ -74,6 +74,7 @@ impl Log {
             anchored,
             removal: None,
             jumped: None,
+            is_first_segment: true,
         };
         if let Some(repaired) = repaired
             && let Some(job) = own_job(&Event::Repaired(repaired), head.time)

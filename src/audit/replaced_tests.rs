@@ -2,6 +2,9 @@
 
 use std::fs;
 
+use countersign_sdk::time::Timestamp;
+use tempfile::TempDir;
+
 use super::event::Event;
 use super::record::{Hash, Record};
 use super::retention::Retention;
@@ -104,6 +107,52 @@ async fn what_the_retention_keeps_is_not_removed_for_room() {
     let report = judged(&log_of(&folder)).unwrap();
     assert_eq!((report.first, report.last), (1, written));
     assert!(written > 10 && written < 40, "{written}");
+}
+
+/// A log that has grown to its bound at the moment that is given with it: its first segment goes when it is older than
+/// `keep` seconds.
+async fn full(folder: &TempDir, keep: u64) -> (Audit, Options, Timestamp) {
+    let retention = Retention { seconds: Some(keep), bytes: Some(5_000) };
+    let options = Options { retention, ..Options::default() };
+    let (audit, full) = (open(folder, &options).unwrap(), NOW.plus(2 * DAY));
+    for at in 0..20 {
+        audit.write(refused(&format!("eip155:1:0x{at:040}")), NOW).await.unwrap();
+    }
+    audit.write(refused("eip155:1:0x1"), NOW.plus(DAY)).await.unwrap();
+    let refused = audit.write(refused("eip155:1:0x2"), full).await;
+    assert_eq!(refused, Err(AuditError::Unavailable));
+    (audit, options, full)
+}
+
+#[tokio::test]
+async fn a_log_that_was_full_goes_on_when_its_oldest_records_may_go() {
+    let folder = tempfile::tempdir().unwrap();
+    // A second from now on, and nobody can hand over an event by which that could be told.
+    let (audit, _, full) = full(&folder, DAY).await;
+    let goes_on = async {
+        while audit.check().is_err() {
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(std::time::Duration::from_secs(60), goes_on).await.unwrap();
+    let query = Query { event: Some("resumed".to_owned()), ..Query::default() };
+    let told = audit.search(query).await.unwrap().records.remove(0);
+    let Some(Event::Resumed(resumed)) = told.event() else { panic!("{told:?}") };
+    assert!(resumed.since == full && told.time > full, "the gap is not in the log: {told:?}");
+    audit.write(refused("eip155:1:0x3"), told.time).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_full_log_keeps_no_server_from_starting() {
+    let folder = tempfile::tempdir().unwrap();
+    let (audit, options, mut now) = full(&folder, 1000 * DAY).await;
+    drop(audit);
+    for _ in 0..2 {
+        let audit = open(&folder, &options).unwrap();
+        audit.keep(refused("eip155:1:0x3"), now).await.unwrap();
+        now = now.plus(DAY);
+        assert!(audit.write(refused("eip155:1:0x4"), now).await.is_err(), "one segment, not two");
+    }
 }
 
 #[tokio::test]

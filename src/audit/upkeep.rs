@@ -91,10 +91,13 @@ impl Writer {
     }
 
     /// Whether the log may grow. What the retention keeps is kept: a log that has become as large as it may is one
-    /// that cannot be written, or whoever signs in often enough would have the records of others removed.
-    pub(super) fn check_room(&self) -> io::Result<()> {
+    /// that cannot be written, or whoever signs in often enough would have the records of others removed. The
+    /// first segment of a process has room all the same: a log that is full keeps no server from starting, which
+    /// has more to do than to sign people in.
+    pub(super) fn check_room(&mut self) -> io::Result<()> {
+        let is_first = std::mem::take(&mut self.is_first_segment);
         let due = retention::due(&self.shared.folder, self.retention, self.now);
-        if due.map_err(io::Error::other)?.is_over {
+        if due.map_err(io::Error::other)?.is_over && !is_first {
             let full = "the log is as large as audit.max_bytes allows, and nothing in it is older than \
                         audit.retention_days";
             return Err(io::Error::new(io::ErrorKind::StorageFull, full));

@@ -194,6 +194,8 @@ pub(super) struct Writer {
     pub(super) removal: Option<(u64, Removal)>,
     /// When the clock was last seen to jump.
     pub(super) jumped: Option<Instant>,
+    /// Whether this process has begun no segment yet.
+    pub(super) is_first_segment: bool,
 }
 
 impl Writer {
@@ -340,7 +342,7 @@ impl Writer {
 
     /// Refuses whatever comes until the file is as it should be and takes a record.
     fn recover(&mut self) {
-        let (since, mut retry) = (self.now, FIRST_RETRY);
+        let (since, at, mut retry) = (self.now, now(), FIRST_RETRY);
         loop {
             match self.jobs.recv_timeout(retry) {
                 Ok(job) => {
@@ -351,6 +353,8 @@ impl Writer {
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => return,
             }
+            // Nobody hands over an event meanwhile, and what becomes old enough to go does so by the clock.
+            self.now = self.now.max(since.plus(now().duration_since(at).as_secs()));
             let restored =
                 self.active.restore().and_then(|()| self.begin_segment()).and_then(|()| {
                     let job = own_job(&Event::Resumed(Resumed { since }), self.now);
