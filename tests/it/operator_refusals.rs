@@ -4,7 +4,7 @@ use countersign_sdk::key::Curve;
 use serde_json::json;
 
 use crate::operators::{API, EVERY_SCOPE, Operator, ask, credentials, send, toml, with_one};
-use crate::signed_in::{SignedIn, agent_token, ath};
+use crate::signed_in::{self, SignedIn, agent_token, ath};
 use crate::support::{EvmWallet, JWT_BEARER, Server, did, dpop, jkt, jws, key};
 
 const KEYS: &str = "/admin/keys";
@@ -283,6 +283,21 @@ async fn a_token_by_a_stolen_key_of_the_issuer_is_nobody() {
         assert_eq!(answer.body["reason"], "operator_unknown", "{changes}: {answer:?}");
         answer.refused(403, "access_denied", "operator_unknown");
     }
+    // Nor does it end what is an operator's, on the public listener, whatever the token is for.
+    let session = format!("/sessions/{}", owner.session());
+    for (changes, path) in [
+        (as_alice(&jkt(&thief)), "/sessions"),
+        (json!({ "cnf": by_thief, "sid": null, "aud": API }), "/sessions"),
+        (json!({ "cnf": by_thief, "aud": API }), &session),
+    ] {
+        let answer = signed_in::ask(&server, "DELETE", path, &forged(changes), &thief).await;
+        answer.refused(403, "access_denied", "operator_unknown");
+    }
+    let token = forged(json!({ "cnf": by_thief, "aud": API }));
+    let form = [("token", &*token), ("everything_of", "subject")];
+    let proof = [("dpop", signed_in::proof_for(&server, &thief, "POST", "/revoke", &token))];
+    let answer = signed_in::post(&server, "/revoke", &form, &proof).await;
+    answer.refused(403, "access_denied", "operator_unknown");
     // What the store says too is as good as the genuine one, which shows that the others fail for
     // what they say and not for who signed them.
     assert_eq!(ask(&server, "GET", KEYS, &forged(json!({})), &owner.key).await.status, 200);
@@ -307,7 +322,7 @@ async fn one_key_is_no_two_operators() {
         "account": wallet.account(), "resource": server.issuer, "scope": "admin:keys",
         "dpop_jkt": jkt(&session),
     });
-    let refused = crate::signed_in::redeem(&server, &wallet, &asked, &[], Some(&session)).await;
+    let refused = signed_in::redeem(&server, &wallet, &asked, &[], Some(&session)).await;
     refused.refused(400, "invalid_grant", "account_not_allowed");
     assert_eq!(auditor.ask_token(&server, "admin:keys").await.status, 200);
     // Elsewhere the two are as good as any.

@@ -16,6 +16,7 @@ use crate::model::revocation::TokenNames;
 use crate::model::session::SessionId;
 use crate::service::context::{Context, session_refusal};
 use crate::service::holder::{Holder, Presented, not_live};
+use crate::service::recording;
 use crate::store::SessionError;
 use crate::token::access::ASSERTION_METHOD;
 use crate::token::verify::OwnAccessToken;
@@ -150,6 +151,24 @@ fn check_standing<'a>(
     Ok(allowed)
 }
 
+/// Checks, where the holder is an operator, that it is so by more than its token, whatever that is for: who ends
+/// every session and token of an operator ends what the operator has asked for and approved.
+///
+/// # Errors
+/// [`Reason::OperatorUnknown`], which is recorded; [`Reason::StoreUnavailable`].
+pub(crate) async fn check_own(
+    context: &Context,
+    holder: &Holder,
+    now: Timestamp,
+) -> Result<(), Refusal> {
+    let operators = context.rules.operators.as_ref();
+    if operators.is_none_or(|operators| operators.allowed(holder.token().subject()).is_none()) {
+        return Ok(());
+    }
+    let backed = check_backing(context, holder, now).await;
+    backed.inspect_err(|refusal| recording::holder_refused(context, refusal.reason(), now))
+}
+
 /// Something beside the token says that it is this operator's: the proof by the very key that the account
 /// is, or a session that the store keeps and in which everything stands that the token says. Whoever has
 /// got hold of a key of the issuer writes any token, and is nobody by that here.
@@ -174,7 +193,7 @@ async fn check_backing(context: &Context, holder: &Holder, now: Timestamp) -> Re
     let opened: Vec<&str> = session.scope.split(' ').collect();
     let is_theirs = session.subject == token.subject()
         && session.bound_to == key
-        && session.resource == context.issuer.url
+        && session.resource == token.audience()
         && (session.proven, &*session.method) == token.proven_key()
         && session.created_at == token.authenticated_at()
         && token.scope().split(' ').all(|scope| scope.is_empty() || opened.contains(&scope));
