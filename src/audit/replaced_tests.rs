@@ -5,14 +5,14 @@ use std::fs;
 use countersign_sdk::time::Timestamp;
 use tempfile::TempDir;
 
-use super::event::Event;
+use super::event::{Event, Started};
 use super::record::{Hash, Record};
 use super::retention::Retention;
 use super::tests::{
-    DAY, NOW, checkpoint_at, checkpoint_of, fill, filled, found, judged, log_of, open, put, read,
-    refused,
+    DAY, GAPS, NOW, checkpoint_at, checkpoint_of, fill, filled, found, judged, log_of, open, put,
+    read, refused,
 };
-use super::verify::{Gaps, VerifyError, verify};
+use super::verify::{Gaps, VerifyError, kept_beside, verify};
 use super::*;
 
 /// A log of as many records, computed by somebody who cannot sign.
@@ -48,6 +48,46 @@ fn a_log_that_was_computed_again_is_not_gone_on_with() {
     assert!(matches!(found, Err(VerifyError::Gap { seconds: 39, .. })), "{found:?}");
     put(&path, &lines);
     assert!(open(&folder, &Options::default()).is_ok());
+}
+
+#[test]
+fn what_was_signed_last_is_looked_for() {
+    let (folder, path, lines) = filled(25);
+    let kept = kept_beside(folder.path()).unwrap().unwrap();
+    assert_eq!(kept.iter().map(|kept| kept.seq).collect::<Vec<_>>(), [21, 1]);
+    let log = log_of(&folder);
+    assert!(verify(&log, &read, &kept, GAPS).is_ok());
+    put(&path, &lines[..15]);
+    assert!(judged(&log).is_ok(), "nothing in the log itself says that there was more");
+    let found = verify(&log, &read, &kept, GAPS);
+    assert!(
+        matches!(&found, Err(VerifyError::Fault(fault)) if fault.wrong == Wrong::Truncated(21))
+    );
+    put(&path, &forged(40));
+    let found = verify(&log, &read, &kept, GAPS);
+    assert!(matches!(&found, Err(VerifyError::Fault(fault)) if fault.seq == 1), "{found:?}");
+    fs::remove_file(folder.path().join("audit.signed")).unwrap();
+    assert_eq!(kept_beside(folder.path()).unwrap(), None);
+}
+
+/// Who writes a log anew can write into it that the server began again.
+#[test]
+fn a_record_that_waits_does_so_through_every_run_of_a_server() {
+    let (folder, path, _) = filled(1);
+    let (mut prev, mut lines) = (Hash::BEGINNING, Vec::new());
+    // A day of records, each hour with a beginning; the server is away for half of it.
+    for at in 0..24 {
+        let started = Event::Started(Started { version: "1".to_owned(), issuer: String::new() });
+        let begins = NOW.plus(at * 3600);
+        for (event, time) in [(started, begins), (refused("cosmos:x:1"), begins.plus(1800))] {
+            let record = Record::of(lines.len() as u64 + 1, time, prev, &event).unwrap();
+            prev = record.hash;
+            lines.push(record.line());
+        }
+    }
+    put(&path, &lines);
+    let found = verify(&log_of(&folder), &read, &[], Gaps { records: 1000, seconds: 3600 });
+    assert!(matches!(found, Err(VerifyError::Gap { seconds: 43_200, .. })), "{found:?}");
 }
 
 #[test]

@@ -10,6 +10,7 @@ use std::path::Path;
 use countersign_sdk::time::Timestamp;
 use serde::Serialize;
 
+use super::anchor::Anchor;
 use super::chain::{Fault, Walk, Wrong};
 use super::event::{Checkpoint, Event};
 use super::folder::{self, OpenError};
@@ -110,6 +111,20 @@ pub enum VerifyError {
     },
 }
 
+/// What `DIR/audit.signed` in the data directory says: the record that was signed last, and how the log began. A start
+/// looks for both. `None` where there is no such file.
+///
+/// # Errors
+/// [`OpenError`] when it cannot be read.
+pub fn kept_beside(directory: &Path) -> Result<Option<Vec<Covered>>, OpenError> {
+    let said = |anchor: Anchor| {
+        let signed = Covered { seq: anchor.seq, hash: anchor.hash };
+        let began = Covered { seq: 1, hash: anchor.begins };
+        [signed, began].into_iter().filter(|said| said.hash != Hash::BEGINNING).collect()
+    };
+    Ok(Anchor::read(directory)?.map(said))
+}
+
 /// Reads the log in `folder` from its beginning to its end. `known` are checkpoints from elsewhere, whose
 /// signatures were verified; more between checkpoints than `gaps` is an error.
 ///
@@ -131,6 +146,7 @@ pub fn verify(
         covered: None,
         begins: None,
         waits_since: None,
+        waited: 0,
         trimmed: None,
         largest: Gaps { records: 0, seconds: 0 },
         too_large: None,
@@ -179,8 +195,10 @@ struct Checkpoints<'a> {
     count: u64,
     covered: Option<Covered>,
     begins: Option<Hash>,
-    /// The first record that waits for a checkpoint, and since when a server ran that could have made one.
+    /// Since when a record waits for a checkpoint in this run of a server, which could have made one.
     waits_since: Option<Timestamp>,
+    /// How many seconds one waited in the runs before, without one.
+    waited: u64,
     /// The last record of a removal, whether a checkpoint covers it, and where it says that the log begins.
     trimmed: Option<(u64, u64)>,
     largest: Gaps,
@@ -200,11 +218,11 @@ impl Checkpoints<'_> {
         if record.seq == 1 {
             self.begins = Some(record.hash);
         }
-        self.last_at = record.time;
         match record.event() {
             Some(Event::Checkpoint(checkpoint)) => self.hold(&checkpoint, record)?,
             event => self.wait(record, event.as_ref()),
         }
+        self.last_at = record.time;
         self.recent.push_back((record.seq, record.hash));
         Ok(())
     }
@@ -212,8 +230,12 @@ impl Checkpoints<'_> {
     /// A record that waits for a checkpoint.
     fn wait(&mut self, record: &Record, event: Option<&Event>) {
         match event {
-            // Before, there was nobody who could sign.
-            Some(Event::Started(_)) => self.waits_since = Some(record.time),
+            // Since the record before, there was nobody who could sign.
+            Some(Event::Started(_)) => {
+                let since = self.waits_since.unwrap_or(self.last_at);
+                self.waited = self.waited.saturating_add(self.last_at.since(since));
+                self.waits_since = Some(record.time);
+            }
             Some(Event::Trimmed(trimmed)) => self.trimmed = Some((record.seq, trimmed.begins)),
             Some(Event::LogReplaced(_)) => self.replaced.push(record.seq),
             Some(_) | None => {}
@@ -259,6 +281,7 @@ impl Checkpoints<'_> {
         self.gap(after.seq, covers.seq, at);
         self.recent.retain(|(seq, _)| *seq >= covers.seq);
         // Records that came while it was signed wait for the next.
+        self.waited = 0;
         self.waits_since = (covers.seq.saturating_add(1) < record.seq).then_some(record.time);
         (self.count, self.covered) = (self.count.saturating_add(1), Some(covers));
         Ok(())
@@ -266,7 +289,8 @@ impl Checkpoints<'_> {
 
     /// What stood between two checkpoints, or after the last.
     fn gap(&mut self, after: u64, to: u64, at: Timestamp) {
-        let seconds = self.waits_since.map_or(0, |since| at.since(since));
+        let now = self.waits_since.map_or(0, |since| at.since(since));
+        let seconds = self.waited.saturating_add(now);
         let records = to.saturating_sub(after);
         self.largest.records = self.largest.records.max(records);
         self.largest.seconds = self.largest.seconds.max(seconds);

@@ -62,7 +62,10 @@ pub(super) fn verify(data: &Path, by: &Judged<'_>, output: &Output) -> Result<()
     };
     let known = by.known.map(|path| known_records(path, &trusted)).transpose()?;
     let log = data.join(FOLDER);
-    let report = verify::verify(&log, &read, known.as_deref().unwrap_or_default(), by.gaps)
+    // Before the log: a server may write both.
+    let mut looked_for = kept_beside(data, output);
+    looked_for.extend(known.iter().flatten().cloned());
+    let report = verify::verify(&log, &read, &looked_for, by.gaps)
         .map_err(|error| Failure::refused(error.to_string()))?;
     let is_there = |known: &&Covered| (report.first..=report.last).contains(&known.seq);
     let compared = known.as_ref().map(|known| known.iter().filter(is_there).count());
@@ -95,6 +98,20 @@ pub(super) fn verify(data: &Path, by: &Judged<'_>, output: &Output) -> Result<()
         )));
     }
     Ok(())
+}
+
+/// What the server keeps beside its log of what it has signed.
+fn kept_beside(data: &Path, output: &Output) -> Vec<Covered> {
+    let missing = match verify::kept_beside(data) {
+        Ok(Some(kept)) => return kept,
+        Ok(None) => "it is not there".to_owned(),
+        Err(error) => error.to_string(),
+    };
+    output.warning(&format!(
+        "audit.signed beside the log does not tell what was signed last: {missing}. A log that was cut off, or whose \
+         end was computed again, is not seen by that"
+    ));
+    Vec::new()
 }
 
 /// Says what a log that holds does not show.
