@@ -262,6 +262,25 @@ async fn old_records_go_and_what_is_left_still_verifies() {
 }
 
 #[tokio::test]
+async fn a_removal_that_is_not_signed_yet_takes_nothing_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let retention = Retention { seconds: Some(3 * DAY), bytes: None };
+    let audit = open(&folder, &Options { retention, ..Options::default() }).unwrap();
+    fill(&audit, 40, DAY / 5).await;
+    assert!(judged(&log_of(&folder)).unwrap().first > 1, "one removal is signed and done");
+    let told = async || {
+        let query = Query { event: Some("trimmed".to_owned()), ..Query::default() };
+        audit.search(query).await.unwrap().records.len()
+    };
+    let before = told().await;
+    for at in 40..50 {
+        audit.write(refused("eip155:1:0x1"), NOW.plus(at * DAY / 5)).await.unwrap();
+    }
+    assert_eq!(told().await, before + 1, "another one waits for its signature");
+    assert!(judged(&log_of(&folder)).is_ok());
+}
+
+#[tokio::test]
 async fn a_log_does_not_grow_beyond_its_bytes() {
     let folder = tempfile::tempdir().unwrap();
     let retention = Retention { seconds: None, bytes: Some(20_000) };

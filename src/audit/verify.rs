@@ -147,7 +147,8 @@ pub fn verify(
         begins: None,
         waits_since: None,
         waited: 0,
-        trimmed: None,
+        trimmed: Vec::new(),
+        may_begin: None,
         largest: Gaps { records: 0, seconds: 0 },
         too_large: None,
         last_at: Timestamp::default(),
@@ -199,8 +200,10 @@ struct Checkpoints<'a> {
     waits_since: Option<Timestamp>,
     /// How many seconds one waited in the runs before, without one.
     waited: u64,
-    /// The last record of a removal, whether a checkpoint covers it, and where it says that the log begins.
-    trimmed: Option<(u64, u64)>,
+    /// The records of removals that no checkpoint covers yet, and where each says that the log begins.
+    trimmed: Vec<(u64, u64)>,
+    /// Where the last one says so that a checkpoint covers.
+    may_begin: Option<u64>,
     largest: Gaps,
     too_large: Option<VerifyError>,
     /// The newest record's time.
@@ -236,7 +239,7 @@ impl Checkpoints<'_> {
                 self.waited = self.waited.saturating_add(self.last_at.since(since));
                 self.waits_since = Some(record.time);
             }
-            Some(Event::Trimmed(trimmed)) => self.trimmed = Some((record.seq, trimmed.begins)),
+            Some(Event::Trimmed(trimmed)) => self.trimmed.push((record.seq, trimmed.begins)),
             Some(Event::LogReplaced(_)) => self.replaced.push(record.seq),
             Some(_) | None => {}
         }
@@ -283,6 +286,8 @@ impl Checkpoints<'_> {
         // Records that came while it was signed wait for the next.
         self.waited = 0;
         self.waits_since = (covers.seq.saturating_add(1) < record.seq).then_some(record.time);
+        let signed = self.trimmed.partition_point(|(told, _)| *told <= covers.seq);
+        self.may_begin = self.trimmed.drain(..signed).last().map(|(_, at)| at).or(self.may_begin);
         (self.count, self.covered) = (self.count.saturating_add(1), Some(covers));
         Ok(())
     }
@@ -305,8 +310,7 @@ impl Checkpoints<'_> {
         if self.waits_since.is_some() {
             self.gap(covered, last, self.last_at);
         }
-        let is_told = |(told, begins): (u64, u64)| told <= covered && first <= begins;
-        if first > 1 && !self.trimmed.is_some_and(is_told) {
+        if first > 1 && self.may_begin.is_none_or(|begins| first > begins) {
             return Err(VerifyError::Trimmed { first });
         }
         self.too_large.take().map_or(Ok(()), Err)
