@@ -113,6 +113,35 @@ fn a_log_that_is_begun_anew_says_which_one_was_before() {
     assert_eq!(judged(&log_of(&folder)).unwrap().replaced, [1, 4]);
 }
 
+#[test]
+fn a_log_is_not_taken_away_twice_without_a_trace() {
+    let (folder, path, _) = filled(25);
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    // Nothing of the second, third and fourth log is signed.
+    for round in 0..3 {
+        fs::remove_file(&path).unwrap();
+        let audit = open(&folder, &Options::default()).unwrap();
+        runtime.block_on(audit.keep(refused("cosmos:x:1"), NOW)).unwrap();
+        let told = runtime.block_on(audit.search(Query::default())).unwrap().records;
+        let Some(Event::LogReplaced(before)) = told[0].event() else { panic!("{told:?}") };
+        assert_eq!(before.seq, if round == 0 { 21 } else { 0 });
+    }
+    // Nor does the server go on with another one.
+    put(&path, &forged(3));
+    let opened = open(&folder, &Options::default());
+    assert!(matches!(opened, Err(OpenError::Replaced { seq: 1 })), "{opened:?}");
+    // The same of a first log.
+    let folder = tempfile::tempdir().unwrap();
+    let audit = open(&folder, &Options::default()).unwrap();
+    runtime.block_on(audit.keep(refused("cosmos:x:1"), NOW)).unwrap();
+    drop(audit);
+    fs::remove_dir_all(log_of(&folder)).unwrap();
+    let audit = open(&folder, &Options::default()).unwrap();
+    runtime.block_on(audit.keep(refused("cosmos:x:1"), NOW)).unwrap();
+    drop(audit);
+    assert_eq!(judged(&log_of(&folder)).unwrap().replaced, [1]);
+}
+
 #[tokio::test]
 async fn a_checkpoint_that_was_left_out_is_missed_by_the_next() {
     let folder = tempfile::tempdir().unwrap();

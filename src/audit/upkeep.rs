@@ -29,12 +29,15 @@ impl Writer {
         Ok(())
     }
 
-    /// Keeps outside of the folder what was signed last; then what had to be signed before it goes is removed.
+    /// Keeps outside of the folder what was signed last, and how the log begins as soon as that is flushed; then what
+    /// had to be signed before it goes is removed.
     pub(super) fn anchor(&mut self) {
-        if self.shared.head().covered > self.anchored {
+        let head = self.shared.head();
+        let has_begun = head.begins != self.anchored.begins && self.active.unflushed.is_empty();
+        if head.covered > self.anchored.seq || has_begun {
             self.write_anchor();
         }
-        if self.removal.as_ref().is_some_and(|(told, _)| *told <= self.anchored)
+        if self.removal.as_ref().is_some_and(|(told, _)| *told <= self.anchored.seq)
             && let Some((_, removal)) = self.removal.take()
         {
             match retention::remove(&removal) {
@@ -49,7 +52,7 @@ impl Writer {
     fn write_anchor(&mut self) {
         let anchor = Anchor::of(&self.shared.head());
         match anchor.write(&anchor::beside(&self.shared.folder)) {
-            Ok(()) => self.anchored = anchor.seq,
+            Ok(()) => self.anchored = anchor,
             // The one of before still holds; the next checkpoint tries again.
             Err(error) => {
                 tracing::error!(%error, "what was signed of the audit log is not kept beside it");

@@ -19,6 +19,7 @@ use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use super::AuditError;
+use super::anchor::Anchor;
 use super::event::{Event, LogReplaced, Resumed};
 use super::folder::{self, OpenError, Segment};
 use super::record::{Hash, MAX_LINE, Record, leaf};
@@ -188,8 +189,8 @@ pub(super) struct Writer {
     pub(super) now: Timestamp,
     /// What this log is in the place of, until that is recorded.
     pub(super) replaced: Option<LogReplaced>,
-    /// The last record that is known outside of the folder to be signed.
-    pub(super) anchored: u64,
+    /// What is known outside of the folder: the last record that is signed, and how the log begins.
+    pub(super) anchored: Anchor,
     /// What is removed as soon as a checkpoint covers the record of it.
     pub(super) removal: Option<(u64, Removal)>,
     /// When the clock was last seen to jump.
