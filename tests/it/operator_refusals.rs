@@ -416,6 +416,12 @@ async fn a_flood_of_strangers_does_not_fill_the_record() {
     answer.refused(401, "invalid_token", "proof_key_mismatch");
     let found = refusals(&server, &operator).await;
     assert!(found.iter().all(|(_, _, reason)| reason != "proof_key_mismatch"), "{found:?}");
+    // So is who has it for an application, which has a key of its own.
+    let elsewhere = agent_token(&server, &operator.key, API).await;
+    let answer = ask(&server, "GET", KEYS, elsewhere.text("access_token"), &operator.key).await;
+    answer.refused(401, "invalid_token", "token_audience");
+    let found = refusals(&server, &operator).await;
+    assert!(found.iter().all(|(_, _, reason)| reason != "token_audience"), "{found:?}");
     // An operator is recorded all the same.
     let token = operator.token(&server, "admin:read").await;
     let answer = ask(&server, "POST", ROTATE, &token, &operator.key).await;
@@ -426,7 +432,7 @@ async fn a_flood_of_strangers_does_not_fill_the_record() {
     send(&server, "GET", KEYS, &[], None).await.refused(401, "invalid_token", "token_required");
     assert_eq!(strangers().await, 61);
     let omitted = operator.ask(&server, "GET", "/admin/audit?event=refusals_omitted").await;
-    assert_eq!(omitted.body["records"][0]["body"]["count"], 41);
+    assert_eq!(omitted.body["records"][0]["body"]["count"], 42);
 }
 
 #[tokio::test]

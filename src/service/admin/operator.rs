@@ -38,8 +38,9 @@ pub struct Denied {
     pub refusal: Refusal,
     /// The subject of the token.
     pub subject: Option<String>,
-    /// Whether the token's key was proven, so that it is the subject who was refused and not somebody who
-    /// has seen its token.
+    /// Whether it is known to be the subject who was refused: by the token's key, for the issuer itself, and by what
+    /// says so beside the token. Not somebody who has seen its token, an application at which it signed in, or
+    /// whoever stole a key of the issuer.
     pub is_proven: bool,
 }
 
@@ -77,24 +78,22 @@ impl Operator {
             Ok(holder) => holder,
             Err(refusal) => return Err(Denied { refusal, subject, is_proven: false }),
         };
-        let operator = Self::of(context, operators, &holder, action, now).await;
+        let allowed = match check_who(context, operators, &holder, now).await {
+            Ok(allowed) => allowed,
+            Err(refusal) => return Err(Denied { refusal, subject, is_proven: false }),
+        };
+        let operator = Self::of(operators, &holder, allowed, action, now);
         operator.map_err(|refusal| Denied { refusal, subject, is_proven: true })
     }
 
-    async fn of(
-        context: &Context,
+    fn of(
         operators: &Operators,
         holder: &Holder,
+        allowed: &[AdminScope],
         action: Action,
         now: Timestamp,
     ) -> Result<Self, Refusal> {
         let token = holder.token();
-        if token.audience() != context.issuer.url {
-            let detail = "this access token is for another resource; sign in for the issuer itself";
-            return Err(Refusal::new(Reason::TokenAudience, detail));
-        }
-        let allowed = check_standing(operators, token)?;
-        check_backing(context, holder, now).await?;
         check_scope(token, allowed, action)?;
         let operator = Self { voice: Voice::of(holder), signed_in_at: token.authenticated_at() };
         if action.is_grave() {
@@ -131,6 +130,24 @@ impl Operator {
         let detail = format!("this takes a sign-in of the last {limit} seconds: sign in again");
         Err(Refusal::new(Reason::StepUpRequired, detail))
     }
+}
+
+/// What the configuration lets the holder do, if it comes for the issuer itself, and more than its token says who
+/// it is.
+async fn check_who<'a>(
+    context: &Context,
+    operators: &'a Operators,
+    holder: &Holder,
+    now: Timestamp,
+) -> Result<&'a [AdminScope], Refusal> {
+    let token = holder.token();
+    if token.audience() != context.issuer.url {
+        let detail = "this access token is for another resource; sign in for the issuer itself";
+        return Err(Refusal::new(Reason::TokenAudience, detail));
+    }
+    let allowed = check_standing(operators, token)?;
+    check_backing(context, holder, now).await?;
+    Ok(allowed)
 }
 
 /// What the configuration lets the token's subject do, if it signed in as an operator may.
