@@ -12,7 +12,7 @@ use countersign_sdk::time::Timestamp;
 use super::action::Action;
 use crate::model::operator::{AdminScope, Operators};
 use crate::model::reason::{Reason, Refusal};
-use crate::model::revocation::TokenNames;
+use crate::model::revocation::{LONGEST_LEEWAY, LONGEST_TOKEN, TokenNames};
 use crate::model::session::SessionId;
 use crate::service::context::{Context, session_refusal};
 use crate::service::holder::{Holder, Presented, not_live};
@@ -254,6 +254,12 @@ impl Voice {
     pub fn is_distinct_from(&self, other: &Self) -> bool {
         let shared = self.keys.iter().flatten().any(|key| other.keys.contains(&Some(*key)));
         self.subject != other.subject && !shared
+    }
+
+    /// Until when it is known whether what it stands on has ended: a session that ends notes that for as long as its
+    /// newest token could be taken anywhere.
+    pub(super) const fn counts_until(&self) -> Timestamp {
+        self.issued_at.plus(LONGEST_TOKEN + LONGEST_LEEWAY)
     }
 
     /// The names by which what it stands on can be revoked.
