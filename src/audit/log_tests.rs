@@ -173,6 +173,27 @@ fn a_line_that_a_crash_left_unfinished_is_removed_and_told() {
     }
 }
 
+#[tokio::test]
+async fn a_search_passes_over_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let audit = open(&folder, &Options::default()).unwrap();
+    fill(&audit, 20, DAY / 5).await;
+    let segments = folder::segments(&log_of(&folder)).unwrap();
+    let (first, last) = (&segments[0].path, &segments[segments.len() - 1].path);
+    for (path, more, is_read) in [
+        (last, "x".repeat(100), true),
+        (last, "x".repeat(300 * 1024), false),
+        (first, "x".repeat(100), false),
+        (first, format!("{}\n", "x".repeat(300 * 1024)), false),
+    ] {
+        let whole = fs::read(path).unwrap();
+        fs::write(path, [&whole[..], more.as_bytes()].concat()).unwrap();
+        let found = audit.search(Query::default()).await;
+        assert_eq!(found.is_ok(), is_read, "{} bytes in {}", more.len(), path.display());
+        fs::write(path, whole).unwrap();
+    }
+}
+
 #[test]
 fn a_log_that_is_wrong_refuses_the_start_and_stays_as_it_is() {
     let (folder, path, mut lines) = filled(12);
