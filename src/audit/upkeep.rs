@@ -72,25 +72,29 @@ impl Writer {
     }
 
     /// Records which of the oldest segments go, as the retention says. They go when that is signed.
-    pub(super) fn trim(&mut self) {
+    ///
+    /// # Errors
+    /// Of writing that, after which the file has to be put right.
+    pub(super) fn trim(&mut self) -> io::Result<()> {
         let settled = self.jumped.is_none_or(|jumped| now().duration_since(jumped) >= SETTLED);
         if self.removal.is_some() || !settled {
-            return;
+            return Ok(());
         }
         let trimmed = match retention::due(&self.shared.folder, self.retention, self.now) {
             Ok(due) if due.removal.is_some() => due.removal,
-            Ok(_) => return,
+            Ok(_) => return Ok(()),
             Err(error) => {
                 tracing::error!(%error, "old audit records could not be looked at");
-                return;
+                return Ok(());
             }
         };
-        let Some(trimmed) = trimmed else { return };
-        let Some(job) = own_job(&Event::Trimmed(trimmed.event.clone()), self.now) else { return };
-        match self.write(&[job]) {
-            Ok(_) => self.removal = Some((self.shared.head().seq, trimmed)),
-            Err(error) => tracing::error!(%error, "old audit records were not removed"),
-        }
+        let Some(trimmed) = trimmed else { return Ok(()) };
+        let Some(job) = own_job(&Event::Trimmed(trimmed.event.clone()), self.now) else {
+            return Ok(());
+        };
+        self.write(&[job])?;
+        self.removal = Some((self.shared.head().seq, trimmed));
+        Ok(())
     }
 
     /// Whether the log may grow. What the retention keeps is kept: a log that has become as large as it may is one

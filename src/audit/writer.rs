@@ -332,8 +332,7 @@ impl Writer {
             Err(_) => {}
         }
         self.active = Active::make(&self.shared.folder, next).map_err(io::Error::other)?;
-        self.trim();
-        Ok(())
+        self.trim()
     }
 
     fn failed(&self, error: &io::Error) {
