@@ -20,6 +20,7 @@ use super::folder::{self, OpenError, Segment, reach};
 use super::record::{Hash, Record};
 use super::retention::{self, Retention};
 use super::stream::{Stream, Target};
+use super::upkeep::ClockWatch;
 use super::writer::{Active, Head, Job, Shared, Signed, Wanted, Writer, advance, own_job};
 
 /// How many events may wait for the writer; one more is refused.
@@ -73,7 +74,7 @@ impl Log {
             replaced,
             anchored,
             removal: None,
-            jumped: None,
+            clock: ClockWatch::default(),
             is_first_segment: true,
         };
         if let Some(repaired) = repaired

@@ -25,6 +25,7 @@ use super::folder::{self, OpenError, Segment};
 use super::record::{Hash, MAX_LINE, Record, leaf};
 use super::retention::{Removal, Retention};
 use super::stream::Stream;
+use super::upkeep::ClockWatch;
 
 /// How many events share a write at most.
 const LARGEST_BATCH: usize = 512;
@@ -193,8 +194,8 @@ pub(super) struct Writer {
     pub(super) anchored: Anchor,
     /// What is removed as soon as a checkpoint covers the record of it.
     pub(super) removal: Option<(u64, Removal)>,
-    /// When the clock was last seen to jump.
-    pub(super) jumped: Option<Instant>,
+    /// Whether the clock can be believed.
+    pub(super) clock: ClockWatch,
     /// Whether this process has begun no segment yet.
     pub(super) is_first_segment: bool,
 }
