@@ -174,6 +174,29 @@ fn a_line_that_a_crash_left_unfinished_is_removed_and_told() {
 }
 
 #[tokio::test]
+async fn searches_that_wait_are_bounded() {
+    let folder = tempfile::tempdir().unwrap();
+    for audit in [open(&folder, &Options::default()).unwrap(), Audit::in_memory()] {
+        let reading = Arc::clone(&audit.searches).acquire_many_owned(2).await.unwrap();
+        let mut waiting = tokio::task::JoinSet::new();
+        for _ in 0..20 {
+            let audit = audit.clone();
+            waiting.spawn(async move { audit.search(Query::default()).await });
+        }
+        let busy = async |waiting: &mut tokio::task::JoinSet<Result<Page, AuditError>>| {
+            waiting.join_next().await.unwrap().unwrap().unwrap_err()
+        };
+        for _ in 0..10 {
+            assert_eq!(busy(&mut waiting).await, AuditError::Busy);
+        }
+        drop(reading);
+        while let Some(found) = waiting.join_next().await {
+            assert!(found.unwrap().is_ok());
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_search_passes_over_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let audit = open(&folder, &Options::default()).unwrap();
