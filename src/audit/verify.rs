@@ -287,7 +287,8 @@ impl Checkpoints<'_> {
         self.waited = 0;
         self.waits_since = (covers.seq.saturating_add(1) < record.seq).then_some(record.time);
         let signed = self.trimmed.partition_point(|(told, _)| *told <= covers.seq);
-        self.may_begin = self.trimmed.drain(..signed).last().map(|(_, at)| at).or(self.may_begin);
+        self.may_begin =
+            self.trimmed.drain(..signed).next_back().map(|(_, at)| at).or(self.may_begin);
         (self.count, self.covered) = (self.count.saturating_add(1), Some(covers));
         Ok(())
     }

@@ -307,6 +307,14 @@ async fn a_token_by_a_stolen_key_of_the_issuer_is_nobody() {
     assert_eq!(alice.ask(&server, "DELETE", &path).await.status, 204);
     let answer = ask(&server, "GET", KEYS, &forged(json!({})), &owner.key).await;
     answer.refused(401, "invalid_token", "token_revoked");
+    // Operators end what is theirs by any token of theirs.
+    let asked = json!({ "resource": API, "scope": "read" });
+    let elsewhere = SignedIn::of(&server, owner.wallet, asked, &[]).await;
+    assert_eq!(elsewhere.ask(&server, "DELETE", "/sessions").await.status, 204);
+    let token = agent_token(&server, &alice.key, API).await;
+    let token = token.text("access_token");
+    let answer = signed_in::ask(&server, "DELETE", "/sessions", token, &alice.key).await;
+    assert_eq!(answer.status, 204, "{answer:?}");
 }
 
 #[tokio::test]
