@@ -10,6 +10,7 @@ use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 use std::thread::{Builder, JoinHandle};
 
 use countersign_sdk::time::Timestamp;
+use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
 use super::AuditError;
@@ -76,6 +77,7 @@ impl Log {
             removal: None,
             clock: ClockWatch::default(),
             is_first_segment: true,
+            runtime: Handle::try_current().ok(),
         };
         if let Some(repaired) = repaired
             && let Some(job) = own_job(&Event::Repaired(repaired), head.time)
