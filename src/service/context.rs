@@ -239,12 +239,12 @@ pub(crate) fn store_refusal(error: StoreError, used: Refusal) -> Refusal {
 
 /// The refusal for what cannot be recorded.
 pub(crate) fn audit_refusal(error: AuditError) -> Refusal {
-    match error {
-        AuditError::Full | AuditError::Unavailable => {
-            Refusal::new(Reason::AuditUnavailable, format!("{error}; try again shortly"))
-        }
-        AuditError::TooLong => Refusal::new(Reason::ServerError, error.to_string()),
-    }
+    let reason = match error {
+        AuditError::Full | AuditError::Unavailable => Reason::AuditUnavailable,
+        AuditError::Busy => Reason::RateLimited,
+        AuditError::TooLong => return Refusal::new(Reason::ServerError, error.to_string()),
+    };
+    Refusal::new(reason, format!("{error}; try again shortly"))
 }
 
 /// The refusal for what a session did not give.

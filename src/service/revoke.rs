@@ -6,6 +6,7 @@
 
 use countersign_sdk::time::Timestamp;
 
+use super::admin::operator;
 use super::context::{Context, session_refusal};
 use super::holder::{Holder, Presented};
 use super::recording;
@@ -79,7 +80,10 @@ pub async fn revoke_everything(
     })?;
     let revocation = match everything {
         Everything::OfKey => Revocation::Key(holder.key()),
-        Everything::OfSubject => Revocation::Subject(holder.token().subject().to_owned()),
+        Everything::OfSubject => {
+            operator::check_own(context, &holder, now).await?;
+            Revocation::Subject(holder.token().subject().to_owned())
+        }
     };
     let done = context.store.revoke(&revocation, now).await;
     recording::of_revocation(context, &revocation, Actor::Holder(holder.key()), done, now)
