@@ -340,3 +340,6 @@ mod tests;
 
 #[cfg(test)]
 mod replaced_tests;
+
+#[cfg(test)]
+mod refused_tests;
