@@ -341,3 +341,71 @@ async fn reseals(place: &Place) {
     fs::write(place.config(), config.replace(&old, &new)).unwrap();
     assert_eq!(place.list().await, before);
 }
+
+/// Where distributions put SoftHSM.
+fn softhsm() -> Option<PathBuf> {
+    if std::env::var_os("COUNTERSIGN_WITHOUT_SOFTHSM").is_some() {
+        return None;
+    }
+    let folders =
+        ["/usr/lib/softhsm", "/usr/lib64/softhsm", "/usr/lib64/pkcs11", "/usr/local/lib/softhsm"];
+    let found = folders.iter().map(|folder| PathBuf::from(folder).join("libsofthsm2.so"));
+    let found = found.into_iter().find(|path| path.exists());
+    assert!(found.is_some(), "install softhsm2, or set COUNTERSIGN_WITHOUT_SOFTHSM");
+    found
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_is_not_called_revoked_while_the_module_is_away() {
+    let Some(module) = softhsm() else { return };
+    let place = Place::new().await;
+    let (tokens, conf, pin) =
+        (place.path("tokens"), place.path("softhsm2.conf"), place.path("pin"));
+    fs::create_dir(&tokens).unwrap();
+    fs::write(&conf, format!("directories.tokendir = {}\n", tokens.display())).unwrap();
+    fs::write(&pin, "1234").unwrap();
+    fs::set_permissions(&pin, Permissions::from_mode(0o600)).unwrap();
+    let made = Command::new("softhsm2-util")
+        .args(["--init-token", "--free", "--label", "here", "--pin", "1234", "--so-pin", "5678"])
+        .env("SOFTHSM2_CONF", &conf)
+        .output()
+        .await
+        .unwrap();
+    assert!(made.status.success(), "{made:?}");
+    let config = fs::read_to_string(place.config()).unwrap();
+    let sealed = format!("key_file = \"{}\"", place.path("sealing.key").display());
+    let in_module = format!(
+        "custody = \"pkcs11\"\npkcs11_module = \"{}\"\npkcs11_token = \"here\"\n\
+         pkcs11_pin_file = \"{}\"",
+        module.display(),
+        pin.display()
+    );
+    fs::write(place.config(), config.replace(&sealed, &in_module)).unwrap();
+    let before = format!("export SOFTHSM2_CONF={}", conf.display());
+    let start =
+        async || Process::start_configured_after(place.port, &place.config(), &before).await;
+
+    let mut server = start().await;
+    let client = Client::new(&server.issuer);
+    let (wallet, session) = (EvmWallet::new(), Arc::new(key(Curve::Ed25519)));
+    let form = client.signed_message(&wallet, &session).await.unwrap();
+    let answer = client.with_proof(form, &session).await.1.unwrap();
+    let token = answer.text("access_token").to_owned();
+    server.stop().await;
+    fs::rename(&tokens, place.path("away")).unwrap();
+    let mut server = start().await;
+    let refused = client.revoke(&token).await.unwrap();
+    assert_eq!((refused.status, refused.text("reason")), (503, "signing_unavailable"));
+    // Back, and it is kept.
+    fs::rename(place.path("away"), &tokens).unwrap();
+    let revoked = async {
+        while client.revoke(&token).await.unwrap().status != 200 {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), revoked).await.unwrap();
+    server.stop().await;
+    let log = fs::read_dir(place.path("store/audit")).unwrap();
+    let log = log.map(|file| fs::read_to_string(file.unwrap().path()).unwrap_or_default());
+    assert_eq!(log.collect::<String>().matches("\"event\":\"revoked\"").count(), 1);
+}
