@@ -6,8 +6,7 @@ use std::time::Duration;
 use countersign_sdk::entropy::Entropy;
 use countersign_sdk::key::Algorithm;
 use countersign_sdk::time::Timestamp;
-
-use tokio::time::Instant;
+use tokio::time::{Interval, MissedTickBehavior};
 
 use super::{StartError, Surroundings};
 use crate::audit::event::Actor;
@@ -18,10 +17,9 @@ use crate::keyring::custody::pkcs11::{Pkcs11, TokenLogin};
 use crate::keyring::custody::sealed::Sealed;
 use crate::keyring::custody::secret::SecretSource;
 use crate::keyring::custody::{Custody, CustodyError, Sealing};
-use crate::keyring::{Keyring, KeyringError, Policy, RingFile, Shelf};
+use crate::keyring::{Keyring, KeyringError, Policy, RingFile, Shelf, SigningKey};
 use crate::model::revocation::{FARTHEST_AHEAD, Revocation, TokenNames};
 use crate::service::context::Context;
-use crate::service::keys::tend;
 use crate::service::recording;
 
 /// How often it is looked whether anything is due. The change from one key to the next needs no looking.
@@ -171,43 +169,92 @@ async fn is_everything_void_ahead(context: &Context, now: Timestamp) -> Result<b
     Ok(is_void)
 }
 
-/// Does what time makes due for the keys, for as long as the server runs.
+/// Does what time makes due for the keys, and what revocations have left, for as long as the server runs.
+/// The one does not wait for the other: a custody may never answer.
 pub(super) async fn keep_tended(context: Arc<Context>) {
-    let mut ticks = tokio::time::interval(TEND_EVERY);
-    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    let (mut pause, mut not_before) = (PAUSE_AFTER_FAILURE, Instant::now());
-    loop {
-        ticks.tick().await;
-        try_again(&context).await;
-        if Instant::now() < not_before {
-            continue;
-        }
-        if let Err(refusal) = tend(&context, context.now()).await {
-            tracing::error!(%refusal, "what is due for the signing keys was not done; it is tried again");
-            not_before = Instant::now() + pause;
-            pause = LONGEST_PAUSE.min(pause.saturating_mul(2));
+    tokio::join!(tend(&context), make_good(&context), try_again(&context));
+}
+
+/// How often something is done: each second, and after a failure after a pause that grows twofold.
+struct Pace {
+    ticks: Interval,
+    pause: Duration,
+    longest: Duration,
+}
+
+impl Pace {
+    fn up_to(longest: Duration) -> Self {
+        let mut ticks = tokio::time::interval(TEND_EVERY);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        Self { ticks, pause: PAUSE_AFTER_FAILURE, longest }
+    }
+
+    async fn after<E>(&mut self, done: Result<(), E>) {
+        if done.is_ok() {
+            self.pause = PAUSE_AFTER_FAILURE;
         } else {
-            pause = PAUSE_AFTER_FAILURE;
+            tokio::time::sleep(self.pause).await;
+            self.pause = self.longest.min(self.pause.saturating_mul(2));
         }
+        self.ticks.tick().await;
+    }
+}
+
+async fn tend(context: &Context) {
+    let (office, mut pace) = (context.key_office(), Pace::up_to(LONGEST_PAUSE));
+    loop {
+        let done = office.tend().await.inspect_err(|refusal| {
+            tracing::error!(%refusal, "what is due for the signing keys was not done; it is tried again");
+        });
+        pace.after(done).await;
+    }
+}
+
+/// Whoever has made room for what is left restarts next, so this is not put off for long.
+async fn make_good(context: &Context) {
+    let (office, mut pace) = (context.key_office(), Pace::up_to(PAUSE_AFTER_FAILURE));
+    loop {
+        let done = office.make_good().await.inspect_err(|refusal| {
+            tracing::error!(%refusal, "what a revocation has left was not done; it is tried again");
+        });
+        pace.after(done).await;
     }
 }
 
 /// Tries a key that was out of reach, since no request does while it is.
 async fn try_again(context: &Context) {
-    let key = context.keyring.active(context.now());
-    if key.is_ready() {
-        return;
+    let mut pace = Pace::up_to(LONGEST_PAUSE);
+    loop {
+        let key = context.keyring.active(context.now());
+        let done = match (key.is_ready(), context.keyring.is_proven()) {
+            (true, _) => Ok(()),
+            (false, false) => prove(context).await,
+            (false, true) => {
+                warm_up(key).await;
+                Ok(())
+            }
+        };
+        pace.after(done).await;
     }
-    if !context.keyring.is_proven() {
-        let (keyring, now) = (Arc::clone(&context.keyring), context.now());
-        let turn = keyring.turn().await;
-        match tokio::task::spawn_blocking(move || keyring.prove(&turn, now)).await {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => tracing::error!(%error, "the keys cannot be used"),
-            Err(error) => tracing::error!(%error, "the keys were not asked for"),
+}
+
+/// Asks for keys that nobody could be asked for at the start. An error is logged where it is met, and those
+/// of a token that refuses its PIN would fill the log.
+async fn prove(context: &Context) -> Result<(), KeyringError> {
+    let keyring = Arc::clone(&context.keyring);
+    let asked = match tokio::task::spawn_blocking(move || keyring.ask()).await {
+        Ok(asked) => asked,
+        Err(error) => {
+            tracing::error!(%error, "the keys were not asked for");
+            return Ok(());
         }
-        return;
-    }
+    };
+    let turn = context.keyring.turn().await;
+    let proven = asked.and_then(|asked| context.keyring.prove(&turn, asked, context.now()));
+    proven.inspect_err(|error| tracing::error!(%error, "the keys cannot be used"))
+}
+
+async fn warm_up(key: Arc<SigningKey>) {
     let tried = Arc::clone(&key);
     if tokio::task::spawn_blocking(move || tried.warm_up()).await.is_ok() && key.is_ready() {
         tracing::warn!(kid = key.kid(), "the signing key is back");

@@ -309,6 +309,7 @@ async fn done_here(
         audit,
         unrecorded: Unrecorded::default(),
         entropy: Arc::new(OsEntropy),
+        clock: Arc::new(SystemClock),
     };
     let refused = |refusal: crate::model::reason::Refusal| Failure::refused(refusal.to_string());
     office.founded(now).await.map_err(refused)?;
@@ -317,7 +318,7 @@ async fn done_here(
         KeysRequest::Generate if is_new => KeysRequest::List,
         request => request,
     };
-    Ok(control::answer_keys(&office, request, now).await)
+    Ok(control::answer_keys(&office, request).await)
 }
 
 fn reseal(at: &At, with: With, output: &Output) -> Result<(), Failure> {

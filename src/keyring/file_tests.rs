@@ -13,6 +13,7 @@ use zeroize::Zeroizing;
 
 use super::custody::secret::Secret;
 use super::ring::State;
+use super::ring_tests::drafted;
 use super::*;
 
 const START: Timestamp = Timestamp::from_unix(1_800_000_000);
@@ -37,9 +38,8 @@ fn change(
     operation: Operation,
     now: Timestamp,
 ) -> Result<Committed, KeyringError> {
-    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-    let turn = runtime.block_on(keyring.turn());
-    Ok(Draft::of(keyring, turn, operation, now, &OsEntropy)?.commit()?)
+    let (draft, _spares) = drafted(keyring, &operation, now)?;
+    Ok(draft.commit()?)
 }
 
 /// Stops, as a crash would, after so many steps of the next write.
@@ -362,7 +362,8 @@ fn a_revocation_is_in_force_before_it_is_written_and_written_when_it_can_be() {
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     let turn = runtime.block_on(keyring.turn());
     let revoke = Operation::Revoke(leaked.clone());
-    let mut draft = Draft::of(&keyring, turn, revoke, now, &OsEntropy).unwrap();
+    let spares = Spares::of(&keyring);
+    let mut draft = Draft::of(&keyring, turn, &revoke, now, &OsEntropy, &spares).unwrap();
     assert!(keyring.view(now).kids().contains(&leaked));
     draft.enforce();
     assert!(!keyring.view(now).kids().contains(&leaked));

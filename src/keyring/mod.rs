@@ -6,6 +6,7 @@
 //! | [`ring`] | the state of each key, a pure function of what is written and of the time |
 //! | [`plan`] | what is to be done about the keys, and when |
 //! | `change` | that it is done whole or not at all; `work`, on a copy of the ring |
+//! | `spares` | that a key is made before the change that needs it |
 //! | `slots` | how many signatures are made at once where each takes a while, and for whom |
 //! | `view` | what requests are given: the key that signs, the JWKS |
 //! | `file` | where the ring lies, and that a change of it is one rename |
@@ -27,6 +28,7 @@ mod key;
 pub mod plan;
 pub mod ring;
 mod slots;
+mod spares;
 mod view;
 mod work;
 
@@ -40,6 +42,7 @@ pub use key::{PrivateHalf, SignError, SigningKey};
 pub use plan::Policy;
 use ring::Ring;
 pub use slots::{Purpose, Reserved, Slots};
+pub use spares::Spares;
 pub use view::{View, ViewError, key_set};
 
 /// Makes the custody for what a ring says of its sealing.
@@ -71,6 +74,13 @@ struct Keys {
     ring: Arc<Ring>,
     opened: Arc<HashMap<String, Arc<SigningKey>>>,
     view: Arc<View>,
+}
+
+/// The keys of a ring, as its custody gave them.
+#[derive(Debug)]
+pub struct Asked {
+    ring: Arc<Ring>,
+    opened: HashMap<String, Arc<SigningKey>>,
 }
 
 impl Keyring {
@@ -135,13 +145,24 @@ impl Keyring {
     }
 
     /// Asks the custody once more for keys that it could not be asked for when the ring was opened. May
-    /// block. The turn is whoever calls it.
+    /// block, and takes no turn that somebody could wait for meanwhile.
     ///
     /// # Errors
     /// [`KeyringError`]; what was unproven still is.
-    pub fn prove(&self, _turn: &Turn, now: Timestamp) -> Result<(), KeyringError> {
+    pub fn ask(&self) -> Result<Asked, KeyringError> {
         let ring = self.keys().ring;
-        let opened = opened(&*self.custody, &ring)?;
+        Ok(Asked { opened: opened(&*self.custody, &ring)?, ring })
+    }
+
+    /// Puts what the custody gave in force, unless the ring was changed since it was asked.
+    ///
+    /// # Errors
+    /// [`KeyringError::View`]; what was unproven still is.
+    pub fn prove(&self, _turn: &Turn, asked: Asked, now: Timestamp) -> Result<(), KeyringError> {
+        let Asked { ring, opened } = asked;
+        if !Arc::ptr_eq(&ring, &self.keys().ring) {
+            return Ok(());
+        }
         let view = Arc::new(View::of(&ring, &opened, now)?);
         self.put(Keys { ring, opened: Arc::new(opened), view });
         Ok(())
@@ -353,6 +374,9 @@ pub fn reseal(
 
 #[cfg(test)]
 mod ring_tests;
+
+#[cfg(test)]
+mod over_tests;
 
 #[cfg(test)]
 mod file_tests;

@@ -10,7 +10,10 @@ use super::*;
 use crate::keyring::custody::memory::Memory;
 use crate::keyring::custody::{Custody, CustodyError, Made};
 use crate::keyring::ring::Entry;
-use crate::keyring::{Document, Policy, PrivateHalf, RingFileError, Shelf, SignError, SigningKey};
+use crate::keyring::{
+    Document, Draft, Operation, Policy, PrivateHalf, RingFileError, Shelf, SignError, SigningKey,
+    Spares,
+};
 use crate::model::revocation::Revocation;
 use crate::store::memory::MemoryStore;
 use crate::store::{Bounds, SessionBounds};
@@ -171,9 +174,10 @@ async fn a_token_that_no_key_can_verify_is_not_called_anybody_elses() {
     }
     assert_eq!(issuer.tokens.subject_of(&token, NOW), None);
     // A key that can be made meanwhile is not the whole set.
-    let turn = keyring.turn().await;
-    let generate = crate::keyring::Operation::Generate;
-    let draft = crate::keyring::Draft::of(&keyring, turn, generate, NOW, &OsEntropy).unwrap();
+    let (turn, generate) = (keyring.turn().await, Operation::Generate);
+    let mut spares = Spares::of(&keyring);
+    spares.make(&generate, &OsEntropy).unwrap();
+    let draft = Draft::of(&keyring, turn, &generate, NOW, &OsEntropy, &spares).unwrap();
     draft.commit().unwrap();
     let view = keyring.view(NOW);
     assert!(view.published().is_none() && view.kids().is_empty());

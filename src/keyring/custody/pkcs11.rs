@@ -196,6 +196,10 @@ impl Shared {
     /// Does `work` in a session, and once more in a new one if that fails: a device that was away has
     /// forgotten its sessions.
     fn with<T>(&self, work: impl Fn(&mut Open) -> Result<T, String>) -> Result<T, String> {
+        // It would wait for the same, and so would the next: there is an end to the threads.
+        if self.calls.hang() {
+            return Err("a call of the module has no answer".to_owned());
+        }
         let busy = || format!("{MOST_CALLS} calls of the module are under way");
         let _call = self.calls.begin().ok_or_else(busy)?;
         if !self.is_ready.load(Ordering::Acquire) {
