@@ -239,6 +239,7 @@ impl App {
             );
         }
         signer.abort();
+        keys::end(&recorded, bounds.grace).await;
         log::end(&recorded).await;
     }
 }

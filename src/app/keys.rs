@@ -175,6 +175,15 @@ pub(super) async fn keep_tended(context: Arc<Context>) {
     tokio::join!(tend(&context), make_good(&context), try_again(&context));
 }
 
+/// The last try of what revocations have left to write, before the process ends and forgets them.
+pub(super) async fn end(context: &Context, within: Duration) {
+    match tokio::time::timeout(within, context.key_office().catch_up()).await {
+        Ok(Ok(())) => {}
+        Ok(Err(refusal)) => tracing::error!(%refusal, "a revocation of a key is NOT KEPT"),
+        Err(_) => tracing::error!("a revocation of a key is NOT KEPT: the disk did not answer"),
+    }
+}
+
 /// How often something is done: each second, and after a failure after a pause that grows twofold.
 struct Pace {
     ticks: Interval,

@@ -318,7 +318,19 @@ async fn done_here(
         KeysRequest::Generate if is_new => KeysRequest::List,
         request => request,
     };
-    Ok(control::answer_keys(&office, request).await)
+    let answer = control::answer_keys(&office, request).await;
+    // Nobody goes on trying when this process has ended, and what is in force in it ends with it.
+    if let Err(refusal) = office.catch_up().await {
+        let what = match office.keyring.is_behind() {
+            true => "NOT KEPT, so nothing is revoked: make room, and run it again",
+            false => "the key is revoked, and the audit log has no record of it",
+        };
+        return Err(Failure::refused(format!("{what} ({})", refusal.detail())));
+    }
+    if let Err(refusal) = office.tend().await {
+        tracing::warn!(%refusal, "the next start does what is still due for the keys");
+    }
+    Ok(answer)
 }
 
 fn reseal(at: &At, with: With, output: &Output) -> Result<(), Failure> {

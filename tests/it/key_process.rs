@@ -409,3 +409,28 @@ async fn a_token_is_not_called_revoked_while_the_module_is_away() {
     let log = log.map(|file| fs::read_to_string(file.unwrap().path()).unwrap_or_default());
     assert_eq!(log.collect::<String>().matches("\"event\":\"revoked\"").count(), 1);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_revocation_that_is_not_kept_is_told_and_kept_at_the_latest_at_the_end() {
+    let place = Place::new().await;
+    let mut server = place.start().await;
+    let first = place.in_state("active").await.pop().unwrap();
+    // Nothing takes the ring's place any more.
+    let in_the_way = place.path("store/keys/ring.json.unfinished");
+    fs::create_dir(&in_the_way).unwrap();
+    let (code, told) = place.keys(&["revoke", &first]).await;
+    assert!(code == 0 && told.contains("\"ring\""), "{told}");
+    fs::remove_dir(&in_the_way).unwrap();
+    server.stop().await;
+    assert_eq!(place.in_state("revoked").await, [&*first]);
+    // Here nobody goes on trying.
+    let second = place.in_state("active").await.pop().unwrap();
+    fs::create_dir(&in_the_way).unwrap();
+    let (code, told) = place.keys(&["revoke", &second]).await;
+    assert!(code == 1 && told.contains("NOT KEPT"), "{told}");
+    assert_eq!(place.in_state("active").await, [&*second]);
+    fs::remove_dir(&in_the_way).unwrap();
+    let (code, told) = place.keys(&["revoke", &second]).await;
+    assert!(code == 0 && !told.contains("pending"), "{told}");
+    assert_eq!(place.in_state("next").await.len(), 1, "and another stands by");
+}

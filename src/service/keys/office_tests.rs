@@ -164,3 +164,38 @@ async fn a_revocation_waits_for_no_module() {
     let ring = place.office.keyring.ring();
     assert!(!ring.nexts(NOW).is_empty() && ring.find(&leaked).unwrap().to_destroy.is_none());
 }
+
+#[tokio::test]
+async fn what_a_revocation_left_is_written_when_it_can_be() {
+    let place = Place::new();
+    let leaked = place.active();
+    place.disk.is_full.store(true, Ordering::SeqCst);
+    let revoked = place.revoke(&leaked).await;
+    assert_eq!(revoked.pending, [Pending::Ring, Pending::Feed]);
+    assert!(place.office.make_good().await.is_err() && place.office.catch_up().await.is_err());
+    place.disk.is_full.store(false, Ordering::SeqCst);
+    place.office.catch_up().await.unwrap();
+    let is_kept = || {
+        let kept = place.disk.read().unwrap().unwrap();
+        kept.keys.iter().find(|key| key.kid == leaked).unwrap().clone()
+    };
+    assert!(is_kept().revoked_at.is_some() && !is_kept().is_told);
+    place.office.make_good().await.unwrap();
+    assert!(is_kept().is_told);
+}
+
+#[tokio::test]
+async fn a_key_is_dated_when_it_ends_and_not_when_that_was_asked_for() {
+    let place = Place::new();
+    let leaked = place.active();
+    // Another change is under way, and takes ten seconds.
+    let turn = place.office.keyring.turn().await;
+    let (revoked, ()) = tokio::join!(place.revoke(&leaked), async {
+        place.clock.advance(10);
+        drop(turn);
+    });
+    assert_eq!(revoked.revoked_at, Some(NOW.plus(10).to_string()));
+    let recorded = place.office.audit.recorded();
+    let times = recorded.iter().filter(|it| matches!(it.event, Event::KeyRevoked(_)));
+    assert_eq!(times.map(|it| it.time).collect::<Vec<_>>(), [NOW.plus(10)]);
+}
