@@ -27,6 +27,8 @@ pub mod memory;
 pub mod pkcs11;
 pub mod sealed;
 pub mod secret;
+#[cfg(feature = "pkcs11")]
+mod token;
 
 pub use sealed::Sealing;
 
