@@ -14,10 +14,10 @@ use crate::config::{CustodySettings, Settings, SigningAlgorithm, StoreSettings};
 use crate::keyring::custody::memory::Memory;
 #[cfg(feature = "pkcs11")]
 use crate::keyring::custody::pkcs11::{Pkcs11, TokenLogin};
-use crate::keyring::custody::sealed::Sealed;
+use crate::keyring::custody::sealed::{self, Sealed};
 use crate::keyring::custody::secret::SecretSource;
 use crate::keyring::custody::{Custody, CustodyError, Sealing};
-use crate::keyring::{Keyring, KeyringError, Policy, RingFile, Shelf, SigningKey};
+use crate::keyring::{Document, Keyring, KeyringError, Policy, RingFile, Shelf, SigningKey};
 use crate::model::revocation::{FARTHEST_AHEAD, Revocation, TokenNames};
 use crate::service::context::Context;
 use crate::service::recording;
@@ -121,6 +121,22 @@ fn custody(
             Err(CustodyError::Unsupported("this program was built without the feature pkcs11"))
         }
     }
+}
+
+/// Whether the secret of these settings vouches for what a ring says; nothing does where its keys are in a
+/// module, which says nothing of their times.
+///
+/// # Errors
+/// [`CustodyError`], also where somebody else has changed it.
+pub(crate) fn vouches(
+    settings: &Settings,
+    ring: &Document,
+    entropy: &dyn Entropy,
+) -> Result<bool, CustodyError> {
+    let CustodySettings::Sealed(source) = &settings.keys.custody else { return Ok(false) };
+    ring.is_of(sealed::KIND)?;
+    let custody = Sealed::new(&source.read()?, ring.sealing.clone(), entropy)?;
+    ring.check(&custody).map(|()| true)
 }
 
 /// Where there was no ring, the key that signed the access tokens of an earlier process is gone, and with

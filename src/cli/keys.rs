@@ -28,7 +28,7 @@ use crate::config::{self, CustodySettings, Flags, Settings, StoreSettings};
 use crate::control::{self, Answer, KeysRequest, Request, SecretText};
 use crate::keyring::custody::secret::SecretSource;
 use crate::keyring::ring::Ring;
-use crate::keyring::{RingFile, Shelf as _};
+use crate::keyring::{Document, RingFile, Shelf as _};
 use crate::service::keys::{KeyOffice, KeyView, Unrecorded};
 use crate::store::embedded::{EmbeddedStore, Folder};
 use crate::store::{Bounds, SessionBounds};
@@ -39,7 +39,7 @@ Examples:
   countersign keys list --config /etc/countersign/countersign.toml
   countersign keys rotate --config /etc/countersign/countersign.toml
   countersign keys revoke --config /etc/countersign/countersign.toml KID
-  countersign keys export-public --data-dir /var/lib/countersign > keys.jwks";
+  countersign keys export-public --config /etc/countersign/countersign.toml > keys.jwks";
 
 /// The largest file of a key, in bytes.
 const MAX_KEY_BYTES: usize = 16 * 1024;
@@ -134,7 +134,7 @@ struct With {
 /// Runs the command.
 pub(super) async fn run(args: Args, output: &Output) -> Result<(), Failure> {
     match args.command {
-        Command::List(at) => tell(&known(&at).await?, output),
+        Command::List(at) => tell(&known(&at, Unvouched::Told, output).await?, output),
         Command::ExportPublic { at, all } => export(&at, all, output).await,
         Command::Generate(at) => changed(&at, KeysRequest::Generate, output).await,
         Command::Rotate(at) => changed(&at, KeysRequest::Rotate, output).await,
@@ -176,13 +176,34 @@ fn settings(at: &At) -> Result<(Settings, PathBuf), Failure> {
     }
 }
 
+/// What becomes of a ring that nothing vouches for: whoever can write its file can have written it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Unvouched {
+    Told,
+    /// Others would trust what it says.
+    Refused,
+}
+
 /// Every key, from the server or from its folder.
-async fn known(at: &At) -> Result<Vec<Value>, Failure> {
-    let (_, folder) = settings(at)?;
+async fn known(at: &At, unvouched: Unvouched, output: &Output) -> Result<Vec<Value>, Failure> {
+    let (settings, folder) = settings(at)?;
     if let Some(answer) = asked(&folder, KeysRequest::List)? {
         return keys_of(answer);
     }
-    let ring = ring(&folder)?;
+    let document = ring(&folder)?;
+    if settings.keys.custody == CustodySettings::Memory && unvouched == Unvouched::Refused {
+        return Err(Failure::refused(
+            "no server runs there, and whether the ring of keys is as the server wrote it shows with its \
+             secret alone: name the configuration (--config)",
+        ));
+    }
+    let is_vouched = app::keys::vouches(&settings, &document, &OsEntropy);
+    if !is_vouched.map_err(|error| failed(&error))? {
+        output.warning(
+            "nothing vouches for what this ring of keys says: whoever can write its file can have put keys into it",
+        );
+    }
+    let ring = Ring { entries: document.keys };
     let now = SystemClock.now();
     let keys: Result<_, serde_json::Error> =
         KeyView::all(&ring, now).iter().map(serde_json::to_value).collect();
@@ -190,7 +211,7 @@ async fn known(at: &At) -> Result<Vec<Value>, Failure> {
 }
 
 /// The ring of a folder, without what would open its keys.
-fn ring(folder: &std::path::Path) -> Result<Ring, Failure> {
+fn ring(folder: &std::path::Path) -> Result<Document, Failure> {
     let file = RingFile::of(folder);
     let missing = || {
         let path = file.path();
@@ -200,12 +221,11 @@ fn ring(folder: &std::path::Path) -> Result<Ring, Failure> {
     if !file.path().exists() {
         return Err(missing());
     }
-    let document = file.read().map_err(|error| failed(&error))?.ok_or_else(missing)?;
-    Ok(Ring { entries: document.keys })
+    file.read().map_err(|error| failed(&error))?.ok_or_else(missing)
 }
 
 async fn export(at: &At, all: bool, output: &Output) -> Result<(), Failure> {
-    let keys = known(at).await?;
+    let keys = known(at, Unvouched::Refused, output).await?;
     let is_published = |key: &&Value| {
         let state = key.get("state").and_then(Value::as_str);
         state.is_some_and(|state| ["next", "active", "retiring"].contains(&state))

@@ -123,6 +123,21 @@ impl Document {
         Ok(Self { mac: code.map(|code| URL_SAFE_NO_PAD.encode(code)), ..bare })
     }
 
+    /// That its keys are in the custody `kind`.
+    ///
+    /// # Errors
+    /// [`CustodyError::Secret`].
+    pub fn is_of(&self, kind: &str) -> Result<(), CustodyError> {
+        if self.custody == kind {
+            return Ok(());
+        }
+        Err(CustodyError::Secret(format!(
+            "the keys are in the custody \"{}\", and keys.custody is \"{kind}\": write the one that has \
+             them, or move the ring away to begin a new one; every token is void then",
+            self.custody
+        )))
+    }
+
     /// That the ring is as this program wrote it: no time, state or key of it was changed by anybody who
     /// has not the custody's secret.
     ///

@@ -101,14 +101,7 @@ impl Keyring {
         let written = found.as_ref();
         // Before a secret is asked for that the keys were never sealed with.
         let custody = make_custody(written.and_then(|found| found.sealing.clone()))?;
-        if let Some(kind) = written.map(|found| &found.custody).filter(|it| *it != custody.kind()) {
-            return Err(CustodyError::Secret(format!(
-                "the keys are in the custody \"{kind}\", and keys.custody is \"{}\": write the one that has \
-                 them, or move the ring away to begin a new one; every token is void then",
-                custody.kind()
-            ))
-            .into());
-        }
+        written.map_or(Ok(()), |found| found.is_of(custody.kind()))?;
         let ring = Ring { entries: written.map_or_else(Vec::new, |found| found.keys.clone()) };
         let opened = opened(&*custody, &ring)?;
         if let Some(found) = written {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use countersign_sdk::key::Curve;
+use countersign_sdk::key::{Curve, Signer as _};
 use serde_json::{Value, json};
 use tokio::process::Command;
 
@@ -320,8 +320,23 @@ async fn keys_are_looked_after_on_a_stopped_server_and_on_a_running_one() {
     let (code, told) = run(&["rotate", "--data-dir", folder.to_str().unwrap()]).await;
     assert_eq!(code, 0, "a running server is asked by its folder alone: {told}");
     server.stop().await;
-    let (code, told) = run(&["rotate", "--data-dir", folder.to_str().unwrap()]).await;
-    assert!(code == 1 && told.contains("--config"), "{told}");
+    for command in ["rotate", "export-public"] {
+        let (code, told) = run(&[command, "--data-dir", folder.to_str().unwrap()]).await;
+        assert!(code == 1 && told.contains("--config"), "{told}");
+    }
+    // A key that somebody else has put into the ring is told to nobody.
+    let mut ring: Value = serde_json::from_str(&fs::read_to_string(place.ring()).unwrap()).unwrap();
+    let mut forged = ring["keys"].as_array().unwrap().last().unwrap().clone();
+    let own = key(Curve::Ed25519);
+    forged["jwk"] = serde_json::to_value(own.public_key().to_jwk()).unwrap();
+    forged["kid"] = json!(jkt(&own));
+    ring["keys"].as_array_mut().unwrap().push(forged);
+    fs::write(place.ring(), ring.to_string()).unwrap();
+    for command in ["export-public", "list"] {
+        let (code, told) = place.keys(&[command]).await;
+        assert!(code == 3 && told.contains("somebody else has changed it"), "{told}");
+        assert!(!told.contains(&jkt(&own)), "{told}");
+    }
 }
 
 /// Another secret, and the configuration that names it.
