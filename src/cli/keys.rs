@@ -317,6 +317,15 @@ async fn done_here(
         _ => Folder::take_existing(folder),
     };
     let taken = taken.map_err(|error| failed(&error))?;
+    let path = RingFile::of(folder).path();
+    // A ring that was moved away is put back; another in its place would void every token.
+    if !matches!(request, KeysRequest::Generate) && !path.exists() {
+        return Err(Failure::configuration(format!(
+            "{}: there is no ring of keys: put it back, or begin a new one with countersign keys generate, at \
+             which every token is void",
+            path.display()
+        )));
+    }
     let store = EmbeddedStore::open(taken, bounds, &OsEntropy).map_err(|error| failed(&error))?;
     let keyring = app::keys::open(settings, now, &OsEntropy).map_err(|error| failed(&error))?;
     let options = audit::Options { retention: settings.audit.retention, stream: None };

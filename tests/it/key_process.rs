@@ -285,6 +285,11 @@ async fn keys_are_looked_after_on_a_stopped_server_and_on_a_running_one() {
     assert_eq!(code, 0, "{told}");
     assert!(published(&server).await.contains(&jkt(&own)), "without a restart");
     server.stop().await;
+    let moved = place.path("ring.json");
+    fs::rename(place.ring(), &moved).unwrap();
+    let (code, told) = place.keys(&["revoke", &first[0]]).await;
+    assert!(code == 3 && told.contains("put it back") && !place.ring().exists(), "{told}");
+    fs::rename(&moved, place.ring()).unwrap();
     let (code, told) = place.keys(&["retire", &jkt(&own)]).await;
     assert_eq!(code, 0, "{told}");
     let (code, told) = place.keys(&["revoke", &first[0]]).await;
