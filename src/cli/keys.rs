@@ -341,7 +341,7 @@ async fn done_here(
         clock: Arc::new(SystemClock),
     };
     let refused = |refusal: crate::model::reason::Refusal| Failure::refused(refusal.to_string());
-    office.founded(now).await.map_err(refused)?;
+    office.settle_records().await.map_err(refused)?;
     // The first keys are what was asked for.
     let request = match request {
         KeysRequest::Generate if is_new => KeysRequest::List,
@@ -352,7 +352,7 @@ async fn done_here(
     if let Err(refusal) = office.catch_up().await {
         let what = match office.keyring.is_behind() {
             true => "NOT KEPT, so nothing is revoked: make room, and run it again",
-            false => "the key is revoked, and the audit log has no record of it",
+            false => "the key is revoked, and not recorded yet: make room, and run it again",
         };
         return Err(Failure::refused(format!("{what} ({})", refusal.detail())));
     }

@@ -15,7 +15,7 @@ use tokio::sync::OwnedMutexGuard;
 use super::custody::CustodyError;
 use super::file::RingFileError;
 use super::key::SigningKey;
-use super::ring::Ring;
+use super::ring::{Happening, Ring};
 use super::spares::Spares;
 use super::view::{View, ViewError};
 use super::work::Work;
@@ -78,6 +78,8 @@ pub enum Operation {
     Told(Vec<String>),
     /// Note that the custody has destroyed these keys, which are over.
     Destroyed(Vec<String>),
+    /// Note that whatever happened to these keys is recorded.
+    Recorded(Vec<String>),
     /// Have a new key be the next.
     Generate,
     /// Have this key be the next.
@@ -95,6 +97,7 @@ impl Operation {
             | Self::Retire(_)
             | Self::Told(_)
             | Self::Destroyed(_)
+            | Self::Recorded(_)
             | Self::Generate
             | Self::Import(_) => false,
         }
@@ -103,7 +106,7 @@ impl Operation {
     /// Whether it notes what was done elsewhere, and nothing else.
     pub(super) const fn is_note(&self) -> bool {
         match self {
-            Self::Told(_) | Self::Destroyed(_) => true,
+            Self::Told(_) | Self::Destroyed(_) | Self::Recorded(_) => true,
             Self::Revoke(_)
             | Self::RevokeAll
             | Self::Tend
@@ -113,23 +116,6 @@ impl Operation {
             | Self::Import(_) => false,
         }
     }
-}
-
-/// What happened to a key.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Happening {
-    /// It was made, and is published.
-    Created,
-    /// It was brought in, and is published.
-    Imported,
-    /// It signs.
-    Activated,
-    /// It signs no more.
-    Retired,
-    /// It is published no more.
-    Withdrawn,
-    /// It was withdrawn at once.
-    Revoked,
 }
 
 /// What happened to which key.
@@ -229,6 +215,21 @@ impl Draft {
         }
         self.is_in_force = true;
         self.keyring.set_behind(true);
+        self.put();
+    }
+
+    /// Has the ring itself remember that this is not recorded, which it will be at the next start if not
+    /// before.
+    pub fn owe(&mut self, event: &KeyEvent) {
+        if let Some(entry) = self.ring.find_mut(&event.kid) {
+            entry.unrecorded.push(event.happening);
+        }
+        if self.is_in_force {
+            self.put();
+        }
+    }
+
+    fn put(&self) {
         self.keyring.put(Keys {
             ring: Arc::new(self.ring.clone()),
             opened: Arc::new(self.keys.clone()),

@@ -65,6 +65,13 @@ pub enum RingFileError {
         /// Why it was not written.
         error: PrivateFileError,
     },
+    /// It would be larger than what is read.
+    #[error("{} would be larger than {MAX_BYTES} bytes: have the keys that are over destroyed, of which each \
+             is noted in it until it is", path.display())]
+    TooLarge {
+        /// The file.
+        path: PathBuf,
+    },
     /// It could not be put into JSON.
     #[error("the ring of keys: {0}")]
     Encoding(#[from] serde_json::Error),
@@ -100,9 +107,11 @@ impl RingFileError {
     pub const fn is_outcome_unknown(&self) -> bool {
         match self {
             Self::Unknown { .. } => true,
-            Self::Reach { .. } | Self::Damaged { .. } | Self::Newer { .. } | Self::Encoding(_) => {
-                false
-            }
+            Self::Reach { .. }
+            | Self::Damaged { .. }
+            | Self::Newer { .. }
+            | Self::TooLarge { .. }
+            | Self::Encoding(_) => false,
         }
     }
 }
@@ -243,6 +252,9 @@ impl Shelf for RingFile {
             path: path.clone(),
             problem: error.to_string(),
         })?;
+        if text.len() > MAX_BYTES {
+            return Err(RingFileError::TooLarge { path });
+        }
         private_file::make_folder(&self.folder).map_err(Self::reach(&self.folder))?;
         // What a process that was killed has left.
         private_file::remove(&beside).map_err(Self::reach(&beside))?;

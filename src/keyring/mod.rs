@@ -32,7 +32,7 @@ mod spares;
 mod view;
 mod work;
 
-pub use change::{Committed, Draft, Happening, KeyEvent, KeyringError, Operation, Turn};
+pub use change::{Committed, Draft, KeyEvent, KeyringError, Operation, Turn};
 use custody::memory::Memory;
 use custody::sealed::{self, Sealed};
 use custody::secret::SecretSource;
@@ -40,6 +40,7 @@ use custody::{Custody, CustodyError};
 pub use file::{Document, FILE, FOLDER, RingFile, RingFileError, Shelf};
 pub use key::{PrivateHalf, SignError, SigningKey};
 pub use plan::Policy;
+pub use ring::Happening;
 use ring::Ring;
 pub use slots::{Purpose, Reserved, Slots};
 pub use spares::Spares;
@@ -65,7 +66,6 @@ pub struct Keyring {
     is_new: bool,
     /// Whether what an earlier ring signed is still to be called void.
     owes_void: AtomicBool,
-    founding: Vec<KeyEvent>,
 }
 
 /// What is in force.
@@ -119,7 +119,6 @@ impl Keyring {
             is_behind: AtomicBool::new(false),
             is_new,
             owes_void: AtomicBool::new(written.is_none_or(|found| found.owes_void)),
-            founding: first.events,
         });
         if !first.made.is_empty()
             && let Err(error) = keyring.write(&keyring.keys().ring)
@@ -193,9 +192,18 @@ impl Keyring {
         self.write_again(turn)
     }
 
-    /// What happened to keys as the ring was opened.
-    pub fn founding(&self) -> &[KeyEvent] {
-        &self.founding
+    /// What happened to keys and is still to be recorded: to the first ones, and to those that were revoked
+    /// where nothing could be recorded.
+    pub fn unrecorded(&self) -> Vec<KeyEvent> {
+        let ring = self.ring();
+        let events = ring.entries.iter().flat_map(|entry| {
+            entry.unrecorded.iter().map(|happening| KeyEvent {
+                happening: *happening,
+                kid: entry.kid.clone(),
+                algorithm: entry.algorithm(),
+            })
+        });
+        events.collect()
     }
 
     /// The configuration of keys.

@@ -49,7 +49,11 @@ fn a_clock_that_was_ahead_for_a_moment_stops_no_rotation() {
     assert_eq!(keyring.active(soon).kid(), next.unwrap());
     change(&keyring, Operation::Tend, soon).unwrap();
     sound(&keyring, soon);
+    let ring = keyring.ring();
+    assert_eq!(ring.state(ring.find(&leaked).unwrap(), soon), State::Retiring);
     let later = soon.plus(31 * DAY);
+    let old_time = START.plus(31 * DAY);
+    assert_ne!(keyring.active(old_time).kid(), leaked, "it does not come back as its time comes");
     assert_ne!(keyring.active(later).kid(), keyring.active(soon).kid());
     // What signed meanwhile is void when its key is revoked, whatever its times say.
     change(&keyring, Operation::Revoke(leaked.clone()), soon).unwrap();

@@ -10,11 +10,11 @@ use countersign_sdk::key::{InMemorySigner, Signer as _};
 use countersign_sdk::time::Timestamp;
 
 use super::Keys;
-use super::change::{Happening, KeyEvent, KeyringError, Operation};
+use super::change::{KeyEvent, KeyringError, Operation};
 use super::custody::{Custody, CustodyError};
 use super::key::SigningKey;
 use super::plan::{Due, Policy, plan};
-use super::ring::{Entry, Ring, State};
+use super::ring::{Entry, Happening, Ring, State};
 use super::spares::Spare;
 use super::view::View;
 
@@ -28,7 +28,6 @@ const MOST_STEPS: usize = 32;
 /// A ring as it was found, or with its first keys where none can sign.
 pub(super) struct Founded {
     pub(super) keys: Keys,
-    pub(super) events: Vec<KeyEvent>,
     pub(super) made: Vec<String>,
 }
 
@@ -64,11 +63,17 @@ pub(super) fn founded(
         let view = settled.and_then(|()| Ok(View::of(&work.ring, &work.keys, now)?));
         let failed = match view {
             Ok(view) => {
-                let Work { ring, keys, events, .. } = work;
+                let Work { mut ring, keys, events, .. } = work;
+                // Recorded once there is a log.
+                for event in events {
+                    if let Some(entry) = ring.find_mut(&event.kid) {
+                        entry.unrecorded.push(event.happening);
+                    }
+                }
                 let (ring, opened) = (Arc::new(ring), Arc::new(keys));
                 let keys = Keys { ring, opened, view: Arc::new(view) };
                 let made = spares.into_iter().map(|spare: Spare| spare.handle).collect();
-                return Ok(Founded { keys, events, made });
+                return Ok(Founded { keys, made });
             }
             Err(KeyringError::NoSpare) => match custody.generate(policy.algorithm, entropy) {
                 Ok(made) => {
@@ -124,6 +129,12 @@ impl Work<'_> {
                 }
                 None
             }
+            Operation::Recorded(kids) => {
+                for kid in kids {
+                    self.set(kid, |entry| entry.unrecorded.clear());
+                }
+                None
+            }
             Operation::Generate => Some(self.bring_new()?),
             Operation::Import(key) => Some(self.import(key)?),
         };
@@ -136,6 +147,7 @@ impl Work<'_> {
 
     /// The key that is the next to sign does so now, or as soon as every cache knows it.
     fn rotate(&mut self) -> Result<Option<String>, KeyringError> {
+        self.bring_to_its_time();
         // The one that stood by may have taken over from a key that was revoked, a moment ago.
         if self.ring.nexts(self.now).is_empty() {
             self.settle(true)?;
@@ -148,6 +160,20 @@ impl Work<'_> {
         let signs_from = next.signs_from.min(ready_at);
         self.set(&kid, |entry| entry.signs_from = signs_from);
         Ok(Some(kid))
+    }
+
+    /// A key that signs before its time, since a clock that was ahead has withdrawn the one before it, would
+    /// take over again as that time comes.
+    fn bring_to_its_time(&mut self) {
+        let now = self.now;
+        let early = self.ring.active(now).filter(|active| active.signs_from > now);
+        if let Some(kid) = early.map(|active| active.kid.clone()) {
+            let since = now.minus(1);
+            self.set(&kid, |entry| {
+                entry.signs_from = since;
+                entry.activated_at = entry.activated_at.map(|_| since);
+            });
+        }
     }
 
     fn retire(&mut self, kid: &str) -> Result<Option<String>, KeyringError> {
@@ -302,6 +328,7 @@ impl Work<'_> {
             is_told: false,
             handle: Some(handle),
             to_destroy: None,
+            unrecorded: Vec::new(),
         });
         self.keys.insert(kid.clone(), key);
         self.tell(happening, &kid);
@@ -339,6 +366,7 @@ impl Work<'_> {
             let over = |entry: &Entry| {
                 entry.is_over()
                     && entry.to_destroy.is_none()
+                    && entry.unrecorded.is_empty()
                     && (entry.is_told || entry.revoked_at.is_none())
             };
             let Some(oldest) = self.ring.entries.iter().position(over) else { return };

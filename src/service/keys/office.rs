@@ -66,15 +66,28 @@ impl KeyOffice {
         KeyView::all(&self.keyring.ring(), self.clock.now())
     }
 
-    /// Records what happened to the keys as the ring was opened. Called before anybody is served.
+    /// Records what the ring says that no log has: what happened as it was begun, and what a process before
+    /// this one could not record. Called before anybody is served.
     ///
     /// # Errors
     /// [`Reason::AuditUnavailable`].
-    pub async fn founded(&self, now: Timestamp) -> Result<(), Refusal> {
-        for event in self.keyring.founding() {
-            self.record(self.event(event, &Actor::Server), now).await?;
+    pub async fn settle_records(&self) -> Result<(), Refusal> {
+        for event in &self.keyring.unrecorded() {
+            self.record(self.event(event, &Actor::Server), self.clock.now()).await?;
+        }
+        if let Err(refusal) = self.note_recorded().await {
+            tracing::error!(%refusal, "what happened to keys is recorded once more at the next start");
         }
         Ok(())
+    }
+
+    async fn note_recorded(&self) -> Result<(), Refusal> {
+        let kids: Vec<String> =
+            self.keyring.unrecorded().into_iter().map(|event| event.kid).collect();
+        if kids.is_empty() {
+            return Ok(());
+        }
+        self.apply(Operation::Recorded(kids), &Actor::Server).await.map(drop)
     }
 
     /// Does what is asked, and returns the key that it was about. What it leaves in its custody is for
@@ -158,7 +171,7 @@ impl KeyOffice {
             self.record(event, at).await?;
             self.unrecorded.drop_oldest();
         }
-        written
+        written.and(self.note_recorded().await)
     }
 
     async fn write_again(&self) -> Result<(), Refusal> {
@@ -185,14 +198,16 @@ impl KeyOffice {
             rehearsed.map(|()| draft)
         });
         let draft = draft.await.map_err(|_| failed())?;
-        let draft = draft.map_err(|error| refusal(&error.into()))?;
-        for event in draft.events() {
-            let event = self.event(event, by);
+        let mut draft = draft.map_err(|error| refusal(&error.into()))?;
+        for happened in draft.events().to_vec() {
+            let event = self.event(&happened, by);
             let recorded = self.record(event.clone(), now).await;
             match recorded {
                 Err(refusal) if is_emergency => {
                     tracing::error!(%refusal, "a key is revoked, which is still to be recorded");
+                    // Here with whoever did it; in the ring for the case that this process ends before.
                     self.unrecorded.add(event, now);
+                    draft.owe(&happened);
                 }
                 recorded => recorded?,
             }
@@ -247,8 +262,9 @@ impl KeyOffice {
             return Ok(());
         };
         let kids = untold.into_iter().map(|entry| entry.kid.clone()).collect();
-        // What it signed in that very second goes with the key; what its successor did lives.
-        let void = Revocation::TokensBefore(moment);
+        // What it signed in that very second goes with the key; what its successor did lives. Of a clock that
+        // was ahead then, nobody is to wait for that moment.
+        let void = Revocation::TokensBefore(moment.min(now));
         self.store.revoke(&void, now).await.map_err(session_refusal)?;
         self.apply(Operation::Told(kids), &Actor::Server).await.map(|_| ())
     }
