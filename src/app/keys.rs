@@ -27,6 +27,8 @@ const TEND_EVERY: Duration = Duration::from_secs(1);
 /// The pause after something that is due could not be done, which grows twofold to the longest.
 const PAUSE_AFTER_FAILURE: Duration = Duration::from_secs(2);
 const LONGEST_PAUSE: Duration = Duration::from_secs(32);
+/// The longest while keys wait for a module that was away at the start: somebody may wait for it to be back.
+const LONGEST_PAUSE_OF_PROOF: Duration = Duration::from_secs(8);
 
 /// Opens the ring of these settings, or makes a new one. Blocks for as long as the custody does.
 ///
@@ -248,7 +250,7 @@ async fn make_good(context: &Context) {
 
 /// Tries a key that was out of reach, since no request does while it is.
 async fn try_again(context: &Context) {
-    let mut pace = Pace::up_to(LONGEST_PAUSE);
+    let mut pace = Pace::up_to(LONGEST_PAUSE_OF_PROOF);
     loop {
         let key = context.keyring.active(context.now());
         let done = match (key.is_ready(), context.keyring.is_proven()) {
@@ -263,21 +265,24 @@ async fn try_again(context: &Context) {
     }
 }
 
-/// Asks for keys that nobody could be asked for at the start. An error is logged where it is met, and those
-/// of a token that refuses its PIN would fill the log.
-async fn prove(context: &Context) -> Result<(), KeyringError> {
+/// Asks for keys that could not be asked for at the start; fails where they still cannot be, which has been
+/// logged then.
+async fn prove(context: &Context) -> Result<(), StillAway> {
     let keyring = Arc::clone(&context.keyring);
-    let asked = match tokio::task::spawn_blocking(move || keyring.ask()).await {
-        Ok(asked) => asked,
-        Err(error) => {
-            tracing::error!(%error, "the keys were not asked for");
-            return Ok(());
-        }
-    };
+    let asked = tokio::task::spawn_blocking(move || keyring.ask()).await.map_err(|error| {
+        tracing::error!(%error, "the keys were not asked for");
+        StillAway
+    })?;
     let turn = context.keyring.turn().await;
     let proven = asked.and_then(|asked| context.keyring.prove(&turn, asked, context.now()));
-    proven.inspect_err(|error| tracing::error!(%error, "the keys cannot be used"))
+    if let Err(error) = proven {
+        tracing::error!(%error, "the keys cannot be used");
+    }
+    if context.keyring.is_proven() { Ok(()) } else { Err(StillAway) }
 }
+
+/// The module, of which every error has been logged.
+struct StillAway;
 
 async fn warm_up(key: Arc<SigningKey>) {
     let tried = Arc::clone(&key);
