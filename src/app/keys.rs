@@ -126,18 +126,24 @@ fn custody(
 }
 
 /// Whether the secret of these settings vouches for what a ring says; nothing does where its keys are in a
-/// module, which says nothing of their times.
+/// module, which says nothing of their times, or where the secret is not to be had and `is_needed` says that
+/// this is no error.
 ///
 /// # Errors
 /// [`CustodyError`], also where somebody else has changed it.
 pub(crate) fn vouches(
     settings: &Settings,
     ring: &Document,
+    is_needed: bool,
     entropy: &dyn Entropy,
 ) -> Result<bool, CustodyError> {
     let CustodySettings::Sealed(source) = &settings.keys.custody else { return Ok(false) };
     ring.is_of(sealed::KIND)?;
-    let custody = Sealed::new(&source.read()?, ring.sealing.clone(), entropy)?;
+    let secret = match source.read() {
+        Err(_) if !is_needed => return Ok(false),
+        read => read?,
+    };
+    let custody = Sealed::new(&secret, ring.sealing.clone(), entropy)?;
     ring.check(&custody).map(|()| true)
 }
 

@@ -197,7 +197,8 @@ async fn known(at: &At, unvouched: Unvouched, output: &Output) -> Result<Vec<Val
              secret alone: name the configuration (--config)",
         ));
     }
-    let is_vouched = app::keys::vouches(&settings, &document, &OsEntropy);
+    let is_needed = unvouched == Unvouched::Refused;
+    let is_vouched = app::keys::vouches(&settings, &document, is_needed, &OsEntropy);
     if !is_vouched.map_err(|error| failed(&error))? {
         output.warning(
             "nothing vouches for what this ring of keys says: whoever can write its file can have put keys into it",

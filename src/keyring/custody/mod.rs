@@ -18,8 +18,6 @@ use countersign_sdk::key::{Algorithm, InMemorySigner, SecretKeyError};
 use super::key::SigningKey;
 use super::ring::Entry;
 
-#[cfg(feature = "pkcs11")]
-mod calls;
 #[cfg(test)]
 mod contract;
 pub mod memory;
@@ -27,8 +25,6 @@ pub mod memory;
 pub mod pkcs11;
 pub mod sealed;
 pub mod secret;
-#[cfg(feature = "pkcs11")]
-mod token;
 
 pub use sealed::Sealing;
 

@@ -9,8 +9,8 @@ use countersign_sdk::entropy::OsEntropy;
 use cryptoki::object::AttributeInfo;
 
 use super::super::contract::{entry, passes};
+use super::token::{CALLS_FOR_FEED, MOST_CALLS};
 use super::*;
-use crate::keyring::custody::token::{CALLS_FOR_FEED, MOST_CALLS};
 use crate::keyring::slots::Purpose;
 
 const PIN: &str = "1234";

@@ -3,6 +3,9 @@
 //! The module is a library of its maker that is loaded into this process, and the device behind it can be
 //! slow, busy or away: `token` has what is done about that. PKCS #11 v2.40 and v3.0.
 
+mod calls;
+mod token;
+
 use std::path::Path;
 use std::sync::Arc;
 
@@ -16,12 +19,12 @@ use cryptoki::mechanism::eddsa::{EddsaParams, EddsaSignatureScheme};
 use cryptoki::object::{Attribute, AttributeType, ObjectClass, ObjectHandle};
 use tokio::runtime::{Handle, RuntimeFlavor};
 
-pub use super::token::TokenLogin;
-use super::token::{Open, Token, Work};
 use super::{Custody, CustodyError, Made};
 use crate::keyring::key::{PrivateHalf, SignError, SigningKey};
 use crate::keyring::ring::Entry;
 use crate::keyring::slots::Slots;
+pub use token::TokenLogin;
+use token::{Open, Token, Work};
 
 /// What objects of ours are labelled, beside their random ids.
 const LABEL: &[u8] = b"countersign";
@@ -291,5 +294,4 @@ fn signs(key: &SigningKey) -> Result<(), String> {
 }
 
 #[cfg(test)]
-#[path = "pkcs11_tests.rs"]
 mod tests;
