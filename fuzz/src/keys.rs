@@ -232,7 +232,7 @@ fn agree_on_key(key: &[u8], digest: &[u8; 32], signature: &[u8; 64]) {
         return;
     };
     check_key(&ours);
-    agree_on_schnorr(&ours, digest, signature);
+    agree_on_schnorr(&ours, &whole, digest, signature);
     for low_s in [LowS::Required, LowS::NotRequired] {
         let verdict = verify_digest(&ours, digest, signature, low_s);
         if signature_in_range(signature, low_s, digest) {
@@ -246,18 +246,18 @@ fn agree_on_key(key: &[u8], digest: &[u8; 32], signature: &[u8; 64]) {
 }
 
 /// The same for BIP-340 by the key's x-coordinate, and for the Taproot key that it is tweaked to.
-fn agree_on_schnorr(key: &PublicKey, digest: &[u8; 32], signature: &[u8; 64]) {
+fn agree_on_schnorr(key: &PublicKey, whole: &[u8; 65], digest: &[u8; 32], signature: &[u8; 64]) {
     let x = key.x_only().expect("a key of the curve");
     let verdict = verify_schnorr(key, digest, signature);
     if !matches!(verdict, Err(SignatureError::Malformed(_))) {
-        let native = native::verify_schnorr(&x, digest, signature);
-        assert_eq!(native, reference::verify_schnorr(&x, digest, signature));
+        let native = native::verify_schnorr(whole, digest, signature);
+        assert_eq!(native, reference::verify_schnorr(whole, digest, signature));
         assert_eq!(native, verdict.is_ok());
     }
     assert_eq!(native::tweaked(&x, digest), reference::tweaked(&x, digest));
     // A right signature over the same bytes, and the same with a part of the input in it.
     let mut right = signer(1).sign_schnorr(digest).expect("the key signs");
-    let own = signer(1).public_key().x_only().expect("a key of the curve");
+    let own = signer(1).public_key().as_bytes().try_into().expect("a key of the curve");
     assert!(native::verify_schnorr(&own, digest, &right));
     assert!(reference::verify_schnorr(&own, digest, &right));
     right[63] ^= signature[63];

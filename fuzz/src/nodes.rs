@@ -3,6 +3,7 @@
 use countersign::rpc::{
     AnswerError, Asked, SignatureParts, Verdict, is_wrapped, permission, verdict,
 };
+use countersign_sdk::time::Timestamp;
 
 use crate::material::independently;
 
@@ -28,9 +29,10 @@ pub fn answer(data: &[u8]) {
                 let words = value["result"].as_str().expect("a text");
                 assert_eq!(words.len(), 2 + 5 * 64);
                 let word = |at: usize| u64::from_str_radix(&words[2 + 64 * at..66 + 64 * at], 16);
-                assert_eq!((word(1), word(2)), (Ok(CHAIN), Ok(block)));
+                assert_eq!((word(1), word(2)), (Ok(CHAIN), Ok(block.number)));
                 assert_eq!(said == Verdict::Takes, matches!(word(0), Ok(1 | 4)));
                 assert_eq!(said == Verdict::DelegatedTakes, word(0) == Ok(6));
+                assert_eq!(word(3).ok(), block.time.map(Timestamp::as_unix));
                 assert!(word(3).is_ok_and(|time| time >= ASKED.not_before));
                 assert_eq!(&words[2 + 4 * 64..], "11".repeat(32));
                 let other = Asked { chain: CHAIN + 1, ..ASKED };

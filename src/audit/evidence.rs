@@ -41,6 +41,10 @@ pub struct ChainSaid {
     pub block_tag: String,
     /// The lowest number of a block at which one of those that agreed was asked.
     pub block: u64,
+    /// When that block was made, where nodes say it. On some chains (those of Arbitrum) code sees numbers of
+    /// the chain below, and this alone tells which block it was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub block_time: Option<Timestamp>,
 }
 
 /// What was signed, as it was sent.

@@ -10,6 +10,7 @@ use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 use std::thread::{Builder, JoinHandle};
 
 use countersign_sdk::time::Timestamp;
+use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
 use super::AuditError;
@@ -74,6 +75,7 @@ impl Log {
             anchored,
             removal: None,
             jumped: None,
+            runtime: Handle::try_current().ok(),
         };
         if let Some(repaired) = repaired
             && let Some(job) = own_job(&Event::Repaired(repaired), head.time)

@@ -13,6 +13,10 @@ use crate::model::reason::Reason;
 pub const A_MINUTE: u64 = 120;
 const MINUTE: u64 = 60;
 
+/// How far before the minute a refusal may be dated and still count to it: a request is dated from its
+/// beginning, and may have waited for nodes of a chain.
+const LATE: u64 = 120;
+
 /// Whether a refusal for this reason is a decision about trust, and no fault of form or of ours.
 #[expect(clippy::too_many_lines, reason = "one line for each reason, and no wildcard arm")]
 pub const fn is_decision(reason: Reason) -> bool {
@@ -116,8 +120,8 @@ impl Refusals {
     /// Whether one more is recorded now.
     pub(super) fn admits(&self, now: Timestamp) -> bool {
         let mut minute = self.lock();
-        // A clock that was set back begins a new minute.
-        if now.since(minute.began) >= MINUTE || now < minute.began {
+        // A clock that was set back by more begins a new minute.
+        if now.since(minute.began) >= MINUTE || minute.began.since(now) > LATE {
             (minute.began, minute.recorded) = (now, 0);
         }
         let admitted = minute.recorded < A_MINUTE;
@@ -161,5 +165,14 @@ mod tests {
         assert_eq!(refusals.omitted(now.plus(60), false), A_MINUTE * 2);
         assert_eq!(refusals.omitted(now.plus(60), true), 0, "told once");
         assert!(refusals.admits(now.plus(60)));
+    }
+
+    #[test]
+    fn what_is_dated_before_the_minute_counts_to_it_unless_the_clock_was_set_back() {
+        let (refusals, now) = (Refusals::default(), Timestamp::from_unix(1_000_000));
+        let times = (0..A_MINUTE * 3).map(|late| now.minus(late % LATE));
+        assert_eq!(times.filter(|then| refusals.admits(*then)).count() as u64, A_MINUTE);
+        assert!(!refusals.admits(now.minus(LATE)));
+        assert!(refusals.admits(now.minus(LATE + 1)));
     }
 }

@@ -15,6 +15,7 @@ use std::{fs, io};
 
 use countersign_sdk::time::Timestamp;
 use serde_json::value::RawValue;
+use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
@@ -194,6 +195,8 @@ pub(super) struct Writer {
     pub(super) removal: Option<(u64, Removal)>,
     /// When the clock was last seen to jump.
     pub(super) jumped: Option<Instant>,
+    /// Where those wait who handed over an event; none where they are no tasks.
+    pub(super) runtime: Option<Handle>,
 }
 
 impl Writer {
@@ -246,8 +249,15 @@ impl Writer {
             .and_then(|()| self.write(&batch));
         match written {
             Ok(refused) => {
-                for (job, refused) in batch.into_iter().zip(refused) {
-                    answer(job, if refused { Err(AuditError::Unavailable) } else { Ok(()) });
+                let tell = move || {
+                    for (job, refused) in batch.into_iter().zip(refused) {
+                        answer(job, if refused { Err(AuditError::Unavailable) } else { Ok(()) });
+                    }
+                };
+                match &self.runtime {
+                    // One task for all: each that is woken from here costs a call of the kernel.
+                    Some(runtime) => drop(runtime.spawn(async move { tell() })),
+                    None => tell(),
                 }
                 self.anchor();
             }

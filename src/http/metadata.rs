@@ -15,6 +15,7 @@ use crate::keyring::plan::JWKS_MAX_AGE;
 use crate::model::resource::{KnownScopes, Resources};
 use crate::service::context::Context;
 use crate::token::jws::away;
+use crate::wallet::policy::AllowedChains as _;
 use crate::wallet::registry;
 
 /// What assertions are signed with: the algorithms of the keys that a `did:key` of ours can name.
@@ -41,6 +42,9 @@ struct MessageFormat {
     /// `/challenge`, and `signature` at `/token`.
     #[serde(skip_serializing_if = "is_false")]
     call_back: bool,
+    /// The chains (CAIP-2) of which accounts that are no key are taken as well: contracts, and names.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    on_chain_accounts: Vec<String>,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands out references")]
@@ -93,6 +97,7 @@ impl Documents {
                 payload: format.has_payload(),
                 public_key: format.needs_public_key(),
                 call_back: format.whoever_answers().is_some(),
+                on_chain_accounts: chains_of(format.accounts().namespaces(), context),
             })
             .collect();
         let metadata = Metadata {
@@ -119,6 +124,20 @@ impl Documents {
         };
         Ok(Self { metadata: serde_json::to_vec(&metadata)?.into() })
     }
+}
+
+/// The chains of these namespaces that are asked about accounts, where any resource takes such.
+fn chains_of(namespaces: &[&str], context: &Context) -> Vec<String> {
+    let taken = match &context.rules.resources {
+        Resources::AnyLoopback(rules) => rules.on_chain.taken,
+        Resources::Listed(list) => list.iter().any(|resource| resource.rules.on_chain.taken),
+    };
+    let asked = context.nodes.chains().filter(|chain| {
+        taken && namespaces.contains(&chain.namespace()) && context.rules.chains.allows(chain)
+    });
+    let mut chains: Vec<String> = asked.map(ToString::to_string).collect();
+    chains.sort();
+    chains
 }
 
 /// Scopes and URIs of the configured resources; none in development, where any will do.

@@ -19,7 +19,7 @@ use serde_json::{Value, json};
 use super::answer::{self, Answer, AnswerError};
 use super::node::{Node, NodeError};
 use super::quorum::{Chain, Reading};
-use super::{AskError, Asking, Said};
+use super::{AskError, Asking, Block, Said};
 
 /// A name of NEAR and a key.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,7 +46,7 @@ impl AccessKeyQuestion {
 pub struct KeyOfAccount {
     account: Account,
     key: PublicKey,
-    block: u64,
+    block: Block,
 }
 
 impl KeyOfAccount {
@@ -55,8 +55,8 @@ impl KeyOfAccount {
         self.account == *account && self.key == *key
     }
 
-    /// The lowest number of a block at which a node of the quorum was asked.
-    pub const fn block(&self) -> u64 {
+    /// The lowest block at which a node of the quorum was asked.
+    pub const fn block(&self) -> Block {
         self.block
     }
 }
@@ -81,20 +81,20 @@ pub(super) async fn ask(
     });
     let request = Bytes::from(request.to_string());
     let (network, lowest) = (chain.settings.chain.reference().to_owned(), chain.lowest());
-    let agreed = chain.agree(asking, |node| {
+    let agreed = chain.agree(asking, question.account(), |node| {
         let (request, network) = (request.clone(), network.clone());
         async move {
             check_network(&node, &network, id).await?;
             let body = node.exchange(request).await?;
-            let (said, block) = permission(&body, id).map_err(NodeError::from)?;
-            if block < lowest {
+            let (said, number) = permission(&body, id).map_err(NodeError::from)?;
+            if number < lowest {
                 return Err(AnswerError::Behind.into());
             }
-            Ok(Reading { said, block })
+            Ok(Reading { said, block: Block { number, time: None } })
         }
     });
     let Reading { said, block } = agreed.await?;
-    chain.has_reached(block);
+    chain.has_reached(block.number);
     let (account, key) = (question.account.clone(), question.key.clone());
     Ok(if said { Said::Yes(KeyOfAccount { account, key, block }) } else { Said::No })
 }

@@ -15,6 +15,7 @@ use std::fmt;
 
 use bytes::Bytes;
 use countersign_sdk::account::Account;
+use countersign_sdk::time::Timestamp;
 use serde_json::json;
 use sha3::{Digest as _, Keccak256};
 
@@ -22,7 +23,7 @@ use super::answer::{self, Answer, AnswerError};
 use super::deployment::{Deployment, SignatureParts};
 use super::node::NodeError;
 use super::quorum::{Chain, Reading};
-use super::{AskError, Asking, BlockTag, Said};
+use super::{AskError, Asking, Block, BlockTag, Said};
 
 /// The longest signature for a contract that is read, in bytes, with what ERC-6492 wraps around it.
 pub const MAX_CONTRACT_SIGNATURE: usize = 4096;
@@ -80,17 +81,23 @@ impl ContractQuestion {
         self.parts().deployment.is_some()
     }
 
+    /// Whether the signature names a factory that is none of these.
+    pub(super) fn names_a_factory_beside(&self, factories: &[[u8; 20]]) -> bool {
+        self.parts().deployment.is_some_and(|named| !factories.contains(&named.factory))
+    }
+
     fn parts(&self) -> SignatureParts<'_> {
         // `new` has read the same bytes.
         let whole = SignatureParts { signature: &self.signature, deployment: None };
         SignatureParts::read(&self.signature).unwrap_or(whole)
     }
 
-    /// The input of the program, as `checker.yul` says.
-    fn input(&self) -> Vec<u8> {
+    /// The input of the program, as `checker.yul` says. No factory is called but one of these.
+    fn input(&self, factories: &[[u8; 20]]) -> Vec<u8> {
         let parts = self.parts();
         let nothing = Deployment { factory: [0; 20], call: &[] };
-        let deployment = parts.deployment.unwrap_or(nothing);
+        let listed = parts.deployment.filter(|named| factories.contains(&named.factory));
+        let deployment = listed.unwrap_or(nothing);
         let length = u32::try_from(deployment.call.len()).unwrap_or(u32::MAX);
         let input = [
             &self.address[..],
@@ -115,7 +122,8 @@ impl fmt::Debug for ContractQuestion {
 pub struct ApprovedSignature {
     question: ContractQuestion,
     tag: BlockTag,
-    block: u64,
+    block: Block,
+    delegated: bool,
 }
 
 impl ApprovedSignature {
@@ -134,13 +142,18 @@ impl ApprovedSignature {
         &self.question.signature
     }
 
+    /// Whether it is code that the key of the account's address has delegated to.
+    pub const fn is_delegated(&self) -> bool {
+        self.delegated
+    }
+
     /// The kind of block that was asked for.
     pub const fn tag(&self) -> BlockTag {
         self.tag
     }
 
-    /// The lowest number of a block at which a node of the quorum was asked.
-    pub const fn block(&self) -> u64 {
+    /// The lowest block at which a node of the quorum was asked.
+    pub const fn block(&self) -> Block {
         self.block
     }
 }
@@ -178,17 +191,12 @@ pub(super) async fn ask(
     asking: &Asking,
 ) -> Result<Said<ApprovedSignature>, AskError> {
     let settings = &chain.settings;
-    if let Some(deployment) = question.parts().deployment
-        && !settings.factories.contains(&deployment.factory)
-    {
-        return Err(AskError::Factory);
-    }
     let reference = match question.account() {
         Account::Chain(account) => account.chain().reference().parse::<u64>().ok(),
         Account::Key(_) => None,
     };
     let number = reference.ok_or(AskError::Unconfigured)?;
-    let (tag, input) = (settings.block, question.input());
+    let (tag, input) = (settings.block, question.input(&settings.factories));
     let asked = Asked {
         id: asking.id,
         chain: number,
@@ -205,7 +213,7 @@ pub(super) async fn ask(
         "params": [{"from": from, "data": program}, tag.name()],
     });
     let request = Bytes::from(request.to_string());
-    let agreed = chain.agree(asking, |node| {
+    let agreed = chain.agree(asking, question.account(), |node| {
         let request = request.clone();
         async move {
             let body = node.exchange(request).await?;
@@ -214,10 +222,10 @@ pub(super) async fn ask(
         }
     });
     let Reading { said, block } = agreed.await?;
-    let taken = || Said::Yes(ApprovedSignature { question, tag, block });
+    let taken = |delegated| Said::Yes(ApprovedSignature { question, tag, block, delegated });
     Ok(match said {
-        Verdict::Takes => taken(),
-        Verdict::DelegatedTakes if settings.delegated && number != CHAIN_OF_KEYS => taken(),
+        Verdict::Takes => taken(false),
+        Verdict::DelegatedTakes if settings.delegated && number != CHAIN_OF_KEYS => taken(true),
         Verdict::Refuses => Said::No,
         Verdict::DelegatedTakes | Verdict::NoContract => Said::NoContract,
     })
@@ -227,7 +235,7 @@ pub(super) async fn ask(
 ///
 /// # Errors
 /// [`AnswerError`] for anything but the five words of a node of the chain, about what was asked.
-pub fn verdict(body: &[u8], asked: &Asked) -> Result<(Verdict, u64), AnswerError> {
+pub fn verdict(body: &[u8], asked: &Asked) -> Result<(Verdict, Block), AnswerError> {
     let Answer::Result(result) = answer::read(body, asked.id)? else {
         return Err(AnswerError::Refused);
     };
@@ -244,7 +252,8 @@ pub fn verdict(body: &[u8], asked: &Asked) -> Result<(Verdict, u64), AnswerError
     if *input != asked.input {
         return Err(AnswerError::OtherQuestion);
     }
-    if small(time).ok_or(AnswerError::Result)? < asked.not_before {
+    let time = small(time).ok_or(AnswerError::Result)?;
+    if time < asked.not_before {
         return Err(AnswerError::Behind);
     }
     let said = match small(said).ok_or(AnswerError::Result)? {
@@ -254,7 +263,8 @@ pub fn verdict(body: &[u8], asked: &Asked) -> Result<(Verdict, u64), AnswerError
         6 => Verdict::DelegatedTakes,
         _ => return Err(AnswerError::Result),
     };
-    Ok((said, small(block).ok_or(AnswerError::Result)?))
+    let number = small(block).ok_or(AnswerError::Result)?;
+    Ok((said, Block { number, time: Some(Timestamp::from_unix(time)) }))
 }
 
 /// A word that is a number of 64 bits.

@@ -14,6 +14,7 @@ mod contract;
 mod deployment;
 mod node;
 mod notices;
+mod places;
 mod quorum;
 mod turns;
 
@@ -34,7 +35,7 @@ pub use contract::{
 };
 pub use deployment::{Deployment, SignatureParts, is_wrapped};
 use quorum::Chain;
-use turns::{Counted, NoTurn};
+use turns::NoTurn;
 
 /// The block that a question is asked at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,6 +57,15 @@ impl BlockTag {
             Self::Finalized => "finalized",
         }
     }
+}
+
+/// The block that something was said of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Block {
+    /// Its number as code on the chain sees it, which on some chains (those of Arbitrum) is one of the chain below.
+    pub number: u64,
+    /// When it was made; nodes of NEAR do not say it.
+    pub time: Option<Timestamp>,
 }
 
 /// The nodes of one chain and how they are believed.
@@ -146,8 +156,8 @@ pub enum AskError {
     /// The message had its questions.
     #[error("nodes were asked too often for this message")]
     TooOften,
-    /// As many questions are under way as may be; nobody was asked.
-    #[error("too many questions about the chain are under way")]
+    /// As many questions about the chain, or about sessions of the account, are under way as may be; nobody was asked.
+    #[error("too many questions about the chain or the account are under way")]
     Crowded,
     /// Too few nodes gave the same answer in time.
     #[error("too few nodes of the chain gave the same answer")]
@@ -173,13 +183,12 @@ pub struct NodesError(String);
 /// The nodes of every chain that is asked.
 pub struct Nodes {
     chains: HashMap<ChainId, Chain>,
-    counted: Counted,
 }
 
 impl Nodes {
     /// No nodes: every question is [`AskError::Unconfigured`].
     pub fn none() -> Self {
-        Self { chains: HashMap::new(), counted: Counted::default() }
+        Self { chains: HashMap::new() }
     }
 
     /// Those of `chains`.
@@ -189,7 +198,12 @@ impl Nodes {
     pub fn new(chains: Vec<ChainNodes>) -> Result<Self, NodesError> {
         let made = chains.into_iter().map(|chain| Ok((chain.chain.clone(), Chain::new(chain)?)));
         let chains = made.collect::<Result<_, NodesError>>()?;
-        Ok(Self { chains, counted: Counted::default() })
+        Ok(Self { chains })
+    }
+
+    /// The chains that are asked, in no order.
+    pub fn chains(&self) -> impl Iterator<Item = &ChainId> {
+        self.chains.keys()
     }
 
     /// Whether `account` is of a chain that is asked.
@@ -200,15 +214,23 @@ impl Nodes {
     /// Whether the contract of a question takes its signature.
     ///
     /// # Errors
-    /// [`AskError`]; a factory that may not be called is refused before anything is sent.
+    /// [`AskError`]; a factory that may not be called is refused before anything is sent. A session that was
+    /// opened with one that no longer may is asked about without it: its account is deployed by now, or is none.
     pub async fn contract(
         &self,
         question: ContractQuestion,
         asking: &Asking,
     ) -> Result<Said<ApprovedSignature>, AskError> {
         let chain = self.chain_of(question.account()).ok_or(AskError::Unconfigured)?;
-        self.take_turn(asking)?;
-        self.count(asking, contract::ask(chain, question, asking).await)
+        // Before a turn is taken: strangers can name as many factories as they like.
+        match asking.asker {
+            Asker::SignIn { .. } if question.names_a_factory_beside(&chain.settings.factories) => {
+                return Err(AskError::Factory);
+            }
+            Asker::SignIn { .. } | Asker::Session => {}
+        }
+        take_turn(chain, asking)?;
+        count(chain, asking, contract::ask(chain, question, asking).await)
     }
 
     /// Whether the key of a question may do everything for its account.
@@ -221,29 +243,8 @@ impl Nodes {
         asking: &Asking,
     ) -> Result<Said<KeyOfAccount>, AskError> {
         let chain = self.chain_of(question.account()).ok_or(AskError::Unconfigured)?;
-        self.take_turn(asking)?;
-        self.count(asking, access_key::ask(chain, question, asking).await)
-    }
-
-    fn take_turn(&self, asking: &Asking) -> Result<(), AskError> {
-        let Asker::SignIn { message, until } = asking.asker else { return Ok(()) };
-        self.counted.take(message, until, asking.now).map_err(|none| match none {
-            NoTurn::Spent => AskError::TooOften,
-            NoTurn::Full => AskError::Crowded,
-        })
-    }
-
-    fn count<T>(&self, asking: &Asking, said: Result<T, AskError>) -> Result<T, AskError> {
-        if let Asker::SignIn { message, .. } = asking.asker {
-            match said {
-                Ok(_) | Err(AskError::TooOften) => {}
-                Err(AskError::Unavailable) => self.counted.was_silent(message),
-                Err(AskError::Unconfigured | AskError::Factory | AskError::Crowded) => {
-                    self.counted.was_not_asked(message);
-                }
-            }
-        }
-        said
+        take_turn(chain, asking)?;
+        count(chain, asking, access_key::ask(chain, question, asking).await)
     }
 
     fn chain_of(&self, account: &Account) -> Option<&Chain> {
@@ -252,6 +253,31 @@ impl Nodes {
             Account::Key(_) => None,
         }
     }
+}
+
+fn take_turn(chain: &Chain, asking: &Asking) -> Result<(), AskError> {
+    let Asker::SignIn { message, until } = asking.asker else { return Ok(()) };
+    chain.counted.take(message, until, asking.now).map_err(|none| match none {
+        NoTurn::Spent => AskError::TooOften,
+        NoTurn::Full => AskError::Crowded,
+    })
+}
+
+fn count<T>(
+    chain: &Chain,
+    asking: &Asking,
+    said: Result<Said<T>, AskError>,
+) -> Result<Said<T>, AskError> {
+    if let Asker::SignIn { message, .. } = asking.asker {
+        match said {
+            Ok(Said::No | Said::NoContract) | Err(AskError::TooOften) => {}
+            Ok(Said::Yes(_)) | Err(AskError::Unavailable) => chain.counted.was_no_refusal(message),
+            Err(AskError::Unconfigured | AskError::Factory | AskError::Crowded) => {
+                chain.counted.was_not_asked(message);
+            }
+        }
+    }
+    said
 }
 
 impl fmt::Debug for Nodes {

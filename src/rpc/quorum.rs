@@ -5,28 +5,23 @@
 //! from those that are not: then nothing is known, and the client asks again.
 //!
 //! The others are heard to their end by a task of its own, whether or not somebody still waits, so that a
-//! node that lies is noticed, and so that a place is taken for as long as anything is under way. Sessions
-//! have places of their own: strangers who sign in do not keep them from being asked about.
+//! node that lies is noticed, and so that a place is taken for as long as anything is under way.
 
 use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use countersign_sdk::account::ChainId;
+use countersign_sdk::account::{Account, ChainId};
 use countersign_sdk::time::Timestamp;
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 
 use super::node::{Node, NodeError};
 use super::notices::Notice;
-use super::{AskError, Asker, Asking, ChainNodes, NodesError};
-
-/// How many questions about one chain may be under way for sign-ins; one more is not asked.
-const MAX_SIGN_INS: usize = 96;
-
-/// The same for sessions that go on, whose holders have proven themselves.
-const MAX_SESSIONS: usize = 64;
+use super::places::{NoPlace, Places};
+use super::turns::Counted;
+use super::{AskError, Asking, Block, ChainNodes, NodesError};
 
 /// How far a block of NEAR may lie below one that was believed before: about ten minutes.
 const MAX_BEHIND: u64 = 600;
@@ -34,9 +29,9 @@ const MAX_BEHIND: u64 = 600;
 /// The nodes of a chain.
 pub(super) struct Chain {
     pub(super) settings: ChainNodes,
+    pub(super) counted: Counted,
     nodes: Vec<Node>,
-    sign_ins: Arc<Semaphore>,
-    sessions: Arc<Semaphore>,
+    places: Places,
     notices: Arc<Notices>,
     highest: AtomicU64,
 }
@@ -55,7 +50,7 @@ struct Notices {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Reading<T> {
     pub(super) said: T,
-    pub(super) block: u64,
+    pub(super) block: Block,
 }
 
 impl Chain {
@@ -72,8 +67,8 @@ impl Chain {
         }
         Ok(Self {
             nodes: nodes.collect::<Result<_, _>>()?,
-            sign_ins: Arc::new(Semaphore::new(MAX_SIGN_INS)),
-            sessions: Arc::new(Semaphore::new(MAX_SESSIONS)),
+            counted: Counted::default(),
+            places: Places::new(),
             notices: Arc::new(Notices {
                 crowded: Notice::default(),
                 too_few: Notice::default(),
@@ -95,13 +90,15 @@ impl Chain {
         self.highest.fetch_max(block, Ordering::Relaxed);
     }
 
-    /// Asks every node by `ask`, until enough have said the same; the block is the lowest of theirs.
+    /// Asks every node about `account` by `ask`, until enough have said the same; the block is the lowest of
+    /// theirs.
     ///
     /// # Errors
     /// [`AskError::Crowded`], [`AskError::Unavailable`].
     pub(super) async fn agree<T, F, Fut>(
         &self,
         asking: &Asking,
+        account: &Account,
         ask: F,
     ) -> Result<Reading<T>, AskError>
     where
@@ -110,17 +107,10 @@ impl Chain {
         Fut: Future<Output = Result<Reading<T>, NodeError>> + Send + 'static,
     {
         let chain = &self.settings.chain;
-        let places = match asking.asker {
-            Asker::SignIn { .. } => &self.sign_ins,
-            Asker::Session => &self.sessions,
-        };
-        let Ok(place) = Arc::clone(places).try_acquire_owned() else {
-            if let Some(left_out) = self.notices.crowded.due(asking.now) {
-                let asker = asking.asker.name();
-                tracing::warn!(%chain, asker, left_out, "too many questions about this chain are under way");
-            }
-            return Err(AskError::Crowded);
-        };
+        let place = self.places.take(asking.asker, account).map_err(|none| {
+            self.is_crowded(none, asking, account);
+            AskError::Crowded
+        })?;
         let mut asked = JoinSet::new();
         for (index, node) in self.nodes.iter().enumerate() {
             let answer = ask(node.clone());
@@ -138,6 +128,21 @@ impl Chain {
             drop(place);
         });
         told.await.map_err(|_| AskError::Unavailable)
+    }
+
+    fn is_crowded(&self, none: NoPlace, asking: &Asking, account: &Account) {
+        let chain = &self.settings.chain;
+        match none {
+            NoPlace::Chain => {
+                if let Some(left_out) = self.notices.crowded.due(asking.now) {
+                    let asker = asking.asker.name();
+                    tracing::warn!(%chain, asker, left_out, "too many questions about this chain are under way");
+                }
+            }
+            NoPlace::Account => {
+                tracing::debug!(%account, "too many questions about sessions of this account are under way");
+            }
+        }
     }
 }
 
@@ -167,7 +172,8 @@ impl Hearing {
                     readings.push((index, reading));
                     let alike = readings.iter().filter(|(_, other)| other.said == reading.said);
                     if tell.is_some() && alike.clone().count() >= self.quorum {
-                        let block = alike.map(|(_, other)| other.block).min().unwrap_or_default();
+                        let block =
+                            alike.map(|(_, other)| other.block).fold(reading.block, Block::min);
                         agreed = Some(reading.said);
                         // Who asked may have gone; the nodes are heard all the same.
                         let _gone = tell.take().map(|tell| tell.send(Reading { block, ..reading }));

@@ -3,14 +3,16 @@
 use std::sync::Mutex;
 use std::time::Duration;
 
-use countersign_sdk::account::ChainId;
+use countersign_sdk::account::{Account, ChainId};
 use countersign_sdk::entropy::OsEntropy;
 use countersign_sdk::proof::replay::ReplayKey;
 use countersign_sdk::time::Timestamp;
+use tokio::sync::Semaphore;
 use url::Url;
 
 use super::*;
-use crate::rpc::BlockTag;
+use crate::rpc::places::MAX_SIGN_INS;
+use crate::rpc::{Asker, BlockTag};
 
 fn chain(nodes: usize, quorum: usize) -> Chain {
     let url = |port| Url::parse(&format!("http://127.0.0.1:{port}/key")).unwrap();
@@ -37,22 +39,31 @@ fn sign_in() -> Asking {
     asking(Asker::SignIn { message, until: Timestamp::from_unix(300) })
 }
 
+fn block(number: u64) -> Block {
+    Block { number, time: None }
+}
+
+fn account(address: &str) -> Account {
+    format!("eip155:1:{address}").parse().unwrap()
+}
+
 /// What a chain says whose nodes say these, each at its block; `None` fails, `-` never answers.
 async fn says(quorum: usize, nodes: &[Option<(char, u64)>]) -> Result<(char, u64), AskError> {
     let chain = chain(nodes.len(), quorum);
     let left = Mutex::new(nodes.iter().rev().copied().collect::<Vec<_>>());
     let asking = sign_in();
-    let agreed = chain.agree(&asking, |_| {
+    let about = account("0x01");
+    let agreed = chain.agree(&asking, &about, |_| {
         let next = left.lock().unwrap().pop().unwrap();
         async move {
             match next {
                 Some(('-', _)) => std::future::pending().await,
-                Some((said, block)) => Ok(Reading { said, block }),
+                Some((said, number)) => Ok(Reading { said, block: block(number) }),
                 None => Err(NodeError::TimedOut),
             }
         }
     });
-    agreed.await.map(|reading| (reading.said, reading.block))
+    agreed.await.map(|reading| (reading.said, reading.block.number))
 }
 
 #[tokio::test]
@@ -91,14 +102,54 @@ async fn a_slow_node_holds_up_nobody() {
 #[tokio::test]
 async fn only_so_many_questions_are_under_way_and_sign_ins_leave_room_for_sessions() {
     let chain = chain(1, 1);
-    let places = chain.sign_ins.acquire_many(MAX_SIGN_INS as u32).await.unwrap();
-    let ask = |_| async { Ok(Reading { said: true, block: 1 }) };
-    let yes = Ok(Reading { said: true, block: 1 });
-    assert_eq!(chain.agree(&sign_in(), ask).await, Err(AskError::Crowded));
-    assert_eq!(chain.agree(&asking(Asker::Session), ask).await, yes);
+    let places = chain.places.sign_ins.acquire_many(MAX_SIGN_INS as u32).await.unwrap();
+    let ask = |_| async { Ok(Reading { said: true, block: block(1) }) };
+    let yes = Ok(Reading { said: true, block: block(1) });
+    let about = account("0x01");
+    assert_eq!(chain.agree(&sign_in(), &about, ask).await, Err(AskError::Crowded));
+    assert_eq!(chain.agree(&asking(Asker::Session), &about, ask).await, yes);
     drop(places);
-    assert_eq!(chain.agree(&sign_in(), ask).await, yes);
+    assert_eq!(chain.agree(&sign_in(), &about, ask).await, yes);
     assert_eq!(format!("{chain:?}"), "1 of 1 nodes of eip155:1");
+}
+
+/// Whoever has a slow contract of his own keeps no other session from being asked about.
+#[tokio::test]
+async fn the_sessions_of_one_account_have_two_places() {
+    let chain = chain(1, 1);
+    let (slow, other) = (account("0x01"), account("0x02"));
+    let session = asking(Asker::Session);
+    let gate = Arc::new(Semaphore::new(0));
+    let held = Arc::clone(&gate);
+    let wait = move |_| {
+        let held = Arc::clone(&held);
+        async move {
+            let _opened = held.acquire_owned().await;
+            Ok(Reading { said: true, block: block(1) })
+        }
+    };
+    let at_once = |_| async { Ok(Reading { said: true, block: block(1) }) };
+    let yes = Ok(Reading { said: true, block: block(1) });
+    let both = async {
+        tokio::join!(
+            chain.agree(&session, &slow, wait.clone()),
+            chain.agree(&session, &slow, wait.clone()),
+        )
+    };
+    let others = async {
+        for _ in 0..100 {
+            assert_eq!(chain.agree(&session, &slow, at_once).await, Err(AskError::Crowded));
+        }
+        assert_eq!(chain.agree(&session, &other, at_once).await, yes);
+        // Who signs in has proven nothing about the account, and has it wait for nobody.
+        assert_eq!(chain.agree(&sign_in(), &slow, at_once).await, yes);
+        gate.add_permits(1);
+    };
+    let (both, ()) = tokio::join!(both, others);
+    assert_eq!(both, (yes, yes));
+    while chain.agree(&session, &slow, at_once).await.is_err() {
+        tokio::task::yield_now().await;
+    }
 }
 
 /// Who hangs up frees no place: the nodes are still busy with the question.
@@ -111,18 +162,19 @@ async fn a_place_is_taken_until_every_node_has_ended() {
         let held = Arc::clone(&held);
         async move {
             let _opened = held.acquire_owned().await;
-            Ok(Reading { said: true, block: 1 })
+            Ok(Reading { said: true, block: block(1) })
         }
     };
     let asking = sign_in();
     {
-        let asked = chain.agree(&asking, ask);
+        let about = account("0x01");
+        let asked = chain.agree(&asking, &about, ask);
         let hung_up = tokio::time::timeout(Duration::from_millis(1), asked).await;
         assert!(hung_up.is_err());
     }
-    assert_eq!(chain.sign_ins.available_permits(), MAX_SIGN_INS - 1);
+    assert_eq!(chain.places.sign_ins.available_permits(), MAX_SIGN_INS - 1);
     gate.add_permits(1);
-    let all = chain.sign_ins.acquire_many(MAX_SIGN_INS as u32).await.unwrap();
+    let all = chain.places.sign_ins.acquire_many(MAX_SIGN_INS as u32).await.unwrap();
     drop(all);
 }
 

@@ -1,9 +1,9 @@
-//! A message has its account's chain asked three times at most, and a few times more where the chain stays silent.
+//! A message may be refused by its account's chain three times, and has it asked a few times more where it was not refused.
 //!
 //! Whoever holds a challenge of ours may send wrong signatures with it, and for a contract's account each
 //! is a question to every node. So questions are counted by the message, for as long as it
-//! could be used. A silence does not count as an answer, so that owners who took a day to sign need not
-//! sign again for a node that was away.
+//! could be used. A silence does not count as a refusal, nor does a yes: what comes after one can still
+//! fail here, as when the store is away. So owners need not sign again for a fault that is not theirs.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -11,25 +11,32 @@ use std::sync::{Mutex, PoisonError};
 use countersign_sdk::proof::replay::ReplayKey;
 use countersign_sdk::time::Timestamp;
 
-/// How often a chain may answer for one message.
-const ANSWERS: u8 = 3;
+/// How often a chain may refuse one message.
+const REFUSALS: u8 = 3;
 
-/// How often it may stay silent.
-const SILENCES: u8 = 9;
+/// How often it may stay silent, or say yes to what is then not used up.
+const OTHERS: u8 = 9;
 
-/// How many messages are counted at once; beyond, no new one is asked about.
+/// How many messages are counted at once for a chain; beyond, no new one is asked about.
 const MOST: usize = 65_536;
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Turns {
-    answers: u8,
-    silences: u8,
+    refusals: u8,
+    others: u8,
     until: Timestamp,
 }
 
-/// How often each message had nodes asked.
+/// How often each message had the nodes of a chain asked.
 #[derive(Debug, Default)]
-pub(super) struct Counted(Mutex<HashMap<ReplayKey, Turns>>);
+pub(super) struct Counted(Mutex<Table>);
+
+#[derive(Debug, Default)]
+struct Table {
+    messages: HashMap<ReplayKey, Turns>,
+    /// When it was last looked through for what has ended.
+    swept: Timestamp,
+}
 
 /// Why a question is not asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,30 +48,35 @@ pub(super) enum NoTurn {
 }
 
 impl Counted {
-    /// Takes a turn of the message, which is forgotten after `until`.
+    /// Takes a turn of the message, which is forgotten after `until`. It counts as a refusal until more is known.
     pub(super) fn take(
         &self,
         key: ReplayKey,
         until: Timestamp,
         now: Timestamp,
     ) -> Result<(), NoTurn> {
-        let mut counted = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if counted.len() >= MOST && !counted.contains_key(&key) {
-            counted.retain(|_, turns| turns.until > now);
-            if counted.len() >= MOST {
+        let mut table = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let Table { messages, swept } = &mut *table;
+        if messages.len() >= MOST && !messages.contains_key(&key) {
+            // Nothing ends within a second, and all of them are looked at.
+            if *swept != now {
+                *swept = now;
+                messages.retain(|_, turns| turns.until > now);
+            }
+            if messages.len() >= MOST {
                 return Err(NoTurn::Full);
             }
         }
-        let turns = counted.entry(key).or_insert(Turns { answers: 0, silences: 0, until });
-        if turns.answers >= ANSWERS || turns.silences >= SILENCES {
+        let turns = messages.entry(key).or_insert(Turns { refusals: 0, others: 0, until });
+        if turns.refusals >= REFUSALS || turns.others >= OTHERS {
             return Err(NoTurn::Spent);
         }
-        turns.answers += 1;
+        turns.refusals += 1;
         Ok(())
     }
 
-    /// Counts the last turn as a silence.
-    pub(super) fn was_silent(&self, key: ReplayKey) {
+    /// Counts the last turn as a silence or a yes.
+    pub(super) fn was_no_refusal(&self, key: ReplayKey) {
         self.take_back(key, 1);
     }
 
@@ -73,12 +85,21 @@ impl Counted {
         self.take_back(key, 0);
     }
 
-    fn take_back(&self, key: ReplayKey, silences: u8) {
-        let mut counted = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(turns) = counted.get_mut(&key) {
-            turns.answers = turns.answers.saturating_sub(1);
-            turns.silences = turns.silences.saturating_add(silences);
+    fn take_back(&self, key: ReplayKey, others: u8) {
+        let mut table = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(turns) = table.messages.get_mut(&key) {
+            turns.refusals = turns.refusals.saturating_sub(1);
+            turns.others = turns.others.saturating_add(others);
+            if (turns.refusals, turns.others) == (0, 0) {
+                table.messages.remove(&key);
+            }
         }
+    }
+
+    /// How many messages are counted.
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).messages.len()
     }
 }
 
@@ -95,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn three_answers_or_nine_silences() {
+    fn three_refusals_or_nine_times_anything_else() {
         let counted = Counted::default();
         for _ in 0..3 {
             assert_eq!(counted.take(key(1), at(300), at(1)), Ok(()));
@@ -103,8 +124,25 @@ mod tests {
         assert_eq!(counted.take(key(1), at(300), at(1)), Err(NoTurn::Spent));
         for _ in 0..9 {
             assert_eq!(counted.take(key(2), at(300), at(1)), Ok(()));
-            counted.was_silent(key(2));
+            counted.was_no_refusal(key(2));
         }
+        assert_eq!(counted.take(key(2), at(300), at(1)), Err(NoTurn::Spent));
+    }
+
+    #[test]
+    fn a_message_about_which_nobody_was_asked_is_not_counted() {
+        let counted = Counted::default();
+        for (name, asked) in [(1, false), (2, true), (3, false)] {
+            assert_eq!(counted.take(key(name), at(300), at(1)), Ok(()));
+            assert_eq!(counted.take(key(name), at(300), at(1)), Ok(()));
+            counted.was_not_asked(key(name));
+            if !asked {
+                counted.was_not_asked(key(name));
+            }
+        }
+        assert_eq!(counted.len(), 1);
+        assert_eq!(counted.take(key(2), at(300), at(1)), Ok(()));
+        assert_eq!(counted.take(key(2), at(300), at(1)), Ok(()));
         assert_eq!(counted.take(key(2), at(300), at(1)), Err(NoTurn::Spent));
     }
 
@@ -117,6 +155,6 @@ mod tests {
         assert_eq!(counted.take(key(u32::MAX), at(300), at(2)), Err(NoTurn::Full));
         assert_eq!(counted.take(key(7), at(300), at(2)), Ok(()), "one that is counted already");
         assert_eq!(counted.take(key(u32::MAX), at(600), at(300)), Ok(()));
-        assert_eq!(counted.0.lock().unwrap().len(), 1);
+        assert_eq!(counted.len(), 1);
     }
 }

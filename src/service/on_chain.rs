@@ -17,7 +17,7 @@ use super::possession;
 use crate::audit::evidence::ChainSaid;
 use crate::model::reason::{Reason, Refusal};
 use crate::model::resource::ResourceRules;
-use crate::rpc::{ApprovedSignature, AskError, Asker, Asking, Said};
+use crate::rpc::{ApprovedSignature, AskError, Asker, Asking, Block, Said};
 use crate::store::SpentNonce;
 use crate::token::access::{Authenticated, Possession};
 use crate::wallet::format::{Evidence, Issuing, VerifiedSigner};
@@ -147,7 +147,7 @@ pub(crate) enum Proven {
     /// The key that the account is.
     Key(VerifiedSigner),
     /// A key that the account's chain says may do everything for it, and the block that it said so of.
-    Name(VerifiedSigner, u64),
+    Name(VerifiedSigner, Block),
     /// The contract at the account.
     Contract(ApprovedSignature),
 }
@@ -165,6 +165,8 @@ impl Proven {
     pub(crate) fn nonce(&self, bound: &BoundMessage<'_>) -> OpenedNonce {
         match self {
             Self::Key(_) | Self::Name(..) => *bound.nonce(),
+            // Delegated code may take what its key signs: they spend one nonce, not one each.
+            Self::Contract(approved) if approved.is_delegated() => *bound.nonce(),
             Self::Contract(_) => bound.nonce_of_contract(),
         }
     }
@@ -184,7 +186,8 @@ impl Proven {
             Self::Name(_, block) => ("final", *block),
             Self::Contract(approved) => (approved.tag().name(), approved.block()),
         };
-        Some(ChainSaid { block_tag: tag.to_owned(), block })
+        let Block { number, time } = block;
+        Some(ChainSaid { block_tag: tag.to_owned(), block: number, block_time: time })
     }
 
     /// Its thumbprint.
@@ -233,7 +236,7 @@ impl Proven {
                 tracing::info!(
                     account = %approved.account(),
                     tag = approved.tag().name(),
-                    block = approved.block(),
+                    block = approved.block().number,
                     "a contract signed in"
                 );
                 Authenticated::by_contract(bound, approved, spent)
@@ -285,7 +288,7 @@ fn ask_refusal(error: AskError) -> Refusal {
         ),
         AskError::Crowded => Refusal::new(
             Reason::ChainUnavailable,
-            "too many questions about the account's chain are under way; nothing has changed: try again shortly",
+            "too many questions about the account or its chain are under way; nothing has changed: try again shortly",
         ),
         AskError::Unavailable => Refusal::new(
             Reason::ChainUnavailable,

@@ -76,6 +76,12 @@ async fn walk(
     let access = access_for(context, request, &session, now)?;
     let possession = possession::claim(context, proof.as_ref(), access.target.rules, now).await?;
     again::prove(context, &session, now).await?;
+    // A chain may take its time. What follows is dated after it: a client that lost the answer has all
+    // of the time that it has to ask again.
+    let now = context.now();
+    if access.until.is_some_and(|end| now >= end) {
+        return Err(session_refusal(SessionError::Ended));
+    }
     let proven =
         proof.as_ref().map(|proof| ProvenKey { jkt: proof.thumbprint(), at: proof.made_at() });
     let place = keys::reserve(context, now).await?;

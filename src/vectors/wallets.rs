@@ -128,7 +128,7 @@ fn cosmos(case: &Value) -> Result<(), Why> {
 /// An event by itself, and what the server that asked for it expected (NIP-42, NIP-98).
 fn nostr(case: &Value) -> Result<(), Why> {
     let event = Event::read(&case.get("event").unwrap_or(&Value::Null).to_string())?;
-    event.verify()?;
+    event.verify(None)?;
     let Some(context) = case.get("context") else { return Ok(()) };
     let expected: &[&str] = match text(context, "scheme") {
         Some("NIP-42") => &["relay", "challenge"],

@@ -36,7 +36,7 @@ const MAX_TAGS: usize = 32;
 
 static ACCOUNTS: KeyAccounts = KeyAccounts {
     format: "nostr",
-    signs_with: |key| key.compressed_secp256k1().is_some_and(|[tag, ..]| tag == 2),
+    signs_with: has_even_y,
     an_account: "an account of the format nostr is the did:key of the point with the even y: of 02 and the public key",
 };
 
@@ -100,7 +100,7 @@ impl WalletFormat for Nostr {
         let signer = ACCOUNTS.own(account)?;
         let event = Event::read(evidence.signature)?;
         check_place(&event, message)?;
-        let key = event.verify()?;
+        let key = event.verify(Some(signer.key()))?;
         if key != *signer.key() || event.content() != message.text() {
             return Err(mismatch());
         }
@@ -159,12 +159,14 @@ impl Event {
         Ok(event)
     }
 
-    /// Computes the id again and verifies the signature over it; gives the key.
+    /// Computes the id again and verifies the signature over it; gives the key, the point with the even y.
+    ///
+    /// `known` is a key that is likely to be it, and is not decoded again if it is.
     ///
     /// # Errors
     /// `signature_malformed` for what is no lower-case hex of its length, `public_key_invalid` for
     /// a key that is none, and `signature_mismatch`.
-    pub fn verify(&self) -> Result<PublicKey, Refusal> {
+    pub fn verify(&self, known: Option<&PublicKey>) -> Result<PublicKey, Refusal> {
         let malformed =
             || malformed_signature("id, pubkey and sig of an event are lower-case hex (NIP-01)");
         let x = lower_hex::<32>(&self.pubkey).ok_or_else(malformed)?;
@@ -175,9 +177,13 @@ impl Event {
         if id != stated {
             return Err(mismatch());
         }
-        let key = PublicKey::from_x_only(&x).map_err(|error| {
-            Refusal::new(Reason::PublicKeyInvalid, format!("the event's pubkey: {error}"))
-        })?;
+        let is_it = |key: &&PublicKey| key.x_only() == Some(x) && has_even_y(key);
+        let key = match known.filter(is_it) {
+            Some(known) => known.clone(),
+            None => PublicKey::from_x_only(&x).map_err(|error| {
+                Refusal::new(Reason::PublicKeyInvalid, format!("the event's pubkey: {error}"))
+            })?,
+        };
         verify_schnorr(&key, &id, &signature).map_err(refused_signature)?;
         Ok(key)
     }
@@ -206,6 +212,10 @@ impl Event {
     pub fn content(&self) -> &str {
         &self.content
     }
+}
+
+fn has_even_y(key: &PublicKey) -> bool {
+    key.compressed_secp256k1().is_some_and(|[tag, ..]| tag == 2)
 }
 
 fn lower_hex<const N: usize>(text: &str) -> Option<[u8; N]> {

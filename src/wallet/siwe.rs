@@ -11,7 +11,7 @@
 //!
 //! Whether a contract at the address takes a signature that is not its key's is a question to the chain,
 //! which is made here and asked elsewhere. A signature by the address's own key never becomes one, nor does
-//! one that its key made over this text and that has another S or v than wallets write.
+//! one that its key made over this text and that has another S or v than wallets write, wrapped or not.
 //!
 //! Specs: EIP-4361, EIP-191, EIP-55, ERC-2098, EIP-2 (low S), ERC-1271, ERC-6492.
 
@@ -27,7 +27,7 @@ use super::format::{
 };
 use super::on_chain::Question;
 use crate::model::reason::{Reason, Refusal};
-use crate::rpc::{ContractQuestion, MAX_CONTRACT_SIGNATURE};
+use crate::rpc::{ContractQuestion, MAX_CONTRACT_SIGNATURE, SignatureParts};
 
 /// The canonical chain of the namespace, under which a subject stands.
 const CANONICAL_CHAIN: &str = "1";
@@ -93,7 +93,8 @@ impl WalletFormat for Siwe {
     }
 
     /// A signature that is not the address's key's may be a contract's, in whatever form the contract
-    /// knows: a high S or another v are its own affair. Those of the address's own key stay refused.
+    /// knows: a high S or another v are its own affair. Those of the address's own key stay refused,
+    /// wrapped as ERC-6492 says or not: code that it delegated to may take them for its own.
     fn question(
         &self,
         account: &Account,
@@ -106,7 +107,8 @@ impl WalletFormat for Siwe {
             let bytes = (digits.len() <= MAX_CONTRACT_SIGNATURE * 2).then(|| hex::decode(digits));
             let address = address_bytes(message.fields().address)?;
             let (digest, bytes) = (digest(message.text()), bytes?.ok()?);
-            if is_by_the_key_of(&address, &digest, &bytes) {
+            let parts = SignatureParts::read(&bytes)?;
+            if is_by_the_key_of(&address, &digest, parts.signature) {
                 return None;
             }
             ContractQuestion::new(account.clone(), address, digest, bytes)

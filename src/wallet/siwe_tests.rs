@@ -117,6 +117,18 @@ fn every_other_signature_may_be_a_contracts() {
     }
 }
 
+/// `abi.encode(factory, "", signature)` and the suffix of ERC-6492.
+fn wrapped(signature: &str) -> String {
+    let digits = signature.strip_prefix("0x").unwrap();
+    let length = digits.len() / 2;
+    let padding = "00".repeat(length.next_multiple_of(32) - length);
+    let suffix = "6492".repeat(16);
+    format!(
+        "0x{:0>64}{:064x}{:064x}{:064x}{length:064x}{digits}{padding}{suffix}",
+        "07", 96, 128, 0
+    )
+}
+
 #[test]
 fn a_signature_of_the_addresss_own_key_is_no_contracts_in_any_dress() {
     let rs = SIGNATURE.strip_suffix("1b").unwrap();
@@ -130,6 +142,11 @@ fn a_signature_of_the_addresss_own_key_is_no_contracts_in_any_dress() {
     ] {
         assert_eq!(question(&signature), Err(reason), "{signature}");
     }
+    // Wrapped by ERC-6492, around whichever factory, it is the key's all the same.
+    for inner in [SIGNATURE, rs, &format!("{rs}1d"), &format!("{other_s}1c")] {
+        assert_eq!(question(&wrapped(inner)), Err(Reason::SignatureMalformed), "{inner}");
+    }
+    assert!(question(&wrapped(&SIGNATURE.replace("0x78", "0x79"))).is_ok());
     // Without v, the high S reads as a parity and another S; the bytes are the key's all the same.
     assert!(question(other_s).is_err());
 }

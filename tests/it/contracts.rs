@@ -8,14 +8,15 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::{Json, Router, routing};
 use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use countersign_sdk::chain::near::{Signed, nonce_of};
 use countersign_sdk::key::{Curve, InMemorySigner, Signer as _};
+use countersign_sdk::time::{ManualClock, Timestamp};
 use serde_json::{Value, json};
 use sha3::{Digest as _, Keccak256};
 
 use crate::signed_in::{SignedIn, redeem, refresh};
-use crate::support::{Answer, EvmWallet, RESOURCE, SIGNED_MESSAGE, START, Server, jkt, key};
+use crate::support::{Answer, EvmWallet, RESOURCE, SIGNED_MESSAGE, START, Server, Siwe, jkt, key};
 
 const CHAIN: u64 = 10;
 
@@ -29,6 +30,8 @@ struct Told {
     says: Option<Says>,
     /// How old the block of an answer is at the start of a test, in seconds; without it, never too old.
     age: Option<u64>,
+    /// How many seconds an answer takes.
+    takes: Option<(Arc<ManualClock>, u64)>,
     asked: VecDeque<Value>,
 }
 
@@ -76,6 +79,9 @@ impl Node {
             (Some(Says::Verdict(verdict)), _) => Some(words(&request, *verdict, told.age)),
             (Some(Says::Result(result)), _) => Some(result.clone()),
         };
+        if let Some((clock, seconds)) = &told.takes {
+            clock.advance(*seconds);
+        }
         told.asked.push_back(request);
         match result {
             Some(result) => {
@@ -103,6 +109,11 @@ impl Node {
     /// Its block was made so many seconds before the start of a test.
     fn is_of(&self, age: u64) {
         self.0.lock().unwrap().age = Some(age);
+    }
+
+    /// Every answer takes so many seconds by this clock.
+    fn is_slow(&self, clock: &Arc<ManualClock>, seconds: u64) {
+        self.0.lock().unwrap().takes = Some((Arc::clone(clock), seconds));
     }
 
     /// What it was asked since the last time.
@@ -147,6 +158,7 @@ async fn signed_in(server: &Server, account: &str) -> SignedIn {
 
 #[tokio::test]
 async fn the_proof_of_a_contract_says_what_to_ask_its_chain() {
+    use countersign::audit::evidence::Proof;
     use countersign::service::arbiter::{self, Asked, NotProven};
     let (server, node, _) = server("").await;
     node.says(TAKES);
@@ -164,15 +176,27 @@ async fn the_proof_of_a_contract_says_what_to_ask_its_chain() {
     let proof = crate::audit::proof_of(&data, &json!(jti));
     let Err(NotProven::OnChain(asked)) = arbiter::check(&proof, None) else { panic!("{told}") };
     assert_eq!((asked.account, asked.block), (account, 77));
+    assert_eq!(asked.block_time, Some(Timestamp::from_unix(START * 2)));
     assert!(matches!(asked.asked, Asked::Contract { .. }));
     // Everything else is judged: another binding, and a key that nobody has.
     let true_one = countersign::audit::proof::sign_in_of(&proof.record).unwrap();
     let at = proof.record.time;
     assert!(matches!(arbiter::evidence(&true_one, at), Err(NotProven::OnChain(_))));
-    for what in ["jkt", "key", "exp"] {
+    for what in ["jkt", "no session key", "key", "exp"] {
         let mut forged = true_one.clone();
         match what {
             "jkt" => forged.token.jkt = None,
+            // What owners signed in a list that anybody reads, and what no server gives anything for.
+            "no session key" => {
+                forged.token.jkt = None;
+                let Proof::Message(signed) = &mut forged.proof else { panic!("{forged:?}") };
+                let text = URL_SAFE_NO_PAD.decode(&signed.message).unwrap();
+                let text = String::from_utf8(text).unwrap();
+                let mut lines: Vec<&str> = text.split('\n').collect();
+                lines.retain(|line| !line.contains("jwk-thumbprint"));
+                assert_eq!(lines.len() + 1, text.split('\n').count(), "{text}");
+                signed.message = URL_SAFE_NO_PAD.encode(lines.join("\n"));
+            }
             "key" => forged.proven_jkt = forged.token.jkt,
             _ => forged.token.exp = forged.token.exp.plus(901),
         }
@@ -209,6 +233,33 @@ async fn a_contract_is_its_chains_and_no_key_is_named() {
         "session_ended",
     );
     assert!(node.asked().is_empty(), "what has ended is not asked about");
+}
+
+/// A client knows before anybody signs whether a contract or a name can sign in.
+#[tokio::test]
+async fn metadata_says_on_which_chains_contracts_and_names_are_taken() {
+    let listed = async |toml: &str| {
+        let server = Server::configured(toml).await;
+        let path = "/.well-known/oauth-authorization-server";
+        let answer = Answer::read(server.http.get(server.at(path)).send().await.unwrap()).await;
+        let formats = answer.body["message_formats_supported"].as_array().unwrap().clone();
+        let listed = formats.into_iter().filter_map(|format| {
+            let chains = format.get("on_chain_accounts")?;
+            Some((format["name"].as_str().unwrap().to_owned(), chains.clone()))
+        });
+        listed.collect::<Vec<_>>()
+    };
+    let both = with_node("http://127.0.0.1:9", "");
+    let more = format!("{both}[[rpc]]\nchain = \"eip155:1\"\nurls = [\"http://127.0.0.1:9\"]\n");
+    let named = |name: &str, chains: Value| (name.to_owned(), chains);
+    let near = || named("nep413", json!(["near:mainnet"]));
+    assert_eq!(listed(&both).await, [named("siwe", json!(["eip155:10"])), near()]);
+    assert_eq!(listed(&more).await, [named("siwe", json!(["eip155:1", "eip155:10"])), near()]);
+    assert_eq!(listed(&toml("")).await, []);
+    let keys_alone = both.replace("default_scopes", "contract_accounts = false\ndefault_scopes");
+    assert_eq!(listed(&keys_alone).await, []);
+    let of_near = with_node("http://127.0.0.1:9", "chains = [\"near:mainnet\"]\n");
+    assert_eq!(listed(&of_near).await, [near()]);
 }
 
 #[tokio::test]
@@ -307,6 +358,53 @@ async fn a_session_of_a_contract_outlives_a_restart_and_is_asked_about_as_before
     );
 }
 
+/// A session that a wrapped signature opened goes on when its factory is called no more: its account is there.
+#[tokio::test]
+async fn a_session_outlives_the_factory_that_its_account_came_from() {
+    const DEPLOYED_TAKES: u64 = 4;
+    let (node, url) = Node::start().await;
+    let toml = with_node(&url, "");
+    let factory = format!("0x{}", "07".repeat(20));
+    let listed = format!("[[rpc]]\nfactories = [\"{factory}\"]\nchain = \"eip155");
+    let listed = toml.replace("[[rpc]]\nchain = \"eip155", &listed);
+    let server = Server::configured(&listed).await;
+    node.says(DEPLOYED_TAKES);
+    let (message, session) = challenge(&server, &contract()).await;
+    let (word, suffix) = (|number: u8| format!("{number:064x}"), "6492".repeat(16));
+    let head = format!("{:0>64}{}{}", "07".repeat(20), word(96), word(128));
+    let inner = "ab".repeat(32);
+    let wrapped = format!("0x{head}{}{}{inner}{suffix}", word(0), word(32));
+    let form = [("grant_type", SIGNED_MESSAGE), ("message", &*message), ("signature", &*wrapped)];
+    let opened = server.token(&form, Some(&server.proof(&session))).await;
+    assert_eq!(opened.status, 200, "{opened:?}");
+    let called = |asked: Vec<Value>| {
+        let [asked] = asked.try_into().unwrap();
+        let program = asked["params"][0]["data"].as_str().unwrap().to_owned();
+        assert!(program.ends_with(&inner), "what the contract is asked about is not wrapped");
+        program.contains(&"07".repeat(20))
+    };
+    assert!(called(node.asked()));
+    let server = server.restart(&toml).await;
+    server.clock.advance(10);
+    node.says(TAKES);
+    let token = opened.text("refresh_token");
+    let renewed = refresh(&server, token, Some(&server.proof(&session)), &[]).await;
+    assert_eq!(renewed.status, 200, "{renewed:?}");
+    assert!(!called(node.asked()));
+    // Without code there is nobody whom it could be.
+    node.says(0);
+    let token = renewed.text("refresh_token");
+    let over = refresh(&server, token, Some(&server.proof(&session)), &[]).await;
+    over.refused(400, "invalid_grant", "session_ended");
+    // Who signs in with it is refused as before, and nobody is asked.
+    node.asked();
+    let (message, session) = challenge(&server, &contract()).await;
+    let form = [("grant_type", SIGNED_MESSAGE), ("message", &*message), ("signature", &*wrapped)];
+    let refused = server.token(&form, Some(&server.proof(&session))).await;
+    refused.refused(400, "invalid_grant", "factory_not_allowed");
+    assert!(node.asked().is_empty());
+}
+
 #[tokio::test]
 async fn a_contracts_session_ends_by_its_own_lifetime() {
     let (server, node, toml) = server("[contract]\nsession_lifetime = 1000\n").await;
@@ -367,11 +465,13 @@ async fn near(
     server: &Server,
     name: &str,
     signer: &InMemorySigner,
-    session: &InMemorySigner,
+    session: Option<&InMemorySigner>,
 ) -> Answer {
-    let body = json!({
-        "account": format!("near:mainnet:{name}"), "resource": RESOURCE, "dpop_jkt": jkt(session),
-    });
+    let mut body = json!({"account": format!("near:mainnet:{name}"), "resource": RESOURCE});
+    match session {
+        Some(session) => body["dpop_jkt"] = json!(jkt(session)),
+        None => body["session_expires_in"] = json!(3000),
+    }
     let message = server.challenge(&body).await.text("message").to_owned();
     let recipient = message.split_once(' ').unwrap().0;
     let nonce = nonce_of(&message);
@@ -383,7 +483,31 @@ async fn near(
     let answer =
         json!({"accountId": name, "publicKey": public_key, "signature": signature}).to_string();
     let form = [("grant_type", SIGNED_MESSAGE), ("message", &*message), ("signature", &*answer)];
-    server.token(&form, Some(&server.proof(session))).await
+    server.token(&form, session.map(|session| server.proof(session)).as_deref()).await
+}
+
+/// Nobody is logged out for the time that nodes take: what is given is dated after they have answered.
+#[tokio::test]
+async fn an_answer_that_was_lost_is_asked_for_again_however_long_the_nodes_took() {
+    let (node, url) = Node::start().await;
+    let bearers = "binding = \"optional\"\nbearer_sessions = true\ndefault_scopes";
+    let toml = with_node(&url, "").replace("default_scopes", bearers);
+    let server = Server::configured(&toml).await;
+    node.permits("FullAccess");
+    let signer = key(Curve::Ed25519);
+    let opened = near(&server, "alice.near", &signer, None).await;
+    assert_eq!(opened.body["token_type"], "Bearer", "{opened:?}");
+    let first = opened.text("refresh_token");
+    let turn = || refresh(&server, first, None, &[]);
+    server.clock.advance(10);
+    node.is_slow(&server.clock, 8);
+    let lost = turn().await;
+    assert_eq!((lost.status, server.now()), (200, START + 18), "{lost:?}");
+    assert_eq!(lost.claims()["iat"], json!(START + 18));
+    node.is_slow(&server.clock, 0);
+    server.clock.advance(4);
+    let again = turn().await;
+    assert_eq!(again.text("refresh_token"), lost.text("refresh_token"), "{again:?}");
 }
 
 #[tokio::test]
@@ -391,7 +515,7 @@ async fn a_name_is_proven_by_a_full_access_key_for_as_long_as_it_is_one() {
     let (server, node, _) = server("").await;
     node.permits("FullAccess");
     let (signer, session) = (key(Curve::Ed25519), key(Curve::P256));
-    let opened = near(&server, "alice.near", &signer, &session).await;
+    let opened = near(&server, "alice.near", &signer, Some(&session)).await;
     let claims = opened.claims();
     assert_eq!(claims["sub"], "did:pkh:near:mainnet:alice.near");
     assert_eq!(claims["proven_key"], json!({"jkt": jkt(&signer), "method": "nep413"}));
@@ -410,13 +534,13 @@ async fn a_name_is_proven_by_a_full_access_key_for_as_long_as_it_is_one() {
     node.is_silent();
     let next = renewed.text("refresh_token").to_owned();
     turn(next.clone()).await.refused(503, "temporarily_unavailable", "chain_unavailable");
-    near(&server, "alice.near", &signer, &session).await.refused(
+    near(&server, "alice.near", &signer, Some(&session)).await.refused(
         503,
         "temporarily_unavailable",
         "chain_unavailable",
     );
     node.permits("FunctionCall");
-    near(&server, "alice.near", &signer, &session).await.refused(
+    near(&server, "alice.near", &signer, Some(&session)).await.refused(
         400,
         "invalid_grant",
         "signature_mismatch",
@@ -470,6 +594,21 @@ async fn nobody_is_asked_for_a_stranger_and_only_so_often_for_anybody() {
     assert!(node.asked().is_empty());
 }
 
+/// What a chain took, and what then failed for another reason, is sent again without being signed again.
+#[tokio::test]
+async fn a_yes_uses_up_none_of_the_refusals_that_a_message_may_have() {
+    let (server, node, _) = server("").await;
+    node.says(TAKES);
+    let (message, session) = challenge(&server, &contract()).await;
+    let first = send(&server, &message, Some(&server.proof(&session))).await;
+    assert_eq!(first.status, 200, "{first:?}");
+    for _ in 1..12 {
+        let again = send(&server, &message, Some(&server.proof(&session))).await;
+        again.refused(400, "invalid_grant", "nonce_used");
+    }
+    assert_eq!(node.asked().len(), 9, "three times were it a refusal; not without end");
+}
+
 #[tokio::test]
 async fn a_contract_gets_nothing_without_a_session_key_even_where_bearers_are_taken() {
     let (node, url) = Node::start().await;
@@ -504,6 +643,39 @@ async fn delegated_code_is_no_contract_unless_the_operator_says_so() {
     let owner = signed_in(&server, &account).await;
     assert_eq!(owner.answer.claims()["sub"], json!(format!("did:pkh:{account}")));
     assert_eq!(owner.refresh(&server, owner.refresh_token()).await.status, 200);
+}
+
+/// What delegated code takes may be made of what its key signed: a nonce opens for one of the two.
+#[tokio::test]
+async fn a_key_and_the_code_that_it_delegated_to_spend_one_nonce() {
+    let (node, url) = Node::start().await;
+    let taken = "[[rpc]]\ndelegated = true\nchain = \"eip155";
+    let toml = with_node(&url, "").replace("[[rpc]]\nchain = \"eip155", taken);
+    let server = Server::configured(&toml).await;
+    node.says(DELEGATED_TAKES);
+    let (wallet, session) = (EvmWallet::new(), key(Curve::P256));
+    let siwe = Siwe::new(&server, &wallet).await.with_session_key(&session);
+    let text = siwe.text().replace("Chain ID: 1\n", &format!("Chain ID: {CHAIN}\n"));
+    let form = |signature: &str| {
+        [("grant_type", SIGNED_MESSAGE), ("message", &*text), ("signature", signature)]
+            .map(|(name, value)| (name, value.to_owned()))
+    };
+    let send = |signature: String| {
+        let (server, form, proof) = (&server, form(&signature), server.proof(&session));
+        async move {
+            let form = form.each_ref().map(|(name, value)| (*name, value.as_str()));
+            server.token(&form, Some(&proof)).await
+        }
+    };
+    let signature = wallet.sign(&text);
+    let opened = send(signature.clone()).await;
+    assert_eq!(opened.status, 200, "{opened:?}");
+    assert!(node.asked().is_empty());
+    let prefixed = format!("0x01{}", &signature[2..]);
+    send(prefixed).await.refused(400, "invalid_grant", "nonce_used");
+    assert_eq!(node.asked().len(), 1);
+    send(format!("{signature}00")).await.refused(400, "invalid_grant", "nonce_used");
+    send(signature).await.refused(400, "invalid_grant", "nonce_used");
 }
 
 #[tokio::test]

@@ -156,7 +156,7 @@ pub fn verify_schnorr(
     message: &[u8],
     signature: &[u8],
 ) -> Result<(), SignatureError> {
-    let x = key.x_only().ok_or(SignatureError::WrongAlgorithm)?;
+    let Repr::Secp256k1(key) = &key.0 else { return Err(SignatureError::WrongAlgorithm) };
     let whole: &[u8; 64] = signature
         .try_into()
         .map_err(|_| SignatureError::Malformed("a Schnorr signature has 64 bytes, r then s"))?;
@@ -164,7 +164,11 @@ pub fn verify_schnorr(
     if r.cmp(&FIELD) != Ordering::Less || s.cmp(&ORDER) != Ordering::Less {
         return Err(SignatureError::Malformed("r or s is not below its modulus"));
     }
-    if chosen::verify_schnorr(&x, message, whole) { Ok(()) } else { Err(SignatureError::Mismatch) }
+    if chosen::verify_schnorr(&key.0, message, whole) {
+        Ok(())
+    } else {
+        Err(SignatureError::Mismatch)
+    }
 }
 
 /// The x-coordinate of the Taproot output key whose only spending path is `key` (BIP-341 with an

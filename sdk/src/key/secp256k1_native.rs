@@ -31,9 +31,11 @@ pub fn recover(digest: &[u8; 32], signature: &[u8; 64], recovery_id: u8) -> Opti
     Some(key.serialize_uncompressed())
 }
 
-/// Whether a BIP-340 signature by the key of x-coordinate `x` fits the message.
-pub fn verify_schnorr(x: &[u8; 32], message: &[u8], signature: &[u8; 64]) -> bool {
-    XOnlyPublicKey::from_byte_array(*x).is_ok_and(|key| {
+/// Whether a BIP-340 signature by the x-coordinate of `key` (65 bytes, either y) fits the message.
+pub fn verify_schnorr(key: &[u8; 65], message: &[u8], signature: &[u8; 64]) -> bool {
+    // From the whole point: of its x-coordinate alone, a root would have to be taken again.
+    PublicKey::from_slice(key).is_ok_and(|key| {
+        let (key, _) = key.x_only_public_key();
         schnorr::verify(&schnorr::Signature::from_byte_array(*signature), message, &key).is_ok()
     })
 }

@@ -31,8 +31,9 @@ pub fn recover(digest: &[u8; 32], signature: &[u8; 64], recovery_id: u8) -> Opti
     uncompressed(&VerifyingKey::recover_from_prehash(digest, &signature, id).ok()?)
 }
 
-/// Whether a BIP-340 signature by the key of x-coordinate `x` fits the message.
-pub fn verify_schnorr(x: &[u8; 32], message: &[u8], signature: &[u8; 64]) -> bool {
+/// Whether a BIP-340 signature by the x-coordinate of `key` (65 bytes, either y) fits the message.
+pub fn verify_schnorr(key: &[u8; 65], message: &[u8], signature: &[u8; 64]) -> bool {
+    let x = key.get(1..33).unwrap_or_default();
     let (Ok(key), Ok(signature)) =
         (schnorr::VerifyingKey::from_slice(x), schnorr::Signature::try_from(&signature[..]))
     else {

@@ -199,6 +199,7 @@ fn to_be_asked(asked: &OnChain) -> Vec<(&'static str, Value)> {
         ("block_tag", json!(asked.block_tag)),
         ("block", json!(asked.block)),
     ];
+    pairs.extend(asked.block_time.map(|time| ("block_time", json!(time.to_string()))));
     match &asked.asked {
         Asked::Contract { digest, signature } => {
             pairs.extend([("digest", json!(digest)), ("signature", json!(signature))]);

@@ -69,14 +69,14 @@ pub(crate) async fn prove(
         Some(proof) => {
             let question = contract_question(session, proof)?;
             match context.nodes.contract(question, &asking()?).await.map_err(ask_refusal)? {
-                Said::Yes(approved) => heard(session, approved.block()),
+                Said::Yes(approved) => heard(session, approved.block().number),
                 Said::No | Said::NoContract => false,
             }
         }
         None if is_name(session)? => {
             let question = key_question(session)?;
             match context.nodes.access_key(&question, &asking()?).await.map_err(ask_refusal)? {
-                Said::Yes(witness) => heard(session, witness.block()),
+                Said::Yes(witness) => heard(session, witness.block().number),
                 Said::No | Said::NoContract => false,
             }
         }

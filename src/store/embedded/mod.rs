@@ -17,6 +17,7 @@ use countersign_sdk::entropy::Entropy;
 use countersign_sdk::key::Thumbprint;
 use countersign_sdk::proof::replay::{ClaimError, Claimed, ReplayKey, ReplayStore};
 use countersign_sdk::time::Timestamp;
+use tokio::runtime::Handle;
 use tokio::sync::{Mutex, oneshot, watch};
 
 use super::nonces::UsedOnce;
@@ -106,6 +107,7 @@ impl EmbeddedStore {
             open,
             retry: writer::FIRST_RETRY,
             since_recovery: 0,
+            runtime: Handle::try_current().ok(),
         };
         let thread = ThreadBuilder::new().name("store".to_owned());
         let thread = thread.spawn(move || writer.run());

@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use countersign_sdk::time::Timestamp;
 use redb::{Database, Durability, WriteTransaction};
+use tokio::runtime::Handle;
 use tokio::sync::{oneshot, watch};
 
 use super::failed::Failed;
@@ -26,10 +27,15 @@ use crate::store::{ProvenKey, SessionBounds, SessionError};
 
 /// How many verbs share a transaction at most; beyond, the first would wait for the last.
 const LARGEST_BATCH: usize = 512;
-/// From so many verbs in a transaction on, the next one waits a moment for more.
+/// From so many verbs in a transaction on, the next one waits for others to share its flush.
 const CROWD: usize = 8;
-/// That moment; a flush takes longer.
-const GATHER: Duration = Duration::from_millis(1);
+/// It waits no longer once there are so many: with more of the callers in one transaction, nobody is
+/// left who could work meanwhile.
+const ENOUGH: usize = 20;
+/// Nor longer than this,
+const GATHER: Duration = Duration::from_millis(2);
+/// in steps of this.
+const STEP: Duration = Duration::from_micros(250);
 /// How long after a fault the file is opened again, and how long at most.
 pub(super) const FIRST_RETRY: Duration = Duration::from_millis(100);
 const LAST_RETRY: Duration = Duration::from_secs(5);
@@ -113,6 +119,8 @@ pub(super) struct Writer<O> {
     pub(super) open: O,
     pub(super) retry: Duration,
     pub(super) since_recovery: u64,
+    /// Where those wait who asked; none where they are no tasks.
+    pub(super) runtime: Option<Handle>,
 }
 
 impl<O: Fn() -> Result<Database, OpenError>> Writer<O> {
@@ -120,20 +128,29 @@ impl<O: Fn() -> Result<Database, OpenError>> Writer<O> {
     pub(super) fn run(mut self) {
         let mut last = 0;
         while let Ok(first) = self.jobs.recv() {
-            let mut batch = vec![first];
-            if last >= CROWD {
-                // Whoever comes within this moment shares the flush in place of paying for the next.
-                std::thread::park_timeout(GATHER);
-            }
+            let batch = self.gather(first, last >= CROWD);
+            last = batch.len();
+            self.write(batch);
+        }
+        self.shared.set(None);
+    }
+
+    /// What is queued behind `first`; in a crowd also what comes within a moment.
+    fn gather(&self, first: Job, crowded: bool) -> Vec<Job> {
+        let mut batch = vec![first];
+        let mut left = if crowded { GATHER } else { Duration::ZERO };
+        loop {
             while batch.len() < LARGEST_BATCH
                 && let Ok(job) = self.jobs.try_recv()
             {
                 batch.push(job);
             }
-            last = batch.len();
-            self.write(batch);
+            if batch.len() >= ENOUGH || left.is_zero() {
+                return batch;
+            }
+            std::thread::park_timeout(STEP);
+            left = left.saturating_sub(STEP);
         }
-        self.shared.set(None);
     }
 
     fn write(&mut self, batch: Vec<Job>) {
@@ -152,9 +169,16 @@ impl<O: Fn() -> Result<Database, OpenError>> Writer<O> {
                     *latest = sequence;
                     moved
                 });
-                for (job, answer) in batch.into_iter().zip(answers) {
-                    // Whoever does not wait any more is not told.
-                    let _ = job.answer.send(answer);
+                let tell = move || {
+                    for (job, answer) in batch.into_iter().zip(answers) {
+                        // Whoever does not wait any more is not told.
+                        let _ = job.answer.send(answer);
+                    }
+                };
+                match &self.runtime {
+                    // One task for all: each that is woken from here costs a call of the kernel.
+                    Some(runtime) => drop(runtime.spawn(async move { tell() })),
+                    None => tell(),
                 }
             }
             Err(fault) => {
@@ -358,6 +382,7 @@ mod tests {
             open,
             retry: Duration::from_millis(1),
             since_recovery: 0,
+            runtime: None,
         };
         let thread = std::thread::spawn(move || writer.run());
         assert_eq!(asked(&jobs), Ok(None));

@@ -4,7 +4,7 @@
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { after, before, test } from 'node:test'
-import { encodeFunctionData, hexToBytes, pad, serializeErc6492Signature, toHex } from 'viem'
+import { encodeFunctionData, hashMessage, hexToBytes, pad, serializeErc6492Signature, toHex } from 'viem'
 import { generatePrivateKey, privateKeyToAccount } from 'viem/accounts'
 import { createSiweMessage } from 'viem/siwe'
 import { compile, contracts, startChain, startNode } from '../lib/chain.js'
@@ -365,6 +365,16 @@ test('a key that has delegated (EIP-7702) still signs in as itself, and whoever 
   const guarded = await signIn(eoa.address, signs(guardian), { by })
   await grantedToContract(guarded, by)
   refused((await signIn(eoa.address, signs(key()))).answer, { error: 'invalid_grant', reason: 'signature_mismatch' })
+
+  // What the key signs itself is not the code's, wrapped or not, though this code would take it.
+  await delegate(code, encodeFunctionData({ abi, functionName: 'guardBy', args: [eoa.address] }))
+  const inner = {}
+  const wrapped = await signIn(eoa.address, async (message) => {
+    inner.args = [hashMessage(message), await signs(eoa)(message)]
+    return serializeErc6492Signature({ address: factory, data: '0x', signature: inner.args[1] })
+  }, { by })
+  assert.equal(await chain.reader.readContract({ address: eoa.address, abi, functionName: 'isValidSignature', ...inner }), '0x1626ba7e')
+  refused(wrapped.answer, { error: 'invalid_grant', reason: 'signature_malformed' })
   await delegate('0x0000000000000000000000000000000000000000')
   assert.equal(await chain.reader.getCode({ address: eoa.address }), undefined)
   refused(await refresh(guarded.answer, guarded.session, by), { error: 'invalid_grant', reason: 'session_ended' })
