@@ -1,7 +1,7 @@
 //! A token of a security module, logged in to: sessions that are kept, opened again, and bounded in number.
 //!
-//! Calls of the module are bounded in number, one more waits for its turn, and none begins while one has no
-//! answer. A session that fails is opened again once, and after that signatures count as out of reach until a try
+//! Calls of the module are bounded in number, one more waits for its turn, and while one has no answer none
+//! but signatures begin. A session that fails is opened again once, and after that signatures count as out of reach until a try
 //! in the background succeeds. A PIN that was refused is not tried again: a token locks after a few.
 //! PKCS #11 v2.40 and v3.0.
 
@@ -175,8 +175,9 @@ impl Token {
         kind: Work,
         work: impl Fn(&mut Open) -> Result<T, String>,
     ) -> Result<T, String> {
-        // It would wait for the same, and so would the next: there is an end to the threads.
-        if self.calls.hang() {
+        // It would wait for the same, and so would the next: there is an end to the threads. Signatures have
+        // places of their own, and one of them tells whether the module is there.
+        if kind == Work::Other && self.calls.hang() {
             return Err("a call of the module has no answer".to_owned());
         }
         let busy = || format!("{MOST_CALLS} calls of the module are under way");
