@@ -341,8 +341,13 @@ async fn done_here(
         entropy: Arc::new(OsEntropy),
         clock: Arc::new(SystemClock),
     };
-    let refused = |refusal: crate::model::reason::Refusal| Failure::refused(refusal.to_string());
-    office.settle_records().await.map_err(refused)?;
+    if let Err(refusal) = office.settle_records().await {
+        // The first keys are made on record; of others it stays owed, and no revocation waits for that.
+        if is_new {
+            return Err(Failure::refused(refusal.to_string()));
+        }
+        tracing::warn!(%refusal, "what happened to keys before is still to be recorded");
+    }
     // The first keys are what was asked for.
     let request = match request {
         KeysRequest::Generate if is_new => KeysRequest::List,

@@ -27,7 +27,7 @@ pub async fn list(context: &Context) -> Vec<KeyView> {
 /// Has the next key sign, at once if every cache knows it and else as soon as they do; returns that key.
 ///
 /// # Errors
-/// [`Reason::KeysUnavailable`], [`Reason::StoreUnavailable`].
+/// `Reason::KeysUnavailable`, `Reason::StoreUnavailable`.
 pub async fn rotate(context: &Context, by: &Actor) -> Result<KeyView, Refusal> {
     context.key_office().change(Operation::Rotate, by).await
 }
@@ -36,7 +36,7 @@ pub async fn rotate(context: &Context, by: &Actor) -> Result<KeyView, Refusal> {
 /// signs no more is on its way already.
 ///
 /// # Errors
-/// [`Reason::KeyUnknown`], [`Reason::KeyRevoked`], [`Reason::KeysUnavailable`].
+/// `Reason::KeyUnknown`, `Reason::KeyRevoked`, `Reason::KeysUnavailable`.
 pub async fn retire(context: &Context, kid: &str, by: &Actor) -> Result<KeyView, Refusal> {
     context.key_office().change(Operation::Retire(kid.to_owned()), by).await
 }
@@ -44,7 +44,7 @@ pub async fn retire(context: &Context, kid: &str, by: &Actor) -> Result<KeyView,
 /// Withdraws a key at once, and ends what it signed. Repeating it does no harm.
 ///
 /// # Errors
-/// [`Reason::KeyUnknown`], [`Reason::KeysUnavailable`] when no other key can sign. What could not be kept
+/// `Reason::KeyUnknown`, `Reason::KeysUnavailable` when no other key can sign. What could not be kept
 /// of it is in [`KeyView::pending`], and happens by itself.
 pub async fn revoke(context: &Context, kid: &str, by: &Actor) -> Result<KeyView, Refusal> {
     context.key_office().change(Operation::Revoke(kid.to_owned()), by).await
@@ -61,7 +61,7 @@ pub async fn revoke_all(context: &Context, by: &Actor) -> Result<KeyView, Refusa
 /// Has this key be the next one.
 ///
 /// # Errors
-/// [`Reason::KeyRejected`], [`Reason::KeysUnavailable`].
+/// `Reason::KeyRejected`, `Reason::KeysUnavailable`.
 pub async fn import(
     context: &Context,
     key: InMemorySigner,
@@ -74,7 +74,7 @@ pub async fn import(
 /// that would not be signed.
 ///
 /// # Errors
-/// [`Reason::SigningUnavailable`].
+/// `Reason::SigningUnavailable`.
 pub(crate) fn ready(context: &Context, now: Timestamp) -> Result<(), Refusal> {
     match context.keyring.view(now).active().is_ready() {
         true => Ok(()),
@@ -86,7 +86,7 @@ pub(crate) fn ready(context: &Context, now: Timestamp) -> Result<(), Refusal> {
 /// signed: whoever has one is not refused for all the others.
 ///
 /// # Errors
-/// [`Reason::SigningUnavailable`].
+/// `Reason::SigningUnavailable`.
 pub(crate) async fn reserve(context: &Context, now: Timestamp) -> Result<Reserved, Refusal> {
     ready(context, now)?;
     let key = context.keyring.active(now);
