@@ -200,7 +200,8 @@ impl App {
         let gates = gates.chain([Arc::clone(&self.state.gate)]).collect();
         let sweeper = tokio::spawn(sweep(Arc::clone(&self.state.context), at_the_desk, gates));
         let key_keeper = tokio::spawn(keys::keep_tended(Arc::clone(&self.state.context)));
-        let control = self.control.map(|control| tokio::spawn(control.run()));
+        let asked = self.state.work.clone();
+        let control = self.control.map(|control| tokio::spawn(control.run(move || asked.begin())));
         // The operations listener outlives the public one, so that draining can be watched.
         let (drained, wait_for_drain) = watch::channel(false);
         let operations = self.operations.map(|listener| {

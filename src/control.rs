@@ -232,8 +232,9 @@ impl Control {
     }
 
     /// Answers until it is dropped. What reads the whole file does so one after the other, and nothing
-    /// else waits for it: a key that leaked is revoked beside a backup.
-    pub async fn run(self) {
+    /// else waits for it: a key that leaked is revoked beside a backup. Each connection holds what `begin` gives
+    /// until it has ended, unless it only reads: so the stop waits for what is to be recorded.
+    pub async fn run<P: Send + 'static>(self, begin: impl Fn() -> P + Send) {
         let connections = Arc::new(Semaphore::new(MOST_CONNECTIONS));
         let desk = Arc::new(Desk {
             store: Arc::clone(&self.store),
@@ -246,9 +247,9 @@ impl Control {
             let Ok(place) = Arc::clone(&connections).acquire_owned().await else { return };
             match accepted {
                 Ok((stream, _)) => {
-                    let desk = Arc::clone(&desk);
+                    let (desk, piece) = (Arc::clone(&desk), begin());
                     tokio::spawn(async move {
-                        if let Err(error) = serve(stream, &desk).await {
+                        if let Err(error) = serve(stream, &desk, piece).await {
                             tracing::debug!(%error, "the control socket");
                         }
                         drop(place);
@@ -295,7 +296,8 @@ impl Desk {
     }
 }
 
-async fn serve(stream: UnixStream, desk: &Desk) -> io::Result<()> {
+async fn serve<P: Send>(stream: UnixStream, desk: &Desk, piece: P) -> io::Result<()> {
+    let mut until_it_ends = Some(piece);
     let peer = stream.peer_cred()?.uid();
     if peer != rustix::process::geteuid().as_raw() && peer != 0 {
         return Err(io::ErrorKind::PermissionDenied.into());
@@ -308,12 +310,17 @@ async fn serve(stream: UnixStream, desk: &Desk) -> io::Result<()> {
     let answer = match serde_json::from_str(&line) {
         Ok(request) => {
             tracing::info!(?request, "asked over the control socket");
+            if matches!(request, Request::Check | Request::Backup { .. }) {
+                until_it_ends.take();
+            }
             desk.answer(request).await?
         }
         Err(error) => Answer::Failed(format!("not understood: {error}")),
     };
     let line = serde_json::to_string(&answer).map_err(io::Error::other)? + "\n";
-    tokio::time::timeout(PATIENCE, write.write_all(line.as_bytes())).await?
+    let written = tokio::time::timeout(PATIENCE, write.write_all(line.as_bytes())).await;
+    drop(until_it_ends);
+    written?
 }
 
 /// Asks the server that has `folder`.

@@ -2,7 +2,8 @@
 //!
 //! A chain can be computed again by whoever can write the folder, and without a checkpoint in it nothing would tell:
 //! the server would go on with it and sign it. So each checkpoint leaves its place and hash beside the folder, in
-//! `DIR/audit.signed`, and a start looks for that record in the log. Whoever can write both can deceive a start; for
+//! `DIR/audit.signed`, and a start looks for that record in the log; before the first one it is the log's first record that
+//! stands there, so that no log can be taken away without a trace. Whoever can write both can deceive a start; for
 //! that there are the lines of a collector.
 
 use std::fs::{self, File, OpenOptions};
@@ -29,7 +30,7 @@ pub(super) struct Anchor {
     pub(super) seq: u64,
     /// Its hash.
     pub(super) hash: Hash,
-    /// The hash of the log's first record, once a checkpoint says it.
+    /// The hash of the log's first record, once that is flushed.
     pub(super) begins: Hash,
 }
 

@@ -87,7 +87,7 @@ events! {
     // The log itself.
     /// The log up to a record, signed.
     Checkpoint(Checkpoint) = "checkpoint",
-    /// The log is not the one that was signed before, which ended with this record, or nothing is left that says which one that was.
+    /// The log is not the one of before, which was signed up to this record, or of which nothing was signed (0), or nothing is left that says which one that was (0).
     LogReplaced(LogReplaced) = "log_replaced",
     /// The log ended in the middle of a line, as a crash leaves it; that line is gone.
     Repaired(Repaired) = "repaired",
@@ -302,7 +302,7 @@ pub struct Checkpoint {
 /// What was signed last, of a log that is not there any more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LogReplaced {
-    /// The last record that was signed; 0 where that is not known.
+    /// The last record that was signed; 0 where none was, or that is not known.
     pub seq: u64,
     /// Its hash.
     pub hash: Hash,

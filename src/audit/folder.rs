@@ -51,14 +51,14 @@ pub enum OpenError {
         /// What is wrong.
         fault: Fault,
     },
-    /// It is not the log that was signed.
+    /// It is not the log that the server left.
     #[error(
-        "the audit log is not the one that was signed up to record {seq}: that record is missing or another one. \
+        "the audit log is not the one that the server left: its record {seq} is missing or another one. \
          Nothing was changed. Find out what happened; to begin a new log, move the folder away and keep it: \
          the new one begins with a record of that"
     )]
     Replaced {
-        /// The last record that was signed.
+        /// The last record that was signed; the first where none was.
         seq: u64,
     },
     /// What was signed last cannot be read.

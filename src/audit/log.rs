@@ -21,6 +21,7 @@ use super::folder::{self, OpenError, Segment, reach};
 use super::record::{Hash, Record};
 use super::retention::{self, Retention};
 use super::stream::{Stream, Target};
+use super::upkeep::ClockWatch;
 use super::writer::{Active, Head, Job, Shared, Signed, Wanted, Writer, advance, own_job};
 
 /// How many events may wait for the writer; one more is refused.
@@ -53,8 +54,8 @@ impl Log {
         let anchor = Anchor::read(directory)?;
         let Found { active, head, repaired, replaced } = find(&folder, anchor)?;
         let anchored = match (anchor, replaced) {
-            (Some(anchor), None) => anchor.seq,
-            _ => 0,
+            (Some(anchor), None) => anchor,
+            _ => Anchor::default(),
         };
         if anchor.is_none() && replaced.is_none() {
             // From here on a log without it is one that somebody has taken it from.
@@ -74,7 +75,8 @@ impl Log {
             replaced,
             anchored,
             removal: None,
-            jumped: None,
+            clock: ClockWatch::default(),
+            is_first_segment: true,
             runtime: Handle::try_current().ok(),
         };
         if let Some(repaired) = repaired
@@ -190,8 +192,8 @@ fn find(folder: &Path, anchor: Option<Anchor>) -> Result<Found, OpenError> {
 /// What a log that ends with the record `last` is in the place of.
 fn replaced(anchor: Option<Anchor>, last: u64) -> Option<LogReplaced> {
     let Anchor { seq, hash, .. } = match (anchor, last) {
-        // One that was moved away.
-        (Some(anchor), 0) if anchor.seq > 0 => anchor,
+        // One that was moved away, signed or not.
+        (Some(anchor), 0) if anchor != Anchor::default() => anchor,
         (Some(_), _) | (None, 0) => return None,
         (None, _) => Anchor::default(),
     };
@@ -209,11 +211,15 @@ fn begins(segments: &[Segment], anchor: Option<Anchor>) -> Result<Hash, OpenErro
     }
 }
 
-/// Whether the record that was signed last is there as it was.
+/// Whether the record that was signed last is there as it was; where none was yet, whether the first one is.
 fn check_anchor(segments: &[Segment], anchor: Anchor) -> Result<(), OpenError> {
-    if anchor.seq == 0 {
+    if anchor == Anchor::default() {
         return Ok(());
     }
+    let anchor = match anchor.seq {
+        0 => Anchor { seq: 1, hash: anchor.begins, ..anchor },
+        _ => anchor,
+    };
     let holds = segments.partition_point(|segment| segment.first <= anchor.seq);
     let wanted = segments.get(holds.saturating_sub(1)..).unwrap_or_default();
     let (mut walk, mut hash) = (Walk::default(), None);

@@ -173,6 +173,50 @@ fn a_line_that_a_crash_left_unfinished_is_removed_and_told() {
     }
 }
 
+#[tokio::test]
+async fn searches_that_wait_are_bounded() {
+    let folder = tempfile::tempdir().unwrap();
+    for audit in [open(&folder, &Options::default()).unwrap(), Audit::in_memory()] {
+        let reading = Arc::clone(&audit.searches).acquire_many_owned(2).await.unwrap();
+        let mut waiting = tokio::task::JoinSet::new();
+        for _ in 0..20 {
+            let audit = audit.clone();
+            waiting.spawn(async move { audit.search(Query::default()).await });
+        }
+        let busy = async |waiting: &mut tokio::task::JoinSet<Result<Page, AuditError>>| {
+            waiting.join_next().await.unwrap().unwrap().unwrap_err()
+        };
+        for _ in 0..10 {
+            assert_eq!(busy(&mut waiting).await, AuditError::Busy);
+        }
+        drop(reading);
+        while let Some(found) = waiting.join_next().await {
+            assert!(found.unwrap().is_ok());
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_search_passes_over_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let audit = open(&folder, &Options::default()).unwrap();
+    fill(&audit, 20, DAY / 5).await;
+    let segments = folder::segments(&log_of(&folder)).unwrap();
+    let (first, last) = (&segments[0].path, &segments[segments.len() - 1].path);
+    for (path, more, is_read) in [
+        (last, "x".repeat(100), true),
+        (last, "x".repeat(300 * 1024), false),
+        (first, "x".repeat(100), false),
+        (first, format!("{}\n", "x".repeat(300 * 1024)), false),
+    ] {
+        let whole = fs::read(path).unwrap();
+        fs::write(path, [&whole[..], more.as_bytes()].concat()).unwrap();
+        let found = audit.search(Query::default()).await;
+        assert_eq!(found.is_ok(), is_read, "{} bytes in {}", more.len(), path.display());
+        fs::write(path, whole).unwrap();
+    }
+}
+
 #[test]
 fn a_log_that_is_wrong_refuses_the_start_and_stays_as_it_is() {
     let (folder, path, mut lines) = filled(12);
@@ -259,6 +303,25 @@ async fn old_records_go_and_what_is_left_still_verifies() {
     assert!(judged(&log).is_ok());
     fs::remove_file(&segments[1].path).unwrap();
     assert!(matches!(found(&log), Some((seq, Wrong::Dropped(_))) if seq == segments[1].first));
+}
+
+#[tokio::test]
+async fn a_removal_that_is_not_signed_yet_takes_nothing_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let retention = Retention { seconds: Some(3 * DAY), bytes: None };
+    let audit = open(&folder, &Options { retention, ..Options::default() }).unwrap();
+    fill(&audit, 40, DAY / 5).await;
+    assert!(judged(&log_of(&folder)).unwrap().first > 1, "one removal is signed and done");
+    let told = async || {
+        let query = Query { event: Some("trimmed".to_owned()), ..Query::default() };
+        audit.search(query).await.unwrap().records.len()
+    };
+    let before = told().await;
+    for at in 40..50 {
+        audit.write(refused("eip155:1:0x1"), NOW.plus(at * DAY / 5)).await.unwrap();
+    }
+    assert_eq!(told().await, before + 1, "another one waits for its signature");
+    assert!(judged(&log_of(&folder)).is_ok());
 }
 
 #[tokio::test]

@@ -56,6 +56,8 @@ const REMEMBERED: usize = 10_000;
 const REMEMBERED_BYTES: usize = 16 * 1024 * 1024;
 /// How many searches read the log at once; others wait.
 const SEARCHES: usize = 2;
+/// How many wait at most.
+const SEARCHES_WAIT: usize = 8;
 
 /// Why an event is not recorded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -66,6 +68,9 @@ pub enum AuditError {
     /// The log cannot be written.
     #[error("the audit log cannot be written")]
     Unavailable,
+    /// More searches wait to read the log than may.
+    #[error("more searches of the audit log wait than may")]
+    Busy,
 }
 
 /// What becomes of decisions that cannot be recorded.
@@ -96,6 +101,8 @@ pub struct Audit {
     refusals: Arc<Refusals>,
     on_failure: OnFailure,
     searches: Arc<Semaphore>,
+    /// Those that read and those that wait.
+    asked: Arc<Semaphore>,
 }
 
 #[derive(Clone, Debug)]
@@ -135,7 +142,8 @@ impl Audit {
 
     fn of(form: Form, on_failure: OnFailure) -> Self {
         let searches = Arc::new(Semaphore::new(SEARCHES));
-        Self { form, refusals: Arc::default(), on_failure, searches }
+        let asked = Arc::new(Semaphore::new(SEARCHES + SEARCHES_WAIT));
+        Self { form, refusals: Arc::default(), on_failure, searches, asked }
     }
 
     /// Hands an event over to be written soon.
@@ -266,27 +274,31 @@ impl Audit {
     /// The records that `query` asks for.
     ///
     /// # Errors
-    /// [`AuditError::Unavailable`] when the log cannot be read.
+    /// [`AuditError::Busy`]; [`AuditError::Unavailable`] when the log cannot be read.
     pub async fn search(&self, query: Query) -> Result<Page, AuditError> {
-        match &self.form {
-            Form::Memory(memory) => Ok(search::among(lock(memory).records.iter(), &query)),
-            Form::Disk(log) => {
-                let folder = log.folder();
-                let searches = Arc::clone(&self.searches);
-                let turn = searches.acquire_owned().await.map_err(|_| AuditError::Unavailable)?;
-                let read = move || {
-                    // Until it has read, whether or not anybody waits for it.
-                    let _turn = turn;
-                    search::in_folder(&folder, &query)
-                };
-                let found = tokio::task::spawn_blocking(read).await;
-                let found = found.map_err(|_| AuditError::Unavailable)?;
-                found.map_err(|error| {
-                    tracing::error!(%error, "the audit log could not be searched");
-                    AuditError::Unavailable
-                })
-            }
-        }
+        let asked = Arc::clone(&self.asked);
+        let asked = asked.try_acquire_owned().map_err(|_| AuditError::Busy)?;
+        let searches = Arc::clone(&self.searches);
+        let turn = searches.acquire_owned().await.map_err(|_| AuditError::Unavailable)?;
+        // Not the log itself, which others wait for to be closed.
+        let (folder, memory) = match &self.form {
+            Form::Memory(memory) => (PathBuf::new(), Some(Arc::clone(memory))),
+            Form::Disk(log) => (log.folder(), None),
+        };
+        let read = move || {
+            // Until it has read, whether or not anybody waits for it.
+            let _turns = (asked, turn);
+            let Some(memory) = memory else { return search::in_folder(&folder, &query) };
+            // Read without the lock: whoever records something waits for that.
+            let records = lock(&memory).records.clone();
+            Ok(search::among(records.iter(), &query))
+        };
+        let found = tokio::task::spawn_blocking(read).await;
+        let found = found.map_err(|_| AuditError::Unavailable)?;
+        found.map_err(|error| {
+            tracing::error!(%error, "the audit log could not be searched");
+            AuditError::Unavailable
+        })
     }
 }
 

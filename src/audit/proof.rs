@@ -17,8 +17,8 @@ use super::record::{Hash, Record};
 pub const KIND: &str = "countersign-proof-1";
 /// The largest file that is read, in bytes.
 pub const MAX_FILE: usize = 16 * 1024 * 1024;
-/// The most leaves of one proof.
-const MOST_LEAVES: usize = 200_000;
+/// The most leaves of one proof: each takes 46 bytes of the file, beside a record and a checkpoint.
+const MOST_LEAVES: usize = 350_000;
 
 /// A proof file.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -53,6 +53,12 @@ pub enum ProofError {
         "no checkpoint covers the sign-in yet; the server makes one within audit.checkpoint_seconds"
     )]
     Uncovered,
+    /// A proof of it would be larger than any that is read.
+    #[error(
+        "more than {MOST_LEAVES} records stand between the sign-in and the first checkpoint that covers it: too many \
+         for a proof"
+    )]
+    TooFar,
     /// The file is no proof.
     #[error("the file is not a proof: {0}")]
     Malformed(&'static str),
@@ -93,6 +99,7 @@ pub fn find(folder: &Path, jti: &str) -> Result<Found, ProofError> {
     match (search.found, search.checkpoint) {
         (None, _) => Err(ProofError::Unknown),
         (Some(_), None) => Err(ProofError::Uncovered),
+        (Some((_, leaves)), Some(_)) if leaves.len() > MOST_LEAVES => Err(ProofError::TooFar),
         (Some((record, leaves)), Some(checkpoint)) => Ok(Found { record, leaves, checkpoint }),
     }
 }
@@ -173,5 +180,29 @@ impl Proof {
         }
         let end = self.leaves.iter().fold(hash, |hash, leaf| hash.then(*leaf));
         Ok((self.record.seq.saturating_add(self.leaves.len() as u64), end))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use countersign_sdk::time::Timestamp;
+
+    use super::super::record::MAX_LINE;
+    use super::super::tests::refused;
+    use super::*;
+
+    #[test]
+    fn the_longest_proof_that_is_written_is_read() {
+        let record = Record::of(1, Timestamp::default(), Hash::BEGINNING, &refused("a:b:c"));
+        let proof = Proof {
+            kind: KIND.to_owned(),
+            record: record.unwrap(),
+            leaves: vec![Hash::BEGINNING; MOST_LEAVES],
+            checkpoint: "x".repeat(16 * 1024),
+            key: Value::Null,
+        };
+        let text = serde_json::to_vec(&proof).unwrap();
+        assert!(text.len() + MAX_LINE < MAX_FILE, "{}", text.len());
+        assert!(Proof::read(&text).is_ok());
     }
 }

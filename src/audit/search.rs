@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use super::chain::{Fault, Line, Lines, Wrong, record_of};
 use super::folder::{self, OpenError, reach};
-use super::record::Record;
+use super::record::{NotARecord, Record};
 
 /// The most records of one page.
 pub const MOST: usize = 1000;
@@ -118,8 +118,14 @@ pub fn in_folder(folder: &Path, query: &Query) -> Result<Page, SearchError> {
     for (place, segment) in wanted.iter().enumerate() {
         let mut lines = Lines::of(&segment.path).map_err(reach(&segment.path))?;
         while let Some(line) = lines.next().map_err(reach(&segment.path))? {
-            let Line::Whole(bytes) = line else { break };
-            let record = record_of(&bytes).map_err(|error| {
+            let read = match line {
+                Line::Whole(bytes) => record_of(&bytes),
+                // A server writes it, or a crash has left it.
+                Line::Unfinished(_) if place + 1 == wanted.len() => break,
+                Line::Unfinished(_) => Err(NotARecord::Malformed),
+                Line::TooLong => Err(NotARecord::TooLong),
+            };
+            let record = read.map_err(|error| {
                 SearchError::Fault(Fault {
                     seq: segment.first.saturating_add(lines.number).saturating_sub(1),
                     segment: segment.path.display().to_string(),

@@ -7,16 +7,47 @@ use std::io;
 use std::time::Duration;
 
 use countersign_sdk::time::Timestamp;
+use tokio::time::Instant;
 
 use super::anchor::{self, Anchor};
 use super::event::Event;
 use super::retention;
 use super::writer::{Writer, now, own_job};
 
-/// A clock that is so many seconds away from the newest record's may be wrong.
+/// A clock that is so many seconds away from where it should be may be wrong.
 const JUMP: u64 = 86_400;
 /// How long nothing is removed then.
 const SETTLED: Duration = Duration::from_secs(86_400);
+
+/// Whether the clock can be believed: it goes as fast as the machine's own count of seconds. Of a process that has
+/// just begun only the newest record tells what time it was before.
+#[derive(Debug, Default)]
+pub(super) struct ClockWatch {
+    /// The newest event's time, and when it came.
+    seen: Option<(Timestamp, Instant)>,
+    /// When the clock was last seen to jump.
+    jumped: Option<Instant>,
+}
+
+impl ClockWatch {
+    /// Takes the time of an event that came at `at`, after the newest record, of `last`. Tells by how many seconds
+    /// it jumped.
+    fn look(&mut self, time: Timestamp, last: Option<Timestamp>, at: Instant) -> Option<u64> {
+        let passed = |then: Instant| at.duration_since(then).as_secs();
+        let expected = self.seen.map(|(seen, then)| seen.plus(passed(then))).or(last);
+        self.seen = Some((time, at));
+        let apart = expected.map_or(0, |expected| time.since(expected).max(expected.since(time)));
+        if apart <= JUMP {
+            return None;
+        }
+        self.jumped = Some(at);
+        Some(apart)
+    }
+
+    fn is_settled(&self, at: Instant) -> bool {
+        self.jumped.is_none_or(|jumped| at.duration_since(jumped) >= SETTLED)
+    }
+}
 
 impl Writer {
     /// Records, where this log is in the place of another one, that it is.
@@ -29,12 +60,15 @@ impl Writer {
         Ok(())
     }
 
-    /// Keeps outside of the folder what was signed last; then what had to be signed before it goes is removed.
+    /// Keeps outside of the folder what was signed last, and how the log begins as soon as that is flushed; then what
+    /// had to be signed before it goes is removed.
     pub(super) fn anchor(&mut self) {
-        if self.shared.head().covered > self.anchored {
+        let head = self.shared.head();
+        let has_begun = head.begins != self.anchored.begins && self.active.unflushed.is_empty();
+        if head.covered > self.anchored.seq || has_begun {
             self.write_anchor();
         }
-        if self.removal.as_ref().is_some_and(|(told, _)| *told <= self.anchored)
+        if self.removal.as_ref().is_some_and(|(told, _)| *told <= self.anchored.seq)
             && let Some((_, removal)) = self.removal.take()
         {
             match retention::remove(&removal) {
@@ -49,7 +83,7 @@ impl Writer {
     fn write_anchor(&mut self) {
         let anchor = Anchor::of(&self.shared.head());
         match anchor.write(&anchor::beside(&self.shared.folder)) {
-            Ok(()) => self.anchored = anchor.seq,
+            Ok(()) => self.anchored = anchor,
             // The one of before still holds; the next checkpoint tries again.
             Err(error) => {
                 tracing::error!(%error, "what was signed of the audit log is not kept beside it");
@@ -59,46 +93,74 @@ impl Writer {
 
     /// Takes the time of an event. A clock that jumps may be wrong, and for a day nothing is removed by it.
     pub(super) fn look_at_clock(&mut self, time: Timestamp) {
-        let last = self.shared.head();
-        let apart = time.since(last.time).max(last.time.since(time));
-        if last.seq > 0 && apart > JUMP {
-            tracing::warn!(seconds = apart, "the clock is far from the newest audit record's");
-            self.jumped = Some(now());
+        let head = self.shared.head();
+        let last = (head.seq > 0).then_some(head.time);
+        if let Some(apart) = self.clock.look(time, last, now()) {
+            tracing::warn!(seconds = apart, "the clock is far from where it was before");
         }
         self.now = time;
     }
 
     /// Records which of the oldest segments go, as the retention says. They go when that is signed.
-    pub(super) fn trim(&mut self) {
-        let settled = self.jumped.is_none_or(|jumped| now().duration_since(jumped) >= SETTLED);
-        if self.removal.is_some() || !settled {
-            return;
+    ///
+    /// # Errors
+    /// Of writing that, after which the file has to be put right.
+    pub(super) fn trim(&mut self) -> io::Result<()> {
+        if self.removal.is_some() || !self.clock.is_settled(now()) {
+            return Ok(());
         }
         let trimmed = match retention::due(&self.shared.folder, self.retention, self.now) {
             Ok(due) if due.removal.is_some() => due.removal,
-            Ok(_) => return,
+            Ok(_) => return Ok(()),
             Err(error) => {
                 tracing::error!(%error, "old audit records could not be looked at");
-                return;
+                return Ok(());
             }
         };
-        let Some(trimmed) = trimmed else { return };
-        let Some(job) = own_job(&Event::Trimmed(trimmed.event.clone()), self.now) else { return };
-        match self.write(&[job]) {
-            Ok(_) => self.removal = Some((self.shared.head().seq, trimmed)),
-            Err(error) => tracing::error!(%error, "old audit records were not removed"),
-        }
+        let Some(trimmed) = trimmed else { return Ok(()) };
+        let Some(job) = own_job(&Event::Trimmed(trimmed.event.clone()), self.now) else {
+            return Ok(());
+        };
+        self.write(&[job])?;
+        self.removal = Some((self.shared.head().seq, trimmed));
+        Ok(())
     }
 
     /// Whether the log may grow. What the retention keeps is kept: a log that has become as large as it may is one
-    /// that cannot be written, or whoever signs in often enough would have the records of others removed.
-    pub(super) fn check_room(&self) -> io::Result<()> {
+    /// that cannot be written, or whoever signs in often enough would have the records of others removed. The
+    /// first segment of a process has room all the same: a log that is full keeps no server from starting, which
+    /// has more to do than to sign people in.
+    pub(super) fn check_room(&mut self) -> io::Result<()> {
+        let is_first = std::mem::take(&mut self.is_first_segment);
         let due = retention::due(&self.shared.folder, self.retention, self.now);
-        if due.map_err(io::Error::other)?.is_over {
+        if due.map_err(io::Error::other)?.is_over && !is_first {
             let full = "the log is as large as audit.max_bytes allows, and nothing in it is older than \
                         audit.retention_days";
             return Err(io::Error::new(io::ErrorKind::StorageFull, full));
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_quiet_server_is_no_clock_that_jumps() {
+        let (began, start) = (Timestamp::from_unix(1_700_000_000), now());
+        let mut clock = ClockWatch::default();
+        assert_eq!(clock.look(began, None, start), None);
+        let week = 7 * 86_400;
+        let at = start + Duration::from_secs(week);
+        assert_eq!(clock.look(began.plus(week), Some(began), at), None, "a record a week");
+        assert!(clock.is_settled(at));
+        let wrong = began.plus(week + JUMP + 2);
+        assert_eq!(clock.look(wrong, None, at + Duration::from_secs(1)), Some(JUMP + 1));
+        assert!(!clock.is_settled(at + Duration::from_secs(86_400)));
+        assert!(clock.is_settled(at + Duration::from_secs(86_401)));
+        // Of a process that has just begun, only the newest record tells.
+        let mut clock = ClockWatch::default();
+        assert_eq!(clock.look(began.plus(week), Some(began), start), Some(week));
     }
 }

@@ -10,6 +10,7 @@ use std::path::Path;
 use countersign_sdk::time::Timestamp;
 use serde::Serialize;
 
+use super::anchor::Anchor;
 use super::chain::{Fault, Walk, Wrong};
 use super::event::{Checkpoint, Event};
 use super::folder::{self, OpenError};
@@ -110,6 +111,20 @@ pub enum VerifyError {
     },
 }
 
+/// What `DIR/audit.signed` in the data directory says: the record that was signed last, and how the log began. A start
+/// looks for both. `None` where there is no such file.
+///
+/// # Errors
+/// [`OpenError`] when it cannot be read.
+pub fn kept_beside(directory: &Path) -> Result<Option<Vec<Covered>>, OpenError> {
+    let said = |anchor: Anchor| {
+        let signed = Covered { seq: anchor.seq, hash: anchor.hash };
+        let began = Covered { seq: 1, hash: anchor.begins };
+        [signed, began].into_iter().filter(|said| said.hash != Hash::BEGINNING).collect()
+    };
+    Ok(Anchor::read(directory)?.map(said))
+}
+
 /// Reads the log in `folder` from its beginning to its end. `known` are checkpoints from elsewhere, whose
 /// signatures were verified; more between checkpoints than `gaps` is an error.
 ///
@@ -131,7 +146,9 @@ pub fn verify(
         covered: None,
         begins: None,
         waits_since: None,
-        trimmed: None,
+        waited: 0,
+        trimmed: Vec::new(),
+        may_begin: None,
         largest: Gaps { records: 0, seconds: 0 },
         too_large: None,
         last_at: Timestamp::default(),
@@ -179,10 +196,14 @@ struct Checkpoints<'a> {
     count: u64,
     covered: Option<Covered>,
     begins: Option<Hash>,
-    /// The first record that waits for a checkpoint, and since when a server ran that could have made one.
+    /// Since when a record waits for a checkpoint in this run of a server, which could have made one.
     waits_since: Option<Timestamp>,
-    /// The last record of a removal, whether a checkpoint covers it, and where it says that the log begins.
-    trimmed: Option<(u64, u64)>,
+    /// How many seconds one waited in the runs before, without one.
+    waited: u64,
+    /// The records of removals that no checkpoint covers yet, and where each says that the log begins.
+    trimmed: Vec<(u64, u64)>,
+    /// Where the last one says so that a checkpoint covers.
+    may_begin: Option<u64>,
     largest: Gaps,
     too_large: Option<VerifyError>,
     /// The newest record's time.
@@ -200,11 +221,11 @@ impl Checkpoints<'_> {
         if record.seq == 1 {
             self.begins = Some(record.hash);
         }
-        self.last_at = record.time;
         match record.event() {
             Some(Event::Checkpoint(checkpoint)) => self.hold(&checkpoint, record)?,
             event => self.wait(record, event.as_ref()),
         }
+        self.last_at = record.time;
         self.recent.push_back((record.seq, record.hash));
         Ok(())
     }
@@ -212,9 +233,13 @@ impl Checkpoints<'_> {
     /// A record that waits for a checkpoint.
     fn wait(&mut self, record: &Record, event: Option<&Event>) {
         match event {
-            // Before, there was nobody who could sign.
-            Some(Event::Started(_)) => self.waits_since = Some(record.time),
-            Some(Event::Trimmed(trimmed)) => self.trimmed = Some((record.seq, trimmed.begins)),
+            // Since the record before, there was nobody who could sign.
+            Some(Event::Started(_)) => {
+                let since = self.waits_since.unwrap_or(self.last_at);
+                self.waited = self.waited.saturating_add(self.last_at.since(since));
+                self.waits_since = Some(record.time);
+            }
+            Some(Event::Trimmed(trimmed)) => self.trimmed.push((record.seq, trimmed.begins)),
             Some(Event::LogReplaced(_)) => self.replaced.push(record.seq),
             Some(_) | None => {}
         }
@@ -259,14 +284,19 @@ impl Checkpoints<'_> {
         self.gap(after.seq, covers.seq, at);
         self.recent.retain(|(seq, _)| *seq >= covers.seq);
         // Records that came while it was signed wait for the next.
+        self.waited = 0;
         self.waits_since = (covers.seq.saturating_add(1) < record.seq).then_some(record.time);
+        let signed = self.trimmed.partition_point(|(told, _)| *told <= covers.seq);
+        self.may_begin =
+            self.trimmed.drain(..signed).next_back().map(|(_, at)| at).or(self.may_begin);
         (self.count, self.covered) = (self.count.saturating_add(1), Some(covers));
         Ok(())
     }
 
     /// What stood between two checkpoints, or after the last.
     fn gap(&mut self, after: u64, to: u64, at: Timestamp) {
-        let seconds = self.waits_since.map_or(0, |since| at.since(since));
+        let now = self.waits_since.map_or(0, |since| at.since(since));
+        let seconds = self.waited.saturating_add(now);
         let records = to.saturating_sub(after);
         self.largest.records = self.largest.records.max(records);
         self.largest.seconds = self.largest.seconds.max(seconds);
@@ -281,8 +311,7 @@ impl Checkpoints<'_> {
         if self.waits_since.is_some() {
             self.gap(covered, last, self.last_at);
         }
-        let is_told = |(told, begins): (u64, u64)| told <= covered && first <= begins;
-        if first > 1 && !self.trimmed.is_some_and(is_told) {
+        if first > 1 && self.may_begin.is_none_or(|begins| first > begins) {
             return Err(VerifyError::Trimmed { first });
         }
         self.too_large.take().map_or(Ok(()), Err)

@@ -20,11 +20,13 @@ use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use super::AuditError;
+use super::anchor::Anchor;
 use super::event::{Event, LogReplaced, Resumed};
 use super::folder::{self, OpenError, Segment};
 use super::record::{Hash, MAX_LINE, Record, leaf};
 use super::retention::{Removal, Retention};
 use super::stream::Stream;
+use super::upkeep::ClockWatch;
 
 /// How many events share a write at most.
 const LARGEST_BATCH: usize = 512;
@@ -189,12 +191,14 @@ pub(super) struct Writer {
     pub(super) now: Timestamp,
     /// What this log is in the place of, until that is recorded.
     pub(super) replaced: Option<LogReplaced>,
-    /// The last record that is known outside of the folder to be signed.
-    pub(super) anchored: u64,
+    /// What is known outside of the folder: the last record that is signed, and how the log begins.
+    pub(super) anchored: Anchor,
     /// What is removed as soon as a checkpoint covers the record of it.
     pub(super) removal: Option<(u64, Removal)>,
-    /// When the clock was last seen to jump.
-    pub(super) jumped: Option<Instant>,
+    /// Whether the clock can be believed.
+    pub(super) clock: ClockWatch,
+    /// Whether this process has begun no segment yet.
+    pub(super) is_first_segment: bool,
     /// Where those wait who handed over an event; none where they are no tasks.
     pub(super) runtime: Option<Handle>,
 }
@@ -339,8 +343,7 @@ impl Writer {
             Err(_) => {}
         }
         self.active = Active::make(&self.shared.folder, next).map_err(io::Error::other)?;
-        self.trim();
-        Ok(())
+        self.trim()
     }
 
     fn failed(&self, error: &io::Error) {
@@ -350,7 +353,7 @@ impl Writer {
 
     /// Refuses whatever comes until the file is as it should be and takes a record.
     fn recover(&mut self) {
-        let (since, mut retry) = (self.now, FIRST_RETRY);
+        let (since, at, mut retry) = (self.now, now(), FIRST_RETRY);
         loop {
             match self.jobs.recv_timeout(retry) {
                 Ok(job) => {
@@ -361,6 +364,8 @@ impl Writer {
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => return,
             }
+            // Nobody hands over an event meanwhile, and what becomes old enough to go does so by the clock.
+            self.now = self.now.max(since.plus(now().duration_since(at).as_secs()));
             let restored =
                 self.active.restore().and_then(|()| self.begin_segment()).and_then(|()| {
                     let job = own_job(&Event::Resumed(Resumed { since }), self.now);

@@ -16,8 +16,9 @@ use crate::model::reason::{Reason, Refusal};
 #[derive(Clone, Debug, Default)]
 pub struct Work(Arc<watch::Sender<usize>>);
 
-/// One piece of it.
-struct Piece(Work);
+/// One piece of it, until this is dropped.
+#[derive(Debug)]
+pub struct Piece(Work);
 
 impl Piece {
     fn of(work: &Work) -> Self {
@@ -48,6 +49,11 @@ impl Work {
         });
         let broken_off = |_| Refusal::new(Reason::ServerError, "the request was broken off");
         done.await.map_err(broken_off).and_then(|done| done)
+    }
+
+    /// Something begins that the end waits for.
+    pub fn begin(&self) -> Piece {
+        Piece::of(self)
     }
 
     /// Waits until nothing is under way.

@@ -156,7 +156,7 @@ reasons! {
     // Operators.
     /// The access token is for another resource than the issuer itself.
     TokenAudience = "token_audience",
-    /// The account is none of this issuer's operators, or did not sign in as one may.
+    /// The account is none of this issuer's operators, did not sign in as one may, or is one by its token alone.
     OperatorUnknown = "operator_unknown",
     /// The access token, or the operator whose it is, lacks the scope that this takes.
     ScopeInsufficient = "scope_insufficient",

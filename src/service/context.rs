@@ -239,7 +239,11 @@ pub(crate) fn store_refusal(error: StoreError, used: Refusal) -> Refusal {
 
 /// The refusal for what cannot be recorded.
 pub(crate) fn audit_refusal(error: AuditError) -> Refusal {
-    Refusal::new(Reason::AuditUnavailable, format!("{error}; try again shortly"))
+    let reason = match error {
+        AuditError::Full | AuditError::Unavailable => Reason::AuditUnavailable,
+        AuditError::Busy => Reason::RateLimited,
+    };
+    Refusal::new(reason, format!("{error}; try again shortly"))
 }
 
 /// The refusal for what a session did not give.

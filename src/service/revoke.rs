@@ -6,6 +6,7 @@
 
 use countersign_sdk::time::Timestamp;
 
+use super::admin::operator;
 use super::context::{Context, session_refusal};
 use super::holder::{Holder, Presented};
 use super::recording;
@@ -84,7 +85,10 @@ pub async fn revoke_everything(
     })?;
     let revocation = match everything {
         Everything::OfKey => Revocation::Key(holder.key()),
-        Everything::OfSubject => Revocation::Subject(holder.token().subject().to_owned()),
+        Everything::OfSubject => {
+            operator::check_own(context, &holder, now).await?;
+            Revocation::Subject(holder.token().subject().to_owned())
+        }
     };
     context.store.revoke(&revocation, now).await.map_err(session_refusal)?;
     recording::revoked(context, &revocation, Actor::Holder(holder.key()), now);

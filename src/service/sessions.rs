@@ -2,6 +2,7 @@
 //!
 //! What is another subject's does not exist here: it is neither shown nor told from what never was.
 
+use super::admin::operator;
 use super::context::{Context, session_refusal};
 use super::holder::Holder;
 use super::recording;
@@ -24,9 +25,11 @@ pub async fn list(context: &Context, holder: &Holder) -> Result<Vec<Session>, Re
 /// Ends one session and its tokens. It is kept when this returns.
 ///
 /// # Errors
-/// [`Reason::SessionUnknown`] when it is none of the subject's, or over; [`Reason::StoreUnavailable`].
+/// [`Reason::SessionUnknown`] when it is none of the subject's, or over; [`Reason::OperatorUnknown`] where the
+/// subject is an operator and the token alone says so; [`Reason::StoreUnavailable`].
 pub async fn end(context: &Context, holder: &Holder, id: SessionId) -> Result<(), Refusal> {
     let now = context.now();
+    operator::check_own(context, holder, now).await?;
     let session = match context.store.session(id, now).await {
         Ok(session) if session.subject == holder.token().subject() => session,
         Ok(_) | Err(SessionError::Ended) => return Err(unknown()),
@@ -42,9 +45,11 @@ pub async fn end(context: &Context, holder: &Holder, id: SessionId) -> Result<()
 /// Ends every session of the holder's subject, and every token of it up to and including this second.
 ///
 /// # Errors
+/// [`Reason::OperatorUnknown`] where the subject is an operator and the token alone says so;
 /// [`Reason::StoreUnavailable`].
 pub async fn end_all(context: &Context, holder: &Holder) -> Result<(), Refusal> {
     let now = context.now();
+    operator::check_own(context, holder, now).await?;
     let everything = Revocation::Subject(holder.token().subject().to_owned());
     context.store.revoke(&everything, now).await.map_err(session_refusal)?;
     recording::revoked(context, &everything, Actor::Holder(holder.key()), now);

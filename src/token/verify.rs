@@ -12,7 +12,7 @@ use countersign_sdk::time::Timestamp;
 use serde::Deserialize;
 
 use crate::keyring::Keyring;
-use crate::model::revocation::TokenNames;
+use crate::model::revocation::{LONGEST_LEEWAY, LONGEST_TOKEN, TokenNames};
 use crate::model::session::SessionId;
 use crate::store::{SessionError, Store};
 
@@ -106,6 +106,10 @@ impl AccessTokens {
         now: Timestamp,
     ) -> Result<OwnAccessToken, NotLive> {
         let claims = self.genuine(token, now)?;
+        // This issuer dates none ahead and lets none live longer: whoever stole a key of it might.
+        if claims.iat > now.plus(LONGEST_LEEWAY) || claims.exp > claims.iat.plus(LONGEST_TOKEN) {
+            return Err(NotLive::NotOurs);
+        }
         if now >= claims.exp {
             return Err(NotLive::Expired);
         }

@@ -90,6 +90,8 @@ async fn each_check_stands_alone() {
         ("at+jwt", json!({ "aud": ["https://escrow.example"] })),
         ("at+jwt", json!({ "cnf": { "x5t#S256": "a" } })),
         ("at+jwt", json!({ "sid": "short" })),
+        ("at+jwt", json!({ "exp": 1_000_901 })),
+        ("at+jwt", json!({ "iat": 1_000_121, "exp": 1_000_300 })),
     ] {
         let token = issuer.signed(typ, &changes);
         assert_eq!(issuer.verify(&token, NOW).await, Err(NotLive::NotOurs), "{typ} {changes}");

@@ -101,10 +101,16 @@ async fn two_operators_revoke_a_key_and_it_is_on_record() {
     let asked = answered(&office.admin(AGENT, &["keys", "revoke", &kid]).await);
     assert_eq!(asked["approval"]["operation"]["kid"], kid);
     let id = asked["approval"]["id"].as_str().unwrap();
-    refused(&office.admin(AGENT, &["approve", id]).await, "approval_not_distinct");
+    let approved = ["approve", id, "keys.revoke", &kid];
+    refused(&office.admin(AGENT, &approved).await, "approval_not_distinct");
     let waiting = answered(&office.admin(WALLET, &["approvals"]).await);
     assert_eq!(waiting["approvals"][0]["id"], id);
-    let done = answered(&office.admin(WALLET, &["approve", id]).await);
+    // Who was told that it is something else approves nothing.
+    for told in [&["keys.rotate"][..], &["keys.revoke"], &["revocations.everything"]] {
+        let other = office.admin(WALLET, &[&["approve", id], told].concat()).await;
+        refused(&other, "approval_mismatch");
+    }
+    let done = answered(&office.admin(WALLET, &approved).await);
     assert_eq!(
         (&done["key"]["kid"], &done["key"]["state"]),
         (&kid.as_str().into(), &"revoked".into())
@@ -122,7 +128,7 @@ async fn two_operators_revoke_a_key_and_it_is_on_record() {
         );
     };
     assert_ne!(active(&keys), kid);
-    refused(&office.admin(WALLET, &["approve", id]).await, "approval_unknown");
+    refused(&office.admin(WALLET, &approved).await, "approval_unknown");
 
     let found = answered(&office.admin(AGENT, &["audit", "--event", "operator_action"]).await);
     let outcomes: Vec<(&str, &str)> = found["records"]
@@ -183,13 +189,20 @@ async fn commands_leave_no_session_elsewhere_and_end_those_of_others() {
     // A key may be an operator's: it takes both of them.
     let revoked = answered(&office.admin(AGENT, &["revoke", "--of-key", &"A".repeat(43)]).await);
     assert_eq!(revoked["approval"]["operation"]["target"], "A".repeat(43));
-    let approved = ["approve", revoked["approval"]["id"].as_str().unwrap()];
+    let id = revoked["approval"]["id"].as_str().unwrap();
+    let approved = ["approve", id, "revocations.add", &"A".repeat(43)];
     let approved = office.admin(WALLET, &approved).await;
     assert!(approved.status.success(), "{approved:?}");
     let listed = answered(&office.admin(AGENT, &["revocations"]).await);
     assert_eq!(listed["entries"].as_array().unwrap().len(), 2);
-    for wrong in [&["revoke"][..], &["approve", "../../x"], &["keys", "revoke", "x"], &["sessions"]]
-    {
+    for wrong in [
+        &["revoke"][..],
+        &["approve", "../../x", "keys.rotate"],
+        &["approve", id],
+        &["approve", id, "the.rotation"],
+        &["keys", "revoke", "x"],
+        &["sessions"],
+    ] {
         assert_eq!(office.admin(AGENT, wrong).await.status.code(), Some(2), "{wrong:?}");
     }
     // For people: a table, and nothing on standard error.

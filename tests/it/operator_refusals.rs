@@ -4,7 +4,7 @@ use countersign_sdk::key::Curve;
 use serde_json::json;
 
 use crate::operators::{API, EVERY_SCOPE, Operator, ask, credentials, send, toml, with_one};
-use crate::signed_in::{SignedIn, agent_token, ath};
+use crate::signed_in::{self, SignedIn, agent_token, ath};
 use crate::support::{EvmWallet, JWT_BEARER, Server, did, dpop, jkt, jws, key};
 
 const KEYS: &str = "/admin/keys";
@@ -283,6 +283,21 @@ async fn a_token_by_a_stolen_key_of_the_issuer_is_nobody() {
         assert_eq!(answer.body["reason"], "operator_unknown", "{changes}: {answer:?}");
         answer.refused(403, "access_denied", "operator_unknown");
     }
+    // Nor does it end what is an operator's, on the public listener, whatever the token is for.
+    let session = format!("/sessions/{}", owner.session());
+    for (changes, path) in [
+        (as_alice(&jkt(&thief)), "/sessions"),
+        (json!({ "cnf": by_thief, "sid": null, "aud": API }), "/sessions"),
+        (json!({ "cnf": by_thief, "aud": API }), &session),
+    ] {
+        let answer = signed_in::ask(&server, "DELETE", path, &forged(changes), &thief).await;
+        answer.refused(403, "access_denied", "operator_unknown");
+    }
+    let token = forged(json!({ "cnf": by_thief, "aud": API }));
+    let form = [("token", &*token), ("everything_of", "subject")];
+    let proof = [("dpop", signed_in::proof_for(&server, &thief, "POST", "/revoke", &token))];
+    let answer = signed_in::post(&server, "/revoke", &form, &proof).await;
+    answer.refused(403, "access_denied", "operator_unknown");
     // What the store says too is as good as the genuine one, which shows that the others fail for
     // what they say and not for who signed them.
     assert_eq!(ask(&server, "GET", KEYS, &forged(json!({})), &owner.key).await.status, 200);
@@ -292,6 +307,14 @@ async fn a_token_by_a_stolen_key_of_the_issuer_is_nobody() {
     assert_eq!(alice.ask(&server, "DELETE", &path).await.status, 204);
     let answer = ask(&server, "GET", KEYS, &forged(json!({})), &owner.key).await;
     answer.refused(401, "invalid_token", "token_revoked");
+    // Operators end what is theirs by any token of theirs.
+    let asked = json!({ "resource": API, "scope": "read" });
+    let elsewhere = SignedIn::of(&server, owner.wallet, asked, &[]).await;
+    assert_eq!(elsewhere.ask(&server, "DELETE", "/sessions").await.status, 204);
+    let token = agent_token(&server, &alice.key, API).await;
+    let token = token.text("access_token");
+    let answer = signed_in::ask(&server, "DELETE", "/sessions", token, &alice.key).await;
+    assert_eq!(answer.status, 204, "{answer:?}");
 }
 
 #[tokio::test]
@@ -307,7 +330,7 @@ async fn one_key_is_no_two_operators() {
         "account": wallet.account(), "resource": server.issuer, "scope": "admin:keys",
         "dpop_jkt": jkt(&session),
     });
-    let refused = crate::signed_in::redeem(&server, &wallet, &asked, &[], Some(&session)).await;
+    let refused = signed_in::redeem(&server, &wallet, &asked, &[], Some(&session)).await;
     refused.refused(400, "invalid_grant", "account_not_allowed");
     assert_eq!(auditor.ask_token(&server, "admin:keys").await.status, 200);
     // Elsewhere the two are as good as any.
@@ -401,6 +424,12 @@ async fn a_flood_of_strangers_does_not_fill_the_record() {
     answer.refused(401, "invalid_token", "proof_key_mismatch");
     let found = refusals(&server, &operator).await;
     assert!(found.iter().all(|(_, _, reason)| reason != "proof_key_mismatch"), "{found:?}");
+    // So is who has it for an application, which has a key of its own.
+    let elsewhere = agent_token(&server, &operator.key, API).await;
+    let answer = ask(&server, "GET", KEYS, elsewhere.text("access_token"), &operator.key).await;
+    answer.refused(401, "invalid_token", "token_audience");
+    let found = refusals(&server, &operator).await;
+    assert!(found.iter().all(|(_, _, reason)| reason != "token_audience"), "{found:?}");
     // An operator is recorded all the same.
     let token = operator.token(&server, "admin:read").await;
     let answer = ask(&server, "POST", ROTATE, &token, &operator.key).await;
@@ -411,7 +440,7 @@ async fn a_flood_of_strangers_does_not_fill_the_record() {
     send(&server, "GET", KEYS, &[], None).await.refused(401, "invalid_token", "token_required");
     assert_eq!(strangers().await, 61);
     let omitted = operator.ask(&server, "GET", "/admin/audit?event=refusals_omitted").await;
-    assert_eq!(omitted.body["records"][0]["body"]["count"], 41);
+    assert_eq!(omitted.body["records"][0]["body"]["count"], 42);
 }
 
 #[tokio::test]

@@ -16,13 +16,15 @@ use crate::key::{Algorithm, KeyError, PublicKey};
 
 /// The longest JWK set read, in bytes.
 pub const MAX_JWKS_BYTES: usize = 64 * 1024;
+/// The longest archive of an issuer's keys read, in bytes: of every key that it ever had, with what became of each.
+pub const MAX_ARCHIVE_BYTES: usize = 1024 * 1024;
 
 /// Why a document is not a key set that can be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum IssuerKeysError {
-    /// Longer than [`MAX_JWKS_BYTES`].
-    #[error("the key set is longer than {MAX_JWKS_BYTES} bytes")]
-    TooLong,
+    /// Longer than so many bytes.
+    #[error("the key set is longer than {0} bytes")]
+    TooLong(usize),
     /// Not the JSON of a JWK set, or a member stands twice.
     #[error("the key set is not a JWK set")]
     Malformed,
@@ -87,13 +89,26 @@ impl Label<'_> {
 }
 
 impl IssuerKeys {
-    /// Reads a JWK set (RFC 7517 §5).
+    /// Reads a JWK set (RFC 7517 §5) of at most [`MAX_JWKS_BYTES`].
     ///
     /// # Errors
     /// [`IssuerKeysError`]; nothing of the set is then used.
     pub fn from_json(document: &[u8]) -> Result<Self, IssuerKeysError> {
-        if document.len() > MAX_JWKS_BYTES {
-            return Err(IssuerKeysError::TooLong);
+        Self::within(document, MAX_JWKS_BYTES)
+    }
+
+    /// Reads an archive of keys, a JWK set of at most [`MAX_ARCHIVE_BYTES`]: to check old documents with, and nobody's
+    /// set to trust tokens by.
+    ///
+    /// # Errors
+    /// As [`IssuerKeys::from_json`].
+    pub fn from_archive(document: &[u8]) -> Result<Self, IssuerKeysError> {
+        Self::within(document, MAX_ARCHIVE_BYTES)
+    }
+
+    fn within(document: &[u8], most: usize) -> Result<Self, IssuerKeysError> {
+        if document.len() > most {
+            return Err(IssuerKeysError::TooLong(most));
         }
         // Twice over the same text, so that each reading can refuse repeated members by itself.
         let malformed = |_| IssuerKeysError::Malformed;
@@ -206,7 +221,13 @@ mod tests {
             Err(IssuerKeysError::Malformed)
         );
         let long = " ".repeat(MAX_JWKS_BYTES + 1);
-        assert_eq!(IssuerKeys::from_json(long.as_bytes()).err(), Some(IssuerKeysError::TooLong));
+        assert_eq!(
+            IssuerKeys::from_json(long.as_bytes()).err(),
+            Some(IssuerKeysError::TooLong(MAX_JWKS_BYTES))
+        );
+        let archive = format!(r#"{{"keys":[{{{ED},"kid":"a"}}]}}{long}"#);
+        assert!(IssuerKeys::from_json(archive.as_bytes()).is_err());
+        assert!(IssuerKeys::from_archive(archive.as_bytes()).is_ok());
     }
 
     #[test]

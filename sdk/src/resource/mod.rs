@@ -76,7 +76,7 @@ pub use check::{Caller, RequestHead};
 pub use claims::{AccessToken, ProvenKey};
 pub use config::ResourceConfig;
 pub use error::AccessError;
-pub use jwks::{IssuerKeys, IssuerKeysError, MAX_JWKS_BYTES};
+pub use jwks::{IssuerKeys, IssuerKeysError, MAX_ARCHIVE_BYTES, MAX_JWKS_BYTES};
 pub use jwks_cache::{JwksCache, KeyCachePolicy, KeysUnavailable};
 pub use jwks_source::{FetchError, FetchedKeys, FixedKeys, IssuerEndpoint, KeySource};
 pub use layer::{

@@ -20,13 +20,22 @@ use serde_json::Value;
 use super::failure::Failure;
 use super::output::Output;
 use super::signing::SignInArgs;
-use crate::model::reason::Reason;
 use crate::model::session::SessionId;
+use crate::service::admin::action::Action;
 
 mod request;
 mod shown;
 
 use request::Request;
+
+/// What takes several operators.
+const APPROVED: [Action; 5] = [
+    Action::RotateKeys,
+    Action::RetireKey,
+    Action::RevokeKey,
+    Action::Revoke,
+    Action::RevokeEverything,
+];
 
 /// Seconds that a wallet's signature opens: as long as an operator's token lives.
 const ONE_TOKEN: u64 = 300;
@@ -36,11 +45,12 @@ Examples:
   countersign admin --issuer https://auth.example --operations-url http://127.0.0.1:8701 \\
       --operator-key operator.pem keys list
   countersign admin ... keys rotate
-  countersign admin ... approve 7cLmXh2lQ0mCwqJ3cFvJ8A
+  countersign admin ... approve 7cLmXh2lQ0mCwqJ3cFvJ8A keys.rotate
   countersign admin ... revoke --subject did:pkh:eip155:1:0xAbc...
 
 The issuer and the URL may stand in COUNTERSIGN_ISSUER and COUNTERSIGN_OPERATIONS_URL. Where a key
-operation takes several operators, the command prints the id under which another one approves it.";
+operation takes several operators, the command prints the id under which another one approves it, who says
+what it is that is approved: if something else waits under that id, nothing is.";
 
 /// Arguments of `countersign admin`.
 #[derive(Debug, clap::Args)]
@@ -100,6 +110,12 @@ enum Command {
         /// The id of what waits.
         #[arg(allow_hyphen_values = true)]
         id: String,
+        /// What you approve.
+        #[arg(value_parser = PossibleValuesParser::new(APPROVED.map(Action::name)))]
+        action: String,
+        /// What it is done to: a kid, a session, a key, a subject, as it was asked for.
+        #[arg(allow_hyphen_values = true)]
+        target: Option<String>,
     },
     /// Take back what you or another operator asked for.
     Withdraw {
@@ -194,14 +210,11 @@ struct Audit {
 /// [`Failure`]; `refused` with the server's reason.
 pub async fn run(args: Args, output: &Output) -> Result<(), Failure> {
     let Args { who, command } = args;
-    let mut request = Request::of(&command)?;
+    let request = Request::of(&command)?;
     let base = who.operations_url.as_deref();
     let base = base.ok_or_else(|| Failure::usage("--operations-url is needed"))?;
     let base = base.trim_end_matches('/').to_owned();
     let client = who.sign_in(request.scope, &base, output).await?;
-    if let Command::Approve { id } = &command {
-        request.body = Some(what_is_approved(&client, &base, id, output).await?);
-    }
     let answer = ask(&client, &base, &request).await?;
     if output.is_json() {
         return output.document(&answer);
@@ -225,26 +238,6 @@ impl Who {
         let session = sign_in.sign_in(output, |sign_in| sign_in.session_expires_in(ONE_TOKEN));
         Ok(Client::new(session.await?).also_at(base)?)
     }
-}
-
-/// Who approves sees first what it is that will run, and the server is told the same: it refuses to run
-/// anything else.
-async fn what_is_approved(
-    client: &Client,
-    base: &str,
-    id: &str,
-    output: &Output,
-) -> Result<Value, Failure> {
-    let list = ask(client, base, &Request::of(&Command::Approvals)?).await?;
-    let waiting = list.get("approvals").and_then(Value::as_array);
-    let is_meant = |waiting: &&Value| waiting.get("id").is_some_and(|found| found == id);
-    let found = waiting.into_iter().flatten().find(is_meant).ok_or_else(|| {
-        let text =
-            "nothing of that name waits for approval; it may have run, or its time has passed";
-        Failure::refused_for(text.to_owned(), Some(Reason::ApprovalUnknown.code()))
-    })?;
-    output.note(&format!("approving {}", shown::operation(found)));
-    Ok(found.get("operation").cloned().unwrap_or_default())
 }
 
 /// Sends a request, and reads what is answered.
@@ -281,7 +274,7 @@ mod tests {
         for command in [
             &["keys", "revoke", &long][..],
             &["keys", "retire", &long],
-            &["approve", &short],
+            &["approve", &short, "keys.revoke", &long],
             &["withdraw", &short],
             &["sessions", "--of-key", &long],
             &["sessions", "--end", &short],

@@ -7,7 +7,7 @@ use super::super::failure::Failure;
 use super::{Audit, Command, Keys, Revoke, Sessions};
 use crate::http::admin::Endpoint;
 use crate::model::operator::AdminScope;
-use crate::service::admin::approvals::ApprovalId;
+use crate::service::admin::approvals::{ApprovalId, ShownOperation};
 
 /// A request to the operations listener.
 #[derive(Debug)]
@@ -38,7 +38,10 @@ impl Request {
             }
             Command::Revoke(what) => Self { body: Some(named(what)?), ..to(Endpoint::Revoke) },
             Command::Approvals => to(Endpoint::ListApprovals),
-            Command::Approve { id } => Self::to(Endpoint::Approve, &checked(id)?),
+            Command::Approve { id, action, target } => {
+                let body = serde_json::to_value(approved(action, target.as_deref())).ok();
+                Self { body, ..Self::to(Endpoint::Approve, &checked(id)?) }
+            }
             Command::Withdraw { id } => Self::to(Endpoint::Withdraw, &checked(id)?),
             Command::Audit(Audit { event, about, since, until, after, limit }) => {
                 let number = |number: &Option<u64>| number.map(|number| number.to_string());
@@ -97,6 +100,13 @@ fn command_scope(endpoint: Endpoint) -> Option<AdminScope> {
 fn checked(id: &str) -> Result<String, Failure> {
     let refused = |_| Failure::usage("an id of what waits is 22 characters, as it was printed");
     id.parse::<ApprovalId>().map(|id| id.to_string()).map_err(refused)
+}
+
+/// What whoever approves takes it for; the server refuses to run anything else.
+fn approved(action: &str, target: Option<&str>) -> ShownOperation {
+    let target = target.map(str::to_owned);
+    let (kid, target) = if action.starts_with("keys.") { (target, None) } else { (None, target) };
+    ShownOperation { action: action.to_owned(), kid, target }
 }
 
 fn named(what: &Revoke) -> Result<Value, Failure> {

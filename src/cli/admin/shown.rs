@@ -35,13 +35,12 @@ pub(super) fn print(command: &Command, answer: &Value, output: &Output) -> Resul
     }
 }
 
-/// What will run, and who asked for it.
-pub(super) fn operation(waiting: &Value) -> String {
+/// What will run, as `approve` takes it.
+fn operation(waiting: &Value) -> String {
     let what = &waiting["operation"];
     let named = what["kid"].as_str().or(what["target"].as_str());
     let named = named.map(|name| format!(" {}", printable(name))).unwrap_or_default();
-    let by = text(&waiting["requested_by"]);
-    format!("{}{named}, asked for by {by}", text(&what["action"]))
+    format!("{}{named}", text(&what["action"]))
 }
 
 const KEY: [&str; 5] = ["kid", "alg", "state", "signs_from", "signs_until"];
@@ -53,10 +52,11 @@ fn operated(answer: &Value, output: &Output) -> Result<(), Failure> {
     let approval = &answer["approval"];
     if approval.is_object() {
         output.note(&format!(
-            "it waits for {} more until {}; another operator runs: countersign admin approve {}",
+            "it waits for {} more until {}; another operator runs: countersign admin approve {} {}",
             approval["needed"],
             text(&approval["expires_at"]),
-            text(&approval["id"])
+            text(&approval["id"]),
+            operation(approval)
         ));
         return output.bytes(format!("{}\n", text(&approval["id"])).as_bytes());
     }
@@ -69,10 +69,11 @@ fn operated(answer: &Value, output: &Output) -> Result<(), Failure> {
 }
 
 fn waiting(answer: &Value, output: &Output) -> Result<(), Failure> {
-    let mut rows = vec![head(&["id", "what", "needed", "expires_at"])];
+    let mut rows = vec![head(&["id", "what", "asked_for_by", "needed", "expires_at"])];
     for waiting in answer["approvals"].as_array().into_iter().flatten() {
-        let (id, until) = (text(&waiting["id"]), text(&waiting["expires_at"]));
-        rows.push(vec![id, printable(&operation(waiting)), text(&waiting["needed"]), until]);
+        let [id, by, needed, until] =
+            ["id", "requested_by", "needed", "expires_at"].map(|name| text(&waiting[name]));
+        rows.push(vec![id, operation(waiting), by, needed, until]);
     }
     output.bytes(table(&rows).as_bytes())
 }

@@ -7,7 +7,7 @@ use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
-use countersign_sdk::resource::{IssuerKeys, MAX_JWKS_BYTES};
+use countersign_sdk::resource::{IssuerKeys, MAX_ARCHIVE_BYTES};
 use countersign_sdk::time::Timestamp;
 use serde_json::{Value, json};
 
@@ -64,7 +64,10 @@ pub(super) fn verify(data: &Path, by: &Judged<'_>, output: &Output) -> Result<()
     };
     let known = by.known.map(|path| known_records(path, &trusted)).transpose()?;
     let log = data.join(FOLDER);
-    let report = verify::verify(&log, &read, known.as_deref().unwrap_or_default(), by.gaps)
+    // Before the log: a server may write both.
+    let mut looked_for = kept_beside(data, output);
+    looked_for.extend(known.iter().flatten().cloned());
+    let report = verify::verify(&log, &read, &looked_for, by.gaps)
         .map_err(|error| Failure::refused(error.to_string()))?;
     let is_there = |known: &&Covered| (report.first..=report.last).contains(&known.seq);
     let compared = known.as_ref().map(|known| known.iter().filter(is_there).count());
@@ -97,6 +100,20 @@ pub(super) fn verify(data: &Path, by: &Judged<'_>, output: &Output) -> Result<()
         )));
     }
     Ok(())
+}
+
+/// What the server keeps beside its log of what it has signed.
+fn kept_beside(data: &Path, output: &Output) -> Vec<Covered> {
+    let missing = match verify::kept_beside(data) {
+        Ok(Some(kept)) => return kept,
+        Ok(None) => "it is not there".to_owned(),
+        Err(error) => error.to_string(),
+    };
+    output.warning(&format!(
+        "audit.signed beside the log does not tell what was signed last: {missing}. A log that was cut off, or whose \
+         end was computed again, is not seen by that"
+    ));
+    Vec::new()
 }
 
 /// Says what a log that holds does not show.
@@ -254,7 +271,7 @@ impl Trusted {
         };
         let Some(document) = found else { return Ok(Self::default()) };
         let set = key_set(document.keys.iter()).map_err(|error| wrong(&error))?;
-        let keys = IssuerKeys::from_json(set.as_bytes()).map_err(|error| wrong(&error))?;
+        let keys = IssuerKeys::from_archive(set.as_bytes()).map_err(|error| wrong(&error))?;
         let ring = Some(Ring { entries: document.keys });
         Ok(Self { keys: Some(keys), ring, revoked: Vec::new() })
     }
@@ -294,12 +311,12 @@ impl Trusted {
 
 /// A JWK set, which tells of its keys when they were revoked if `keys export-public --all` wrote it.
 fn key_file(path: &Path) -> Result<Trusted, Failure> {
-    let bytes = File::open(path).and_then(|file| read(file, MAX_JWKS_BYTES));
+    let bytes = File::open(path).and_then(|file| read(file, MAX_ARCHIVE_BYTES));
     let bytes = bytes.map_err(|error| unreadable(path, &error))?;
     let wrong = |error: &dyn std::error::Error| {
         Failure::configuration(format!("{}: {error}", path.display()))
     };
-    let keys = IssuerKeys::from_json(&bytes).map_err(|error| wrong(&error))?;
+    let keys = IssuerKeys::from_archive(&bytes).map_err(|error| wrong(&error))?;
     let set: Value = serde_json::from_slice(&bytes).map_err(|error| wrong(&error))?;
     let all = set.get("keys").and_then(Value::as_array).into_iter().flatten();
     let revoked = all.filter_map(|key| {
@@ -357,6 +374,25 @@ fn read(from: impl io::Read, most: usize) -> io::Result<Vec<u8>> {
 #[cfg(test)]
 mod tests {
     use super::{LEEWAY, Trusted, moment};
+
+    #[test]
+    fn an_archive_of_many_keys_is_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("keys.jwks");
+        // What `keys export-public --all` tells of a key, and as many as a ring remembers.
+        let key = |at: usize| {
+            format!(
+                r#"{{"kty":"EC","crv":"P-256","kid":"{at:043}","alg":"ES256","use":"sig","state":"withdrawn",
+                "x":"f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU","y":"x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0",
+                "created_at":"2026-11-22T10:00:00Z","published_at":"2026-11-22T10:00:00Z",
+                "signs_from":"2026-11-22T10:00:00Z","signs_until":"2026-11-22T10:00:00Z",
+                "withdrawn_at":"2026-11-22T10:00:00Z"}}"#
+            )
+        };
+        let keys: Vec<String> = (0..500).map(key).collect();
+        std::fs::write(&path, format!(r#"{{"keys":[{}]}}"#, keys.join(","))).unwrap();
+        assert!(super::key_file(&path).is_ok());
+    }
 
     #[test]
     fn a_checkpoint_of_a_revoked_key_is_judged_by_its_time() {

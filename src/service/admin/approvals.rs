@@ -214,7 +214,7 @@ impl Approvals {
             by: by.clone(),
             others: Vec::new(),
             requested_at: now,
-            expires_at: now.plus(window),
+            expires_at: now.plus(window).min(by.counts_until()),
             takes,
             is_recorded: false,
         };
@@ -291,6 +291,7 @@ impl Approvals {
         let pending = recorded.ok_or_else(unknown)?;
         check_distinct(pending, by)?;
         pending.others.push(by.clone());
+        pending.expires_at = pending.expires_at.min(by.counts_until());
         if pending.voices().count() < pending.takes {
             return Ok(Approved::StillWaits(pending.shown(id)));
         }

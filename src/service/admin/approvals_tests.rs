@@ -39,6 +39,20 @@ fn reason<T: fmt::Debug>(result: Result<T, Refusal>) -> Reason {
     result.unwrap_err().reason()
 }
 
+/// A session that ended otherwise than by a revocation is noted for as long as a token of it could live.
+#[test]
+fn nothing_waits_longer_than_it_is_known_who_counts() {
+    let (approvals, operation) = (Approvals::default(), Operation::Rotate);
+    let old = Voice::for_tests("alice", [key(), key()], NOW.minus(299));
+    let id = approvals.reserve(&operation, &old, (3, 900), NOW, &OsEntropy).unwrap();
+    let waiting = approvals.confirm(id, &old, NOW).unwrap();
+    assert_eq!(waiting.expires_at, NOW.minus(299).plus(1020).to_string());
+    let older = Voice::for_tests("bob", [key(), key()], NOW.minus(600));
+    let Ok(Approved::StillWaits(waiting)) = approvals.approve(id, &older, NOW) else { panic!() };
+    assert_eq!(waiting.expires_at, NOW.plus(420).to_string());
+    assert_eq!(approvals.list(NOW.plus(420)).len(), 0);
+}
+
 #[test]
 fn it_takes_as_many_as_it_takes_and_runs_what_was_asked_for() {
     let approvals = Approvals::default();

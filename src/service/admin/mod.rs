@@ -130,8 +130,8 @@ impl Desk {
         Operator::prove(&self.context, &self.operators, &presented, action, now).await
     }
 
-    /// Records a refusal: of an operator always, of others as many as are recorded. Who shows an operator's
-    /// token without its key is not that operator.
+    /// Records a refusal: of an operator always, of others as many as are recorded. Who shows a token of an operator
+    /// and is not known to be that operator is one of the others.
     async fn note(&self, action: Action, target: Option<String>, denied: &Denied, now: Timestamp) {
         let operator = denied.subject.clone();
         let is_operator =

@@ -12,10 +12,11 @@ use countersign_sdk::time::Timestamp;
 use super::action::Action;
 use crate::model::operator::{AdminScope, Operators};
 use crate::model::reason::{Reason, Refusal};
-use crate::model::revocation::TokenNames;
+use crate::model::revocation::{LONGEST_LEEWAY, LONGEST_TOKEN, TokenNames};
 use crate::model::session::SessionId;
 use crate::service::context::{Context, session_refusal};
 use crate::service::holder::{Holder, Presented, not_live};
+use crate::service::recording;
 use crate::store::SessionError;
 use crate::token::access::ASSERTION_METHOD;
 use crate::token::verify::OwnAccessToken;
@@ -37,8 +38,9 @@ pub struct Denied {
     pub refusal: Refusal,
     /// The subject of the token.
     pub subject: Option<String>,
-    /// Whether the token's key was proven, so that it is the subject who was refused and not somebody who
-    /// has seen its token.
+    /// Whether it is known to be the subject who was refused: by the token's key, for the issuer itself, and by what
+    /// says so beside the token. Not somebody who has seen its token, an application at which it signed in, or
+    /// whoever stole a key of the issuer.
     pub is_proven: bool,
 }
 
@@ -76,24 +78,22 @@ impl Operator {
             Ok(holder) => holder,
             Err(refusal) => return Err(Denied { refusal, subject, is_proven: false }),
         };
-        let operator = Self::of(context, operators, &holder, action, now).await;
+        let allowed = match check_who(context, operators, &holder, now).await {
+            Ok(allowed) => allowed,
+            Err(refusal) => return Err(Denied { refusal, subject, is_proven: false }),
+        };
+        let operator = Self::of(operators, &holder, allowed, action, now);
         operator.map_err(|refusal| Denied { refusal, subject, is_proven: true })
     }
 
-    async fn of(
-        context: &Context,
+    fn of(
         operators: &Operators,
         holder: &Holder,
+        allowed: &[AdminScope],
         action: Action,
         now: Timestamp,
     ) -> Result<Self, Refusal> {
         let token = holder.token();
-        if token.audience() != context.issuer.url {
-            let detail = "this access token is for another resource; sign in for the issuer itself";
-            return Err(Refusal::new(Reason::TokenAudience, detail));
-        }
-        let allowed = check_standing(operators, token)?;
-        check_backing(context, holder, now).await?;
         check_scope(token, allowed, action)?;
         let operator = Self { voice: Voice::of(holder), signed_in_at: token.authenticated_at() };
         if action.is_grave() {
@@ -132,6 +132,24 @@ impl Operator {
     }
 }
 
+/// What the configuration lets the holder do, if it comes for the issuer itself, and more than its token says who
+/// it is.
+async fn check_who<'a>(
+    context: &Context,
+    operators: &'a Operators,
+    holder: &Holder,
+    now: Timestamp,
+) -> Result<&'a [AdminScope], Refusal> {
+    let token = holder.token();
+    if token.audience() != context.issuer.url {
+        let detail = "this access token is for another resource; sign in for the issuer itself";
+        return Err(Refusal::new(Reason::TokenAudience, detail));
+    }
+    let allowed = check_standing(operators, token)?;
+    check_backing(context, holder, now).await?;
+    Ok(allowed)
+}
+
 /// What the configuration lets the token's subject do, if it signed in as an operator may.
 fn check_standing<'a>(
     operators: &'a Operators,
@@ -148,6 +166,24 @@ fn check_standing<'a>(
     let fits = operators.check_format(method);
     fits.map_err(|_| unknown("operators do not sign in by this message format"))?;
     Ok(allowed)
+}
+
+/// Checks, where the holder is an operator, that it is so by more than its token, whatever that is for: who ends
+/// every session and token of an operator ends what the operator has asked for and approved.
+///
+/// # Errors
+/// [`Reason::OperatorUnknown`], which is recorded; [`Reason::StoreUnavailable`].
+pub(crate) async fn check_own(
+    context: &Context,
+    holder: &Holder,
+    now: Timestamp,
+) -> Result<(), Refusal> {
+    let operators = context.rules.operators.as_ref();
+    if operators.is_none_or(|operators| operators.allowed(holder.token().subject()).is_none()) {
+        return Ok(());
+    }
+    let backed = check_backing(context, holder, now).await;
+    backed.inspect_err(|refusal| recording::holder_refused(context, refusal.reason(), now))
 }
 
 /// Something beside the token says that it is this operator's: the proof by the very key that the account
@@ -174,7 +210,7 @@ async fn check_backing(context: &Context, holder: &Holder, now: Timestamp) -> Re
     let opened: Vec<&str> = session.scope.split(' ').collect();
     let is_theirs = session.subject == token.subject()
         && session.bound_to == key
-        && session.resource == context.issuer.url
+        && session.resource == token.audience()
         && (session.proven, &*session.method) == token.proven_key()
         && session.created_at == token.authenticated_at()
         && token.scope().split(' ').all(|scope| scope.is_empty() || opened.contains(&scope));
@@ -218,6 +254,12 @@ impl Voice {
     pub fn is_distinct_from(&self, other: &Self) -> bool {
         let shared = self.keys.iter().flatten().any(|key| other.keys.contains(&Some(*key)));
         self.subject != other.subject && !shared
+    }
+
+    /// Until when it is known whether what it stands on has ended: a session that ends notes that for as long as its
+    /// newest token could be taken anywhere.
+    pub(super) const fn counts_until(&self) -> Timestamp {
+        self.issued_at.plus(LONGEST_TOKEN + LONGEST_LEEWAY)
     }
 
     /// The names by which what it stands on can be revoked.

@@ -138,7 +138,7 @@ impl Admitted<'_> {
     /// What was recorded.
     ///
     /// # Errors
-    /// [`Reason::AuditUnavailable`].
+    /// [`Reason::AuditUnavailable`]; [`Reason::RateLimited`] where more searches wait than may.
     pub async fn search(&self, query: audit::Query) -> Result<audit::Page, Refusal> {
         self.perform(async { self.context().audit.search(query).await.map_err(audit_refusal) })
             .await
