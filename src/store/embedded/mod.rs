@@ -186,11 +186,6 @@ impl EmbeddedStore {
             Err(TrySendError::Disconnected(_)) => Err(SessionError::Unavailable),
         }
     }
-
-    async fn write_session(&self, verb: Verb, now: Timestamp) -> Result<LiveSession, SessionError> {
-        let session = self.write(verb, now).await?.ok_or(SessionError::Unavailable)?;
-        Ok(LiveSession::assertion(session))
-    }
 }
 
 impl Drop for EmbeddedStore {
@@ -255,7 +250,11 @@ impl Store for EmbeddedStore {
         signed_from: Timestamp,
         now: Timestamp,
     ) -> Result<LiveSession, SessionError> {
-        self.write_session(Verb::Open { session: Box::new(session), signed_from }, now).await
+        let session = Box::new(session);
+        match self.write(Verb::Open { session, signed_from }, now).await? {
+            Done::Opened(session) => Ok(LiveSession::assertion(*session)),
+            Done::Written | Done::Rotated(_) => Err(SessionError::Unavailable),
+        }
     }
 
     async fn rotate(
@@ -265,7 +264,13 @@ impl Store for EmbeddedStore {
         holder: Option<ProvenKey>,
         now: Timestamp,
     ) -> Result<LiveSession, SessionError> {
-        self.write_session(Verb::Rotate { id, generation, holder }, now).await
+        match self.write(Verb::Rotate { id, generation, holder }, now).await? {
+            Done::Rotated(record) => {
+                let session = record::session(id, &record);
+                Ok(LiveSession::assertion(session.map_err(|_| SessionError::Unavailable)?))
+            }
+            Done::Written | Done::Opened(_) => Err(SessionError::Unavailable),
+        }
     }
 
     async fn session(&self, id: SessionId, now: Timestamp) -> Result<Session, SessionError> {

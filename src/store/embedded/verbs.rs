@@ -37,10 +37,10 @@ pub(super) struct Over {
 impl Writing<'_> {
     pub(super) fn open(
         &mut self,
-        session: Session,
+        session: &Session,
         signed_from: Timestamp,
         now: Timestamp,
-    ) -> Result<Session, Failed> {
+    ) -> Result<(), Failed> {
         if self.tables.touches(&session.targets(), signed_from)? {
             return Err(SessionError::Ended.into());
         }
@@ -54,9 +54,8 @@ impl Writing<'_> {
             }
             None => {}
         }
-        write(self.owners).add(&session, &mut self.changes);
-        self.write(&session)?;
-        Ok(session)
+        write(self.owners).add(session, &mut self.changes);
+        self.write(session).map(drop)
     }
 
     fn is_full_of_revocations(&self) -> Result<bool, Failed> {
@@ -79,36 +78,35 @@ impl Writing<'_> {
         Ok(longest_unused.filter(|_| full).cloned())
     }
 
+    /// The session's record as it stands then.
     pub(super) fn rotate(
         &mut self,
         id: SessionId,
         generation: u32,
         holder: Option<ProvenKey>,
         now: Timestamp,
-    ) -> Result<Session, Failed> {
+    ) -> Result<Vec<u8>, Failed> {
         let mut session = self.tables.live(id, now)?;
         if session.bound_to != holder.map(|key| key.jkt) {
             return Err(SessionError::OtherKey.into());
         }
         match session.turn(generation, holder.map(|key| key.at), now) {
-            Turn::Repeat => {
-                // It gets a token again, whose end must be told with the session's.
-                if session.last_used_at < now {
-                    session.last_used_at = now;
-                    self.write(&session)?;
-                }
+            // It gets a token again, whose end must be told with the session's.
+            Turn::Repeat if session.last_used_at < now => {
+                session.last_used_at = now;
+                self.write(&session)
             }
-            Turn::Late => return Err(SessionError::Late.into()),
+            Turn::Repeat => Ok(record::of_session(&session)),
+            Turn::Late => Err(SessionError::Late.into()),
             Turn::Advance { to } => {
                 session.advance(to, now);
-                self.write(&session)?;
+                self.write(&session)
             }
             Turn::Reuse => {
                 self.end(id, now)?;
-                return Err(SessionError::Reused.into());
+                Err(SessionError::Reused.into())
             }
         }
-        Ok(session)
     }
 
     /// Ends what is touched first, whether there is room for the entry or not.
@@ -167,10 +165,10 @@ impl Writing<'_> {
         Ok(())
     }
 
-    fn write(&mut self, session: &Session) -> Result<(), Failed> {
+    fn write(&mut self, session: &Session) -> Result<Vec<u8>, Failed> {
         let record = record::of_session(session);
         self.tables.sessions.insert(session.id.as_bytes(), &record[..])?;
-        Ok(())
+        Ok(record)
     }
 
     /// Removes a session that the index has under `owner`, whom it knows by a hash, if it is one of theirs.

@@ -60,8 +60,30 @@ pub(super) enum Verb {
     Probe,
 }
 
-/// What a verb gives: the session, where it is about one.
-pub(super) type Done = Option<Session>;
+/// What a verb gives: the session, where it is about one, as it costs the writer least. Whoever waits
+/// reads a record on a thread of its own.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Done {
+    /// Nothing to be told.
+    Written,
+    /// The session that was handed over.
+    Opened(Box<Session>),
+    /// The record of the session that was named.
+    Rotated(Vec<u8>),
+}
+
+impl Done {
+    fn of(verb: Verb, record: Option<Vec<u8>>) -> Self {
+        match (verb, record) {
+            (Verb::Open { session, .. }, _) => Self::Opened(session),
+            (_, Some(record)) => Self::Rotated(record),
+            (_, None) => Self::Written,
+        }
+    }
+}
+
+/// What a verb gives inside of the transaction: the record that it wrote and that is asked for.
+type Applied = Result<Option<Vec<u8>>, SessionError>;
 
 /// A verb, when it was called, and who waits for it.
 #[derive(Debug)]
@@ -172,7 +194,7 @@ impl<O: Fn() -> Result<Database, OpenError>> Writer<O> {
                 let tell = move || {
                     for (job, answer) in batch.into_iter().zip(answers) {
                         // Whoever does not wait any more is not told.
-                        let _ = job.answer.send(answer);
+                        let _ = job.answer.send(answer.map(|record| Done::of(job.verb, record)));
                     }
                 };
                 match &self.runtime {
@@ -191,11 +213,7 @@ impl<O: Fn() -> Result<Database, OpenError>> Writer<O> {
     }
 
     /// One transaction for all of `batch`. A verb that meets an unreadable record is left out of it.
-    fn commit(
-        &self,
-        database: &Database,
-        batch: &[Job],
-    ) -> Result<(u64, Vec<Result<Done, SessionError>>), Failed> {
+    fn commit(&self, database: &Database, batch: &[Job]) -> Result<(u64, Vec<Applied>), Failed> {
         let mut spoiled = vec![false; batch.len()];
         loop {
             // A page whose content is not what was written can make the library panic; to those who
@@ -214,13 +232,12 @@ impl<O: Fn() -> Result<Database, OpenError>> Writer<O> {
     }
 
     /// Nothing when another verb was found spoiled, and the rest is to be done without it.
-    #[expect(clippy::type_complexity, reason = "the sequence and one answer each")]
     fn attempt(
         &self,
         database: &Database,
         batch: &[Job],
         spoiled: &mut [bool],
-    ) -> Result<Option<(u64, Vec<Result<Done, SessionError>>)>, Failed> {
+    ) -> Result<Option<(u64, Vec<Applied>)>, Failed> {
         let transaction = begin(database)?;
         let mut answers = Vec::with_capacity(batch.len());
         let tables = WriteTables::of(&transaction)?;
@@ -317,10 +334,10 @@ pub(super) fn begin(database: &Database) -> Result<WriteTransaction, Failed> {
     Ok(transaction)
 }
 
-fn apply(writing: &mut Writing<'_>, job: &Job) -> Result<Done, Failed> {
+fn apply(writing: &mut Writing<'_>, job: &Job) -> Result<Option<Vec<u8>>, Failed> {
     match &job.verb {
         Verb::Open { session, signed_from } => {
-            writing.open((**session).clone(), *signed_from, job.now).map(Some)
+            writing.open(session, *signed_from, job.now).map(|()| None)
         }
         Verb::Rotate { id, generation, holder } => {
             writing.rotate(*id, *generation, *holder, job.now).map(Some)
@@ -385,7 +402,7 @@ mod tests {
             runtime: None,
         };
         let thread = std::thread::spawn(move || writer.run());
-        assert_eq!(asked(&jobs), Ok(None));
+        assert_eq!(asked(&jobs), Ok(Done::Written));
         // The file is not believed any more, and the next verb finds that out.
         shared.set(None);
         assert_eq!(asked(&jobs), Err(SessionError::Unavailable));
@@ -395,7 +412,7 @@ mod tests {
             assert!(!thread.is_finished() && waited < 60_000, "it recovers by itself");
             std::thread::park_timeout(Duration::from_millis(1));
         }
-        assert_eq!(asked(&jobs), Ok(None));
+        assert_eq!(asked(&jobs), Ok(Done::Written));
         assert_eq!(tries.load(Ordering::Relaxed), 3);
         drop(jobs);
         thread.join().unwrap();
