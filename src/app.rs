@@ -175,8 +175,8 @@ impl App {
         let control = embedded.and_then(|store| control(store, &state.context, clock));
         log::begin(&settings, &state.context).await?;
         keys::void_tokens_of_before(&state.context).await?;
-        let founding = state.context.key_office().founded(state.context.now()).await;
-        founding.map_err(StartError::Record)?;
+        let settled = state.context.key_office().settle_records().await;
+        settled.map_err(StartError::Record)?;
         let desk = desk(&settings, operations.as_ref(), &state)?;
         Ok(Self { settings, public, operations, control, state, desk })
     }
@@ -255,6 +255,7 @@ impl App {
             );
         }
         signer.abort();
+        keys::end(&recorded, bounds.grace).await;
         log::end(&recorded).await;
     }
 }

@@ -133,9 +133,9 @@ pub enum Answer {
 }
 
 /// Does what is asked about keys, for a server as for a command that has the folder to itself.
-pub async fn answer_keys(office: &KeyOffice, request: KeysRequest, now: Timestamp) -> Answer {
+pub async fn answer_keys(office: &KeyOffice, request: KeysRequest) -> Answer {
     let operation = match request {
-        KeysRequest::List => return shown(&office.list(now)),
+        KeysRequest::List => return shown(&office.list()),
         KeysRequest::Generate => Operation::Generate,
         KeysRequest::Rotate => Operation::Rotate,
         KeysRequest::Retire(kid) => Operation::Retire(kid),
@@ -146,7 +146,7 @@ pub async fn answer_keys(office: &KeyOffice, request: KeysRequest, now: Timestam
             Err(error) => return Answer::Failed(error.to_string()),
         },
     };
-    match office.change(operation, &Actor::Control, now).await {
+    match office.change(operation, &Actor::Control).await {
         Ok(key) => shown(&[key]),
         Err(refusal) => Answer::Failed(refusal.detail().to_owned()),
     }
@@ -300,7 +300,7 @@ impl Desk {
         // After the wait: what is revoked is so as of now.
         let now = self.clock.now();
         Ok(match request {
-            Request::Keys(request) => answer_keys(&self.office, request, now).await,
+            Request::Keys(request) => answer_keys(&self.office, request).await,
             request => answer(&self.store, Some(&self.office.audit), request, now).await,
         })
     }

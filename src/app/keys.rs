@@ -6,8 +6,7 @@ use std::time::Duration;
 use countersign_sdk::entropy::Entropy;
 use countersign_sdk::key::Algorithm;
 use countersign_sdk::time::Timestamp;
-
-use tokio::time::Instant;
+use tokio::time::{Interval, MissedTickBehavior};
 
 use super::{StartError, Surroundings};
 use crate::audit::event::Actor;
@@ -15,13 +14,12 @@ use crate::config::{CustodySettings, Settings, SigningAlgorithm, StoreSettings};
 use crate::keyring::custody::memory::Memory;
 #[cfg(feature = "pkcs11")]
 use crate::keyring::custody::pkcs11::{Pkcs11, TokenLogin};
-use crate::keyring::custody::sealed::Sealed;
+use crate::keyring::custody::sealed::{self, Sealed};
 use crate::keyring::custody::secret::SecretSource;
 use crate::keyring::custody::{Custody, CustodyError, Sealing};
-use crate::keyring::{Keyring, KeyringError, Policy, RingFile, Shelf};
+use crate::keyring::{Document, Keyring, KeyringError, Policy, RingFile, Shelf, SigningKey};
 use crate::model::revocation::{FARTHEST_AHEAD, Revocation, TokenNames};
 use crate::service::context::Context;
-use crate::service::keys::tend;
 use crate::service::recording;
 
 /// How often it is looked whether anything is due. The change from one key to the next needs no looking.
@@ -29,6 +27,8 @@ const TEND_EVERY: Duration = Duration::from_secs(1);
 /// The pause after something that is due could not be done, which grows twofold to the longest.
 const PAUSE_AFTER_FAILURE: Duration = Duration::from_secs(2);
 const LONGEST_PAUSE: Duration = Duration::from_secs(32);
+/// The longest while keys wait for a module that was away at the start: somebody may wait for it to be back.
+const LONGEST_PAUSE_OF_PROOF: Duration = Duration::from_secs(8);
 
 /// Opens the ring of these settings, or makes a new one. Blocks for as long as the custody does.
 ///
@@ -136,6 +136,28 @@ pub(super) async fn check_clock(context: &Context, newest: Timestamp) -> Result<
     Ok(())
 }
 
+/// Whether the secret of these settings vouches for what a ring says; nothing does where its keys are in a
+/// module, which says nothing of their times, or where the secret is not to be had and `is_needed` says that
+/// this is no error.
+///
+/// # Errors
+/// [`CustodyError`], also where somebody else has changed it.
+pub(crate) fn vouches(
+    settings: &Settings,
+    ring: &Document,
+    is_needed: bool,
+    entropy: &dyn Entropy,
+) -> Result<bool, CustodyError> {
+    let CustodySettings::Sealed(source) = &settings.keys.custody else { return Ok(false) };
+    ring.is_of(sealed::KIND)?;
+    let secret = match source.read() {
+        Err(_) if !is_needed => return Ok(false),
+        read => read?,
+    };
+    let custody = Sealed::new(&secret, ring.sealing.clone(), entropy)?;
+    ring.check(&custody).map(|()| true)
+}
+
 /// Where there was no ring, the key that signed the access tokens of an earlier process is gone, and with
 /// it what could revoke one of them: APIs that still have the key are told that all of them are void.
 /// Sessions go on.
@@ -182,43 +204,104 @@ async fn is_everything_void_ahead(context: &Context, now: Timestamp) -> Result<b
     context.store.is_revoked(&nobody, now).await.map_err(StartError::Unwritten)
 }
 
-/// Does what time makes due for the keys, for as long as the server runs.
+/// Does what time makes due for the keys, and what revocations have left, for as long as the server runs.
+/// The one does not wait for the other: a custody may never answer.
 pub(super) async fn keep_tended(context: Arc<Context>) {
-    let mut ticks = tokio::time::interval(TEND_EVERY);
-    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    let (mut pause, mut not_before) = (PAUSE_AFTER_FAILURE, Instant::now());
-    loop {
-        ticks.tick().await;
-        try_again(&context).await;
-        if Instant::now() < not_before {
-            continue;
-        }
-        if let Err(refusal) = tend(&context, context.now()).await {
-            tracing::error!(%refusal, "what is due for the signing keys was not done; it is tried again");
-            not_before = Instant::now() + pause;
-            pause = LONGEST_PAUSE.min(pause.saturating_mul(2));
+    tokio::join!(tend(&context), make_good(&context), try_again(&context));
+}
+
+/// The last try of what revocations have left to write, before the process ends and forgets them.
+pub(super) async fn end(context: &Context, within: Duration) {
+    match tokio::time::timeout(within, context.key_office().catch_up()).await {
+        Ok(Ok(())) => {}
+        Ok(Err(refusal)) => tracing::error!(%refusal, "a revocation of a key is NOT KEPT"),
+        Err(_) => tracing::error!("a revocation of a key is NOT KEPT: the disk did not answer"),
+    }
+}
+
+/// How often something is done: each second, and after a failure after a pause that grows twofold.
+struct Pace {
+    ticks: Interval,
+    pause: Duration,
+    longest: Duration,
+}
+
+impl Pace {
+    fn up_to(longest: Duration) -> Self {
+        let mut ticks = tokio::time::interval(TEND_EVERY);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        Self { ticks, pause: PAUSE_AFTER_FAILURE, longest }
+    }
+
+    async fn after<E>(&mut self, done: Result<(), E>) {
+        if done.is_ok() {
+            self.pause = PAUSE_AFTER_FAILURE;
         } else {
-            pause = PAUSE_AFTER_FAILURE;
+            tokio::time::sleep(self.pause).await;
+            self.pause = self.longest.min(self.pause.saturating_mul(2));
         }
+        self.ticks.tick().await;
+    }
+}
+
+async fn tend(context: &Context) {
+    let (office, mut pace) = (context.key_office(), Pace::up_to(LONGEST_PAUSE));
+    loop {
+        let done = office.tend().await.inspect_err(|refusal| {
+            tracing::error!(%refusal, "what is due for the signing keys was not done; it is tried again");
+        });
+        pace.after(done).await;
+    }
+}
+
+/// Whoever has made room for what is left restarts next, so this is not put off for long.
+async fn make_good(context: &Context) {
+    let (office, mut pace) = (context.key_office(), Pace::up_to(PAUSE_AFTER_FAILURE));
+    loop {
+        let done = office.make_good().await.inspect_err(|refusal| {
+            tracing::error!(%refusal, "what a revocation has left was not done; it is tried again");
+        });
+        pace.after(done).await;
     }
 }
 
 /// Tries a key that was out of reach, since no request does while it is.
 async fn try_again(context: &Context) {
-    let key = context.keyring.active(context.now());
-    if key.is_ready() {
-        return;
+    let mut pace = Pace::up_to(LONGEST_PAUSE_OF_PROOF);
+    loop {
+        let key = context.keyring.active(context.now());
+        let done = match (key.is_ready(), context.keyring.is_proven()) {
+            (true, _) => Ok(()),
+            (false, false) => prove(context).await,
+            (false, true) => {
+                warm_up(key).await;
+                Ok(())
+            }
+        };
+        pace.after(done).await;
     }
-    if !context.keyring.is_proven() {
-        let (keyring, now) = (Arc::clone(&context.keyring), context.now());
-        let turn = keyring.turn().await;
-        match tokio::task::spawn_blocking(move || keyring.prove(&turn, now)).await {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => tracing::error!(%error, "the keys cannot be used"),
-            Err(error) => tracing::error!(%error, "the keys were not asked for"),
-        }
-        return;
+}
+
+/// Asks for keys that could not be asked for at the start; fails where they still cannot be, which has been
+/// logged then.
+async fn prove(context: &Context) -> Result<(), StillAway> {
+    let keyring = Arc::clone(&context.keyring);
+    let asked = tokio::task::spawn_blocking(move || keyring.ask()).await.map_err(|error| {
+        tracing::error!(%error, "the keys were not asked for");
+        StillAway
+    })?;
+    let turn = context.keyring.turn().await;
+    let proven = asked.and_then(|asked| context.keyring.prove(&turn, asked, context.now()));
+    if let Err(error) = proven {
+        tracing::error!(%error, "the keys cannot be used");
     }
+    if context.keyring.is_proven() { Ok(()) } else { Err(StillAway) }
+}
+
+/// The module, of which every error has been logged.
+struct StillAway;
+
+async fn warm_up(key: Arc<SigningKey>) {
     let tried = Arc::clone(&key);
     if tokio::task::spawn_blocking(move || tried.warm_up()).await.is_ok() && key.is_ready() {
         tracing::warn!(kid = key.kid(), "the signing key is back");

@@ -28,7 +28,7 @@ use crate::config::{self, CustodySettings, Flags, Settings, StoreSettings};
 use crate::control::{self, Answer, KeysRequest, Request, SecretText};
 use crate::keyring::custody::secret::SecretSource;
 use crate::keyring::ring::Ring;
-use crate::keyring::{RingFile, Shelf as _};
+use crate::keyring::{Document, RingFile, Shelf as _};
 use crate::service::keys::{KeyOffice, KeyView, Unrecorded};
 use crate::store::embedded::{EmbeddedStore, Folder};
 use crate::store::{Bounds, SessionBounds};
@@ -39,7 +39,7 @@ Examples:
   countersign keys list --config /etc/countersign/countersign.toml
   countersign keys rotate --config /etc/countersign/countersign.toml
   countersign keys revoke --config /etc/countersign/countersign.toml KID
-  countersign keys export-public --data-dir /var/lib/countersign > keys.jwks";
+  countersign keys export-public --config /etc/countersign/countersign.toml > keys.jwks";
 
 /// The largest file of a key, in bytes.
 const MAX_KEY_BYTES: usize = 16 * 1024;
@@ -134,7 +134,7 @@ struct With {
 /// Runs the command.
 pub(super) async fn run(args: Args, output: &Output) -> Result<(), Failure> {
     match args.command {
-        Command::List(at) => tell(&known(&at).await?, output),
+        Command::List(at) => tell(&known(&at, Unvouched::Told, output).await?, output),
         Command::ExportPublic { at, all } => export(&at, all, output).await,
         Command::Generate(at) => changed(&at, KeysRequest::Generate, output).await,
         Command::Rotate(at) => changed(&at, KeysRequest::Rotate, output).await,
@@ -176,13 +176,35 @@ fn settings(at: &At) -> Result<(Settings, PathBuf), Failure> {
     }
 }
 
+/// What becomes of a ring that nothing vouches for: whoever can write its file can have written it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Unvouched {
+    Told,
+    /// Others would trust what it says.
+    Refused,
+}
+
 /// Every key, from the server or from its folder.
-async fn known(at: &At) -> Result<Vec<Value>, Failure> {
-    let (_, folder) = settings(at)?;
+async fn known(at: &At, unvouched: Unvouched, output: &Output) -> Result<Vec<Value>, Failure> {
+    let (settings, folder) = settings(at)?;
     if let Some(answer) = asked(&folder, KeysRequest::List)? {
         return keys_of(answer);
     }
-    let ring = ring(&folder)?;
+    let document = ring(&folder)?;
+    if settings.keys.custody == CustodySettings::Memory && unvouched == Unvouched::Refused {
+        return Err(Failure::refused(
+            "no server runs there, and whether the ring of keys is as the server wrote it shows with its \
+             secret alone: name the configuration (--config)",
+        ));
+    }
+    let is_needed = unvouched == Unvouched::Refused;
+    let is_vouched = app::keys::vouches(&settings, &document, is_needed, &OsEntropy);
+    if !is_vouched.map_err(|error| failed(&error))? {
+        output.warning(
+            "nothing vouches for what this ring of keys says: whoever can write its file can have put keys into it",
+        );
+    }
+    let ring = Ring { entries: document.keys };
     let now = SystemClock.now();
     let keys: Result<_, serde_json::Error> =
         KeyView::all(&ring, now).iter().map(serde_json::to_value).collect();
@@ -190,7 +212,7 @@ async fn known(at: &At) -> Result<Vec<Value>, Failure> {
 }
 
 /// The ring of a folder, without what would open its keys.
-fn ring(folder: &std::path::Path) -> Result<Ring, Failure> {
+fn ring(folder: &std::path::Path) -> Result<Document, Failure> {
     let file = RingFile::of(folder);
     let missing = || {
         let path = file.path();
@@ -200,12 +222,11 @@ fn ring(folder: &std::path::Path) -> Result<Ring, Failure> {
     if !file.path().exists() {
         return Err(missing());
     }
-    let document = file.read().map_err(|error| failed(&error))?.ok_or_else(missing)?;
-    Ok(Ring { entries: document.keys })
+    file.read().map_err(|error| failed(&error))?.ok_or_else(missing)
 }
 
 async fn export(at: &At, all: bool, output: &Output) -> Result<(), Failure> {
-    let keys = known(at).await?;
+    let keys = known(at, Unvouched::Refused, output).await?;
     let is_published = |key: &&Value| {
         let state = key.get("state").and_then(Value::as_str);
         state.is_some_and(|state| ["next", "active", "retiring"].contains(&state))
@@ -297,6 +318,15 @@ async fn done_here(
         _ => Folder::take_existing(folder),
     };
     let taken = taken.map_err(|error| failed(&error))?;
+    let path = RingFile::of(folder).path();
+    // A ring that was moved away is put back; another in its place would void every token.
+    if !matches!(request, KeysRequest::Generate) && !path.exists() {
+        return Err(Failure::configuration(format!(
+            "{}: there is no ring of keys: put it back, or begin a new one with countersign keys generate, at \
+             which every token is void",
+            path.display()
+        )));
+    }
     let store = EmbeddedStore::open(taken, bounds, &OsEntropy).map_err(|error| failed(&error))?;
     let keyring = app::keys::open(settings, now, &OsEntropy).map_err(|error| failed(&error))?;
     let options = audit::Options { retention: settings.audit.retention, stream: None };
@@ -309,15 +339,33 @@ async fn done_here(
         audit,
         unrecorded: Unrecorded::default(),
         entropy: Arc::new(OsEntropy),
+        clock: Arc::new(SystemClock),
     };
-    let refused = |refusal: crate::model::reason::Refusal| Failure::refused(refusal.to_string());
-    office.founded(now).await.map_err(refused)?;
+    if let Err(refusal) = office.settle_records().await {
+        // The first keys are made on record; of others it stays owed, and no revocation waits for that.
+        if is_new {
+            return Err(Failure::refused(refusal.to_string()));
+        }
+        tracing::warn!(%refusal, "what happened to keys before is still to be recorded");
+    }
     // The first keys are what was asked for.
     let request = match request {
         KeysRequest::Generate if is_new => KeysRequest::List,
         request => request,
     };
-    Ok(control::answer_keys(&office, request, now).await)
+    let answer = control::answer_keys(&office, request).await;
+    // Nobody goes on trying when this process has ended, and what is in force in it ends with it.
+    if let Err(refusal) = office.catch_up().await {
+        let what = match office.keyring.is_behind() {
+            true => "NOT KEPT, so nothing is revoked: make room, and run it again",
+            false => "the key is revoked, and not recorded yet: make room, and run it again",
+        };
+        return Err(Failure::refused(format!("{what} ({})", refusal.detail())));
+    }
+    if let Err(refusal) = office.tend().await {
+        tracing::warn!(%refusal, "the next start does what is still due for the keys");
+    }
+    Ok(answer)
 }
 
 fn reseal(at: &At, with: With, output: &Output) -> Result<(), Failure> {

@@ -1,8 +1,8 @@
 //! How the ring is changed: on a copy first, with what the change needs, and then whole or not at all.
 //!
-//! A [`Draft`] is what the ring would be. It has made the keys that it needs and says what it will have
-//! done, so that a record of that can be kept before it takes effect; [`Draft::commit`] replaces the file
-//! by one rename and then what this process signs with. A draft that is dropped leaves nothing behind.
+//! A [`Draft`] is what the ring would be. It has the keys that it needs, from [`Spares`], and says what it
+//! will have done, so that a record of that can be kept before it takes effect; [`Draft::commit`] replaces
+//! the file by one rename and then what this process signs with.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -15,7 +15,8 @@ use tokio::sync::OwnedMutexGuard;
 use super::custody::CustodyError;
 use super::file::RingFileError;
 use super::key::SigningKey;
-use super::ring::Ring;
+use super::ring::{Happening, Ring};
+use super::spares::Spares;
 use super::view::{View, ViewError};
 use super::work::Work;
 use super::{Keyring, Keys};
@@ -52,6 +53,9 @@ pub enum KeyringError {
     /// A set of keys that cannot be published.
     #[error(transparent)]
     View(#[from] ViewError),
+    /// A key is to be made first, which nobody waits for who has the turn: [`Spares::make`].
+    #[error("a key is to be made first")]
+    NoSpare,
     /// The rules ask for one thing after the other without an end.
     #[error("the ring does not come to rest")]
     Restless,
@@ -74,6 +78,8 @@ pub enum Operation {
     Told(Vec<String>),
     /// Note that the custody has destroyed these keys, which are over.
     Destroyed(Vec<String>),
+    /// Note that whatever happened to these keys is recorded.
+    Recorded(Vec<String>),
     /// Have a new key be the next.
     Generate,
     /// Have this key be the next.
@@ -81,7 +87,8 @@ pub enum Operation {
 }
 
 impl Operation {
-    /// Whether it ends keys that somebody else may have: it waits for nothing that it can do without.
+    /// Whether it ends keys that somebody else may have: it waits for nothing that it can do without. A key
+    /// that is to stand by is made afterwards.
     pub const fn is_emergency(&self) -> bool {
         match self {
             Self::Revoke(_) | Self::RevokeAll => true,
@@ -90,27 +97,25 @@ impl Operation {
             | Self::Retire(_)
             | Self::Told(_)
             | Self::Destroyed(_)
+            | Self::Recorded(_)
             | Self::Generate
             | Self::Import(_) => false,
         }
     }
-}
 
-/// What happened to a key.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Happening {
-    /// It was made, and is published.
-    Created,
-    /// It was brought in, and is published.
-    Imported,
-    /// It signs.
-    Activated,
-    /// It signs no more.
-    Retired,
-    /// It is published no more.
-    Withdrawn,
-    /// It was withdrawn at once.
-    Revoked,
+    /// Whether it notes what was done elsewhere, and nothing else.
+    pub(super) const fn is_note(&self) -> bool {
+        match self {
+            Self::Told(_) | Self::Destroyed(_) | Self::Recorded(_) => true,
+            Self::Revoke(_)
+            | Self::RevokeAll
+            | Self::Tend
+            | Self::Rotate
+            | Self::Retire(_)
+            | Self::Generate
+            | Self::Import(_) => false,
+        }
+    }
 }
 
 /// What happened to which key.
@@ -135,66 +140,61 @@ pub struct Turn {
 pub struct Draft {
     keyring: Arc<Keyring>,
     turn: Turn,
+    at: Timestamp,
     ring: Ring,
     keys: HashMap<String, Arc<SigningKey>>,
     view: Arc<View>,
     events: Vec<KeyEvent>,
     subject: Option<String>,
-    /// Handles of keys that were made for it, to be destroyed if it is dropped.
-    made: Vec<String>,
     is_changed: bool,
     is_in_force: bool,
 }
 
 impl Draft {
-    /// Makes the keys that the operation needs; may take as long as the custody does.
+    /// Asks no custody for anything, and is done in no time.
     ///
     /// # Errors
-    /// [`KeyringError`]; nothing has changed.
+    /// [`KeyringError`]; nothing has changed. [`KeyringError::NoSpare`] where another key is to be made first.
     pub fn of(
         keyring: &Arc<Keyring>,
         turn: Turn,
-        operation: Operation,
+        operation: &Operation,
         now: Timestamp,
         entropy: &dyn Entropy,
+        spares: &Spares,
     ) -> Result<Self, KeyringError> {
         let Keys { ring, opened, view } = keyring.keys();
         let mut work = Work {
-            custody: &*keyring.custody,
+            outlives_handles: keyring.custody.outlives_its_handle(),
             policy: keyring.policy,
             was_active: ring.active(now).map(|active| active.kid.clone()),
             ring: (*ring).clone(),
             keys: (*opened).clone(),
             events: Vec::new(),
-            made: Vec::new(),
+            spares: spares.all(),
             now,
             entropy,
         };
-        let done = work.run(operation);
-        let view = done.and_then(|subject| {
-            let is_changed = !work.events.is_empty() || work.ring.entries != ring.entries;
-            let view =
-                if is_changed { View::of(&work.ring, &work.keys, now)?.into() } else { view };
-            Ok((subject, view, is_changed))
-        });
-        match view {
-            Ok((subject, view, is_changed)) => Ok(Self {
-                keyring: Arc::clone(keyring),
-                turn,
-                ring: work.ring,
-                keys: work.keys,
-                view,
-                events: work.events,
-                subject,
-                made: work.made,
-                is_changed,
-                is_in_force: false,
-            }),
-            Err(error) => {
-                keyring.destroy(&work.made);
-                Err(error)
-            }
-        }
+        let subject = work.run(operation)?;
+        let is_changed = !work.events.is_empty() || work.ring.entries != ring.entries;
+        let view = if is_changed { View::of(&work.ring, &work.keys, now)?.into() } else { view };
+        Ok(Self {
+            keyring: Arc::clone(keyring),
+            turn,
+            at: now,
+            ring: work.ring,
+            keys: work.keys,
+            view,
+            events: work.events,
+            subject,
+            is_changed,
+            is_in_force: false,
+        })
+    }
+
+    /// The moment that stands in it.
+    pub const fn at(&self) -> Timestamp {
+        self.at
     }
 
     /// Whether there is anything to do.
@@ -214,9 +214,22 @@ impl Draft {
             return;
         }
         self.is_in_force = true;
-        // They sign from now on.
-        self.made.clear();
         self.keyring.set_behind(true);
+        self.put();
+    }
+
+    /// Has the ring itself remember that this is not recorded, which it will be at the next start if not
+    /// before.
+    pub fn owe(&mut self, event: &KeyEvent) {
+        if let Some(entry) = self.ring.find_mut(&event.kid) {
+            entry.unrecorded.push(event.happening);
+        }
+        if self.is_in_force {
+            self.put();
+        }
+    }
+
+    fn put(&self) {
         self.keyring.put(Keys {
             ring: Arc::new(self.ring.clone()),
             opened: Arc::new(self.keys.clone()),
@@ -253,15 +266,8 @@ impl Draft {
                 committed.unwritten = Some(error);
                 return Ok(committed);
             }
-            // Drops the draft, and with it the keys that it made, unless they may stand in the file.
-            Err(error) => {
-                if error.is_outcome_unknown() {
-                    self.made.clear();
-                }
-                return Err(error);
-            }
+            Err(error) => return Err(error),
         }
-        self.made.clear();
         if !self.is_in_force {
             let keys = std::mem::take(&mut self.keys);
             self.keyring.put(Keys {
@@ -271,12 +277,6 @@ impl Draft {
             });
         }
         Ok(committed)
-    }
-}
-
-impl Drop for Draft {
-    fn drop(&mut self) {
-        self.keyring.destroy(&self.made);
     }
 }
 

@@ -65,6 +65,13 @@ pub enum RingFileError {
         /// Why it was not written.
         error: PrivateFileError,
     },
+    /// It would be larger than what is read.
+    #[error("{} would be larger than {MAX_BYTES} bytes: have the keys that are over destroyed, of which each \
+             is noted in it until it is", path.display())]
+    TooLarge {
+        /// The file.
+        path: PathBuf,
+    },
     /// It could not be put into JSON.
     #[error("the ring of keys: {0}")]
     Encoding(#[from] serde_json::Error),
@@ -100,9 +107,11 @@ impl RingFileError {
     pub const fn is_outcome_unknown(&self) -> bool {
         match self {
             Self::Unknown { .. } => true,
-            Self::Reach { .. } | Self::Damaged { .. } | Self::Newer { .. } | Self::Encoding(_) => {
-                false
-            }
+            Self::Reach { .. }
+            | Self::Damaged { .. }
+            | Self::Newer { .. }
+            | Self::TooLarge { .. }
+            | Self::Encoding(_) => false,
         }
     }
 }
@@ -121,6 +130,21 @@ impl Document {
         let bare = Self { layout: LAYOUT, custody: kind, sealing, owes_void, keys, mac: None };
         let code = custody.authenticate(&serde_json::to_vec(&bare)?);
         Ok(Self { mac: code.map(|code| URL_SAFE_NO_PAD.encode(code)), ..bare })
+    }
+
+    /// That its keys are in the custody `kind`.
+    ///
+    /// # Errors
+    /// [`CustodyError::Secret`].
+    pub fn is_of(&self, kind: &str) -> Result<(), CustodyError> {
+        if self.custody == kind {
+            return Ok(());
+        }
+        Err(CustodyError::Secret(format!(
+            "the keys are in the custody \"{}\", and keys.custody is \"{kind}\": write the one that has \
+             them, or move the ring away to begin a new one; every token is void then",
+            self.custody
+        )))
     }
 
     /// That the ring is as this program wrote it: no time, state or key of it was changed by anybody who
@@ -228,6 +252,9 @@ impl Shelf for RingFile {
             path: path.clone(),
             problem: error.to_string(),
         })?;
+        if text.len() > MAX_BYTES {
+            return Err(RingFileError::TooLarge { path });
+        }
         private_file::make_folder(&self.folder).map_err(Self::reach(&self.folder))?;
         // What a process that was killed has left.
         private_file::remove(&beside).map_err(Self::reach(&beside))?;

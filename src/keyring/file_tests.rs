@@ -13,6 +13,7 @@ use zeroize::Zeroizing;
 
 use super::custody::secret::Secret;
 use super::ring::State;
+use super::ring_tests::drafted;
 use super::*;
 
 const START: Timestamp = Timestamp::from_unix(1_800_000_000);
@@ -37,9 +38,8 @@ fn change(
     operation: Operation,
     now: Timestamp,
 ) -> Result<Committed, KeyringError> {
-    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-    let turn = runtime.block_on(keyring.turn());
-    Ok(Draft::of(keyring, turn, operation, now, &OsEntropy)?.commit()?)
+    let (draft, _spares) = drafted(keyring, &operation, now)?;
+    Ok(draft.commit()?)
 }
 
 /// Stops, as a crash would, after so many steps of the next write.
@@ -139,7 +139,7 @@ fn what_was_written_is_there_again() {
     let now = START.plus(1000);
     change(&keyring, Operation::Rotate, now).unwrap();
     let again = open(folder.path(), now).unwrap();
-    assert!(!again.is_new() && again.founding().is_empty());
+    assert!(!again.is_new());
     assert_eq!(again.ring().entries, keyring.ring().entries);
     assert_eq!(again.active(now).kid(), keyring.active(now).kid());
     assert_eq!(again.to_jwks(now), keyring.to_jwks(now));
@@ -362,7 +362,8 @@ fn a_revocation_is_in_force_before_it_is_written_and_written_when_it_can_be() {
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     let turn = runtime.block_on(keyring.turn());
     let revoke = Operation::Revoke(leaked.clone());
-    let mut draft = Draft::of(&keyring, turn, revoke, now, &OsEntropy).unwrap();
+    let spares = Spares::of(&keyring);
+    let mut draft = Draft::of(&keyring, turn, &revoke, now, &OsEntropy, &spares).unwrap();
     assert!(keyring.view(now).kids().contains(&leaked));
     draft.enforce();
     assert!(!keyring.view(now).kids().contains(&leaked));
@@ -395,4 +396,33 @@ fn that_earlier_tokens_are_void_is_owed_until_it_was_told() {
     keyring.void_told(&runtime.block_on(keyring.turn())).unwrap();
     assert!(!keyring.owes_void());
     assert!(!open(folder.path(), START).unwrap().owes_void());
+}
+
+#[test]
+fn what_happened_to_the_first_keys_is_owed_to_the_log_until_it_has_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let owed = |keyring: &Keyring| {
+        keyring.unrecorded().iter().map(|event| event.happening).collect::<Vec<_>>()
+    };
+    let first = [Happening::Created, Happening::Activated, Happening::Created];
+    assert_eq!(owed(&open(folder.path(), START).unwrap()), first);
+    // The start that made them went no further.
+    let keyring = open(folder.path(), START).unwrap();
+    assert_eq!(owed(&keyring), first);
+    let kids = keyring.ring().entries.iter().map(|entry| entry.kid.clone()).collect();
+    change(&keyring, Operation::Recorded(kids), START).unwrap();
+    assert!(owed(&keyring).is_empty());
+    assert!(owed(&open(folder.path(), START).unwrap()).is_empty());
+}
+
+#[test]
+fn a_ring_that_no_start_would_read_is_not_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let keyring = open(folder.path(), START).unwrap();
+    let mut entries = keyring.ring().entries.clone();
+    entries[0].to_destroy = Some("0".repeat(1024 * 1024));
+    let document = Document::new(&Memory, entries, false).unwrap();
+    let refused = RingFile::of(folder.path()).write(&document).unwrap_err();
+    assert!(matches!(refused, RingFileError::TooLarge { .. }), "{refused}");
+    open(folder.path(), START).unwrap();
 }

@@ -6,6 +6,7 @@
 //! | [`ring`] | the state of each key, a pure function of what is written and of the time |
 //! | [`plan`] | what is to be done about the keys, and when |
 //! | `change` | that it is done whole or not at all; `work`, on a copy of the ring |
+//! | `spares` | that a key is made before the change that needs it |
 //! | `slots` | how many signatures are made at once where each takes a while, and for whom |
 //! | `view` | what requests are given: the key that signs, the JWKS |
 //! | `file` | where the ring lies, and that a change of it is one rename |
@@ -27,10 +28,11 @@ mod key;
 pub mod plan;
 pub mod ring;
 mod slots;
+mod spares;
 mod view;
 mod work;
 
-pub use change::{Committed, Draft, Happening, KeyEvent, KeyringError, Operation, Turn};
+pub use change::{Committed, Draft, KeyEvent, KeyringError, Operation, Turn};
 use custody::memory::Memory;
 use custody::sealed::{self, Sealed};
 use custody::secret::SecretSource;
@@ -38,8 +40,10 @@ use custody::{Custody, CustodyError};
 pub use file::{Document, FILE, FOLDER, RingFile, RingFileError, Shelf};
 pub use key::{PrivateHalf, SignError, SigningKey};
 pub use plan::Policy;
+pub use ring::Happening;
 use ring::Ring;
 pub use slots::{Purpose, Reserved, Slots};
+pub use spares::Spares;
 pub use view::{View, ViewError, key_set};
 
 /// Makes the custody for what a ring says of its sealing.
@@ -62,7 +66,6 @@ pub struct Keyring {
     is_new: bool,
     /// Whether what an earlier ring signed is still to be called void.
     owes_void: AtomicBool,
-    founding: Vec<KeyEvent>,
 }
 
 /// What is in force.
@@ -71,6 +74,13 @@ struct Keys {
     ring: Arc<Ring>,
     opened: Arc<HashMap<String, Arc<SigningKey>>>,
     view: Arc<View>,
+}
+
+/// The keys of a ring, as its custody gave them.
+#[derive(Debug)]
+pub struct Asked {
+    ring: Arc<Ring>,
+    opened: HashMap<String, Arc<SigningKey>>,
 }
 
 impl Keyring {
@@ -91,14 +101,7 @@ impl Keyring {
         let written = found.as_ref();
         // Before a secret is asked for that the keys were never sealed with.
         let custody = make_custody(written.and_then(|found| found.sealing.clone()))?;
-        if let Some(kind) = written.map(|found| &found.custody).filter(|it| *it != custody.kind()) {
-            return Err(CustodyError::Secret(format!(
-                "the keys are in the custody \"{kind}\", and keys.custody is \"{}\": write the one that has \
-                 them, or move the ring away to begin a new one; every token is void then",
-                custody.kind()
-            ))
-            .into());
-        }
+        written.map_or(Ok(()), |found| found.is_of(custody.kind()))?;
         let ring = Ring { entries: written.map_or_else(Vec::new, |found| found.keys.clone()) };
         let opened = opened(&*custody, &ring)?;
         if let Some(found) = written {
@@ -116,7 +119,6 @@ impl Keyring {
             is_behind: AtomicBool::new(false),
             is_new,
             owes_void: AtomicBool::new(written.is_none_or(|found| found.owes_void)),
-            founding: first.events,
         });
         if !first.made.is_empty()
             && let Err(error) = keyring.write(&keyring.keys().ring)
@@ -135,13 +137,24 @@ impl Keyring {
     }
 
     /// Asks the custody once more for keys that it could not be asked for when the ring was opened. May
-    /// block. The turn is whoever calls it.
+    /// block, and takes no turn that somebody could wait for meanwhile.
     ///
     /// # Errors
     /// [`KeyringError`]; what was unproven still is.
-    pub fn prove(&self, _turn: &Turn, now: Timestamp) -> Result<(), KeyringError> {
+    pub fn ask(&self) -> Result<Asked, KeyringError> {
         let ring = self.keys().ring;
-        let opened = opened(&*self.custody, &ring)?;
+        Ok(Asked { opened: opened(&*self.custody, &ring)?, ring })
+    }
+
+    /// Puts what the custody gave in force, unless the ring was changed since it was asked.
+    ///
+    /// # Errors
+    /// [`KeyringError::View`]; what was unproven still is.
+    pub fn prove(&self, _turn: &Turn, asked: Asked, now: Timestamp) -> Result<(), KeyringError> {
+        let Asked { ring, opened } = asked;
+        if !Arc::ptr_eq(&ring, &self.keys().ring) {
+            return Ok(());
+        }
         let view = Arc::new(View::of(&ring, &opened, now)?);
         self.put(Keys { ring, opened: Arc::new(opened), view });
         Ok(())
@@ -179,9 +192,18 @@ impl Keyring {
         self.write_again(turn)
     }
 
-    /// What happened to keys as the ring was opened.
-    pub fn founding(&self) -> &[KeyEvent] {
-        &self.founding
+    /// What happened to keys and is still to be recorded: to the first ones, and to those that were revoked
+    /// where nothing could be recorded.
+    pub fn unrecorded(&self) -> Vec<KeyEvent> {
+        let ring = self.ring();
+        let events = ring.entries.iter().flat_map(|entry| {
+            entry.unrecorded.iter().map(|happening| KeyEvent {
+                happening: *happening,
+                kid: entry.kid.clone(),
+                algorithm: entry.algorithm(),
+            })
+        });
+        events.collect()
     }
 
     /// The configuration of keys.
@@ -353,6 +375,9 @@ pub fn reseal(
 
 #[cfg(test)]
 mod ring_tests;
+
+#[cfg(test)]
+mod over_tests;
 
 #[cfg(test)]
 mod file_tests;

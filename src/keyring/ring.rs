@@ -70,6 +70,27 @@ pub struct Entry {
     /// The handle of a key that is over and that its custody is still to destroy.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub to_destroy: Option<String>,
+    /// What happened to it and is still to be recorded in the audit log.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unrecorded: Vec<Happening>,
+}
+
+/// What happens to a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Happening {
+    /// It was made, and is published.
+    Created,
+    /// It was brought in, and is published.
+    Imported,
+    /// It signs.
+    Activated,
+    /// It signs no more.
+    Retired,
+    /// It is published no more.
+    Withdrawn,
+    /// It was withdrawn at once.
+    Revoked,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands out references")]

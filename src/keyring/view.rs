@@ -87,9 +87,13 @@ impl View {
     ) -> Result<Self, ViewError> {
         let active = ring.active(now).and_then(|entry| opened.get(&entry.kid));
         let active = Arc::clone(active.ok_or(ViewError::NoKey)?);
-        // What is written of a key publishes nothing: its private half has shown that it is ours.
-        let is_proven = |entry: &&Entry| opened.get(&entry.kid).is_some_and(|key| key.is_proven());
-        let published: Vec<&Entry> = ring.published(now).filter(is_proven).collect();
+        // What is written of a key publishes nothing: its private half has shown that it is ours. And the
+        // set is whole or empty, for a key that is missing in it counts as withdrawn.
+        let is_proven = |entry: &Entry| opened.get(&entry.kid).is_some_and(|key| key.is_proven());
+        let published: Vec<&Entry> = match ring.published(now).all(is_proven) {
+            true => ring.published(now).collect(),
+            false => Vec::new(),
+        };
         let jwks = key_set(published.iter().copied())?;
         Ok(Self {
             from: now,

@@ -10,11 +10,12 @@ use countersign_sdk::key::{InMemorySigner, Signer as _};
 use countersign_sdk::time::Timestamp;
 
 use super::Keys;
-use super::change::{Happening, KeyEvent, KeyringError, Operation};
-use super::custody::{Custody, CustodyError, Made};
+use super::change::{KeyEvent, KeyringError, Operation};
+use super::custody::{Custody, CustodyError};
 use super::key::SigningKey;
 use super::plan::{Due, Policy, plan};
-use super::ring::{Entry, Ring, State};
+use super::ring::{Entry, Happening, Ring, State};
+use super::spares::Spare;
 use super::view::View;
 
 /// The most keys that stand by.
@@ -27,7 +28,6 @@ const MOST_STEPS: usize = 32;
 /// A ring as it was found, or with its first keys where none can sign.
 pub(super) struct Founded {
     pub(super) keys: Keys,
-    pub(super) events: Vec<KeyEvent>,
     pub(super) made: Vec<String>,
 }
 
@@ -43,40 +43,66 @@ pub(super) fn founded(
     now: Timestamp,
     entropy: &dyn Entropy,
 ) -> Result<Founded, KeyringError> {
-    let (events, made, was_active) = (Vec::new(), Vec::new(), None);
-    let has_key = ring.active(now).is_some();
-    let mut work = Work { custody, policy, was_active, ring, keys, events, made, now, entropy };
-    let settled = if has_key { Ok(()) } else { work.settle() };
-    let view = settled.and_then(|()| Ok(View::of(&work.ring, &work.keys, now)?));
-    match view {
-        Ok(view) => Ok(Founded {
-            keys: Keys {
-                ring: Arc::new(work.ring),
-                opened: Arc::new(work.keys),
-                view: Arc::new(view),
-            },
-            events: work.events,
-            made: work.made,
-        }),
-        Err(error) => {
-            for handle in &work.made {
-                // Why nothing was founded is told; that a key of it is left is not worse.
-                let _ = custody.destroy(handle);
+    let outlives_handles = custody.outlives_its_handle();
+    let mut spares = Vec::new();
+    loop {
+        let (ring, keys, spares_now) = (ring.clone(), keys.clone(), spares.clone());
+        let (events, was_active) = (Vec::new(), None);
+        let mut work = Work {
+            outlives_handles,
+            policy,
+            was_active,
+            ring,
+            keys,
+            events,
+            spares: spares_now,
+            now,
+            entropy,
+        };
+        let settled = if work.ring.active(now).is_some() { Ok(()) } else { work.settle(true) };
+        let view = settled.and_then(|()| Ok(View::of(&work.ring, &work.keys, now)?));
+        let failed = match view {
+            Ok(view) => {
+                let Work { mut ring, keys, events, .. } = work;
+                // Recorded once there is a log.
+                for event in events {
+                    if let Some(entry) = ring.find_mut(&event.kid) {
+                        entry.unrecorded.push(event.happening);
+                    }
+                }
+                let (ring, opened) = (Arc::new(ring), Arc::new(keys));
+                let keys = Keys { ring, opened, view: Arc::new(view) };
+                let made = spares.into_iter().map(|spare: Spare| spare.handle).collect();
+                return Ok(Founded { keys, made });
             }
-            Err(error)
+            Err(KeyringError::NoSpare) => match custody.generate(policy.algorithm, entropy) {
+                Ok(made) => {
+                    spares.push(Spare::of(made, false));
+                    continue;
+                }
+                Err(error) => error.into(),
+            },
+            Err(error) => error,
+        };
+        for spare in &spares {
+            // Why nothing was founded is told; that a key of it is left is not worse.
+            let _ = custody.destroy(&spare.handle);
         }
+        return Err(failed);
     }
 }
 
 /// A change that is being drafted.
 pub(super) struct Work<'a> {
-    pub(super) custody: &'a dyn Custody,
+    /// Whether a key whose handle is forgotten is still to be destroyed.
+    pub(super) outlives_handles: bool,
     pub(super) policy: Policy,
     pub(super) was_active: Option<String>,
     pub(super) ring: Ring,
     pub(super) keys: HashMap<String, Arc<SigningKey>>,
     pub(super) events: Vec<KeyEvent>,
-    pub(super) made: Vec<String>,
+    /// Keys that were made for it.
+    pub(super) spares: Vec<Spare>,
     pub(super) now: Timestamp,
     pub(super) entropy: &'a dyn Entropy,
 }
@@ -85,73 +111,93 @@ impl Work<'_> {
     /// Does the operation, and what is due then; returns the key that it was about.
     ///
     /// # Errors
-    /// [`KeyringError`]; the copy is then of no use, and `made` is to be destroyed.
-    pub(super) fn run(&mut self, operation: Operation) -> Result<Option<String>, KeyringError> {
-        let is_emergency = operation.is_emergency();
+    /// [`KeyringError`]; the copy is then of no use.
+    pub(super) fn run(&mut self, operation: &Operation) -> Result<Option<String>, KeyringError> {
         let subject = match operation {
             Operation::Tend => None,
-            Operation::Rotate => self.rotate(),
+            Operation::Rotate => self.rotate()?,
             Operation::Retire(kid) => self.retire(kid)?,
             Operation::Revoke(kid) => Some(self.revoke(kid)?),
             Operation::RevokeAll => Some(self.revoke_all()?),
             Operation::Told(kids) => {
-                self.told(&kids);
+                self.told(kids);
                 None
             }
             Operation::Destroyed(kids) => {
-                for kid in &kids {
+                for kid in kids {
                     self.set(kid, |entry| entry.to_destroy = None);
                 }
                 None
             }
-            Operation::Generate => Some(self.bring_new()?),
-            Operation::Import(key) => Some(self.import(&key)?),
-        };
-        match self.settle() {
-            // What else is due is done when it can be.
-            Err(error) if is_emergency && self.signs() => {
-                tracing::error!(%error, "no key could be made that stands by; it is tried again");
+            Operation::Recorded(kids) => {
+                for kid in kids {
+                    self.set(kid, |entry| entry.unrecorded.clear());
+                }
+                None
             }
-            settled => settled?,
+            Operation::Generate => Some(self.bring_new()?),
+            Operation::Import(key) => Some(self.import(key)?),
+        };
+        if !operation.is_note() {
+            self.settle(!operation.is_emergency())?;
         }
         self.forget_the_oldest();
         Ok(subject)
     }
 
     /// The key that is the next to sign does so now, or as soon as every cache knows it.
-    fn rotate(&mut self) -> Option<String> {
+    fn rotate(&mut self) -> Result<Option<String>, KeyringError> {
+        self.bring_to_its_time();
+        // The one that stood by may have taken over from a key that was revoked, a moment ago.
+        if self.ring.nexts(self.now).is_empty() {
+            self.settle(true)?;
+        }
         let nexts = self.ring.nexts(self.now);
         let fits = |entry: &&&Entry| entry.algorithm() == self.policy.algorithm;
-        let next = nexts.iter().find(fits).or(nexts.first())?;
+        let Some(next) = nexts.iter().find(fits).or(nexts.first()) else { return Ok(None) };
         let (kid, ready_at) =
             (next.kid.clone(), self.policy.ready_at(next, self.now).max(self.now));
         let signs_from = next.signs_from.min(ready_at);
         self.set(&kid, |entry| entry.signs_from = signs_from);
-        Some(kid)
-    }
-
-    fn retire(&mut self, kid: String) -> Result<Option<String>, KeyringError> {
-        match self.state(&kid)? {
-            State::Active => {
-                self.rotate();
-            }
-            State::Next => self.withdraw(&kid),
-            State::Retiring | State::Retired => {}
-            State::Revoked => return Err(KeyringError::Revoked),
-        }
         Ok(Some(kid))
     }
 
-    fn revoke(&mut self, kid: String) -> Result<String, KeyringError> {
-        let state = self.state(&kid)?;
-        if state == State::Revoked {
-            return Ok(kid);
+    /// A key that signs before its time, since a clock that was ahead has withdrawn the one before it, would
+    /// take over again as that time comes.
+    fn bring_to_its_time(&mut self) {
+        let now = self.now;
+        let early = self.ring.active(now).filter(|active| active.signs_from > now);
+        if let Some(kid) = early.map(|active| active.kid.clone()) {
+            let since = now.minus(1);
+            self.set(&kid, |entry| {
+                entry.signs_from = since;
+                entry.activated_at = entry.activated_at.map(|_| since);
+            });
         }
-        self.end_now(&kid);
+    }
+
+    fn retire(&mut self, kid: &str) -> Result<Option<String>, KeyringError> {
+        match self.state(kid)? {
+            State::Active => {
+                self.rotate()?;
+            }
+            State::Next => self.withdraw(kid),
+            State::Retiring | State::Retired => {}
+            State::Revoked => return Err(KeyringError::Revoked),
+        }
+        Ok(Some(kid.to_owned()))
+    }
+
+    fn revoke(&mut self, kid: &str) -> Result<String, KeyringError> {
+        let state = self.state(kid)?;
+        if state == State::Revoked {
+            return Ok(kid.to_owned());
+        }
+        self.end_now(kid);
         if state == State::Active {
             self.succeed()?;
         }
-        Ok(kid)
+        Ok(kid.to_owned())
     }
 
     /// Of the keys that stand by, the one that is known for the longest signs now; where none stands
@@ -177,11 +223,6 @@ impl Work<'_> {
         self.generate(self.now)
     }
 
-    /// Whether a key can sign now.
-    fn signs(&self) -> bool {
-        self.ring.active(self.now).is_some_and(|active| self.keys.contains_key(&active.kid))
-    }
-
     fn told(&mut self, kids: &[String]) {
         for kid in kids {
             self.set(kid, |entry| entry.is_told = entry.revoked_at.is_some());
@@ -190,8 +231,7 @@ impl Work<'_> {
 
     fn bring_new(&mut self) -> Result<String, KeyringError> {
         let signs_from = self.first_place()?;
-        let made = self.custody.generate(self.policy.algorithm, self.entropy)?;
-        Ok(self.admit(made, signs_from, Happening::Created))
+        self.generate(signs_from)
     }
 
     fn import(&mut self, key: &InMemorySigner) -> Result<String, KeyringError> {
@@ -203,8 +243,8 @@ impl Work<'_> {
             return Err(KeyringError::Known);
         }
         let signs_from = self.first_place()?;
-        let made = self.custody.import(key, self.entropy)?;
-        Ok(self.admit(made, signs_from, Happening::Imported))
+        let spare = self.spare(true)?;
+        Ok(self.admit(spare, signs_from, Happening::Imported))
     }
 
     /// The time of the key that is to be the next one; those that stood by come after it.
@@ -223,12 +263,14 @@ impl Work<'_> {
         Ok(signs_from)
     }
 
-    /// Does what the plan says until it says nothing more.
-    fn settle(&mut self) -> Result<(), KeyringError> {
+    /// Does what the plan says until it says nothing more, or until a key is to be made that stands by and
+    /// that is not waited for.
+    fn settle(&mut self, makes_next: bool) -> Result<(), KeyringError> {
         for _ in 0..MOST_STEPS {
             match plan(&self.ring, self.now, &self.policy) {
                 None => return Ok(()),
                 Some(Due::First) => drop(self.generate(self.now)?),
+                Some(Due::Next { .. }) if !makes_next => return Ok(()),
                 Some(Due::Next { signs_from, jitter }) => {
                     let earlier = self.chance(jitter)?;
                     self.generate(signs_from.minus(earlier))?;
@@ -262,12 +304,17 @@ impl Work<'_> {
     }
 
     fn generate(&mut self, signs_from: Timestamp) -> Result<String, KeyringError> {
-        let made = self.custody.generate(self.policy.algorithm, self.entropy)?;
-        Ok(self.admit(made, signs_from, Happening::Created))
+        let spare = self.spare(false)?;
+        Ok(self.admit(spare, signs_from, Happening::Created))
     }
 
-    fn admit(&mut self, made: Made, signs_from: Timestamp, happening: Happening) -> String {
-        let Made { handle, key } = made;
+    fn spare(&mut self, is_imported: bool) -> Result<Spare, KeyringError> {
+        let place = self.spares.iter().position(|spare| spare.is_imported == is_imported);
+        Ok(self.spares.swap_remove(place.ok_or(KeyringError::NoSpare)?))
+    }
+
+    fn admit(&mut self, spare: Spare, signs_from: Timestamp, happening: Happening) -> String {
+        let Spare { handle, key, .. } = spare;
         let kid = key.kid().to_owned();
         self.ring.entries.push(Entry {
             kid: kid.clone(),
@@ -279,11 +326,11 @@ impl Work<'_> {
             withdrawn_at: None,
             revoked_at: None,
             is_told: false,
-            handle: Some(handle.clone()),
+            handle: Some(handle),
             to_destroy: None,
+            unrecorded: Vec::new(),
         });
-        self.made.push(handle);
-        self.keys.insert(kid.clone(), Arc::new(key));
+        self.keys.insert(kid.clone(), key);
         self.tell(happening, &kid);
         kid
     }
@@ -310,7 +357,7 @@ impl Work<'_> {
 
     fn let_go(&mut self, kid: &str) {
         self.keys.remove(kid);
-        let outlives = self.custody.outlives_its_handle();
+        let outlives = self.outlives_handles;
         self.set(kid, |entry| entry.to_destroy = entry.handle.take().filter(|_| outlives));
     }
 
@@ -319,6 +366,7 @@ impl Work<'_> {
             let over = |entry: &Entry| {
                 entry.is_over()
                     && entry.to_destroy.is_none()
+                    && entry.unrecorded.is_empty()
                     && (entry.is_told || entry.revoked_at.is_none())
             };
             let Some(oldest) = self.ring.entries.iter().position(over) else { return };

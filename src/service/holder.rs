@@ -96,6 +96,7 @@ pub(crate) fn not_live(error: NotLive) -> Refusal {
         NotLive::NotOurs => Reason::TokenInvalid,
         NotLive::Expired => Reason::TokenExpired,
         NotLive::Revoked => Reason::TokenRevoked,
+        NotLive::Unverifiable => return crate::token::jws::away(),
         NotLive::Unknown(error) => return super::context::session_refusal(error),
     };
     Refusal::new(reason, format!("the access token: {error}"))

@@ -12,6 +12,7 @@ use super::possession::store_error;
 use super::recording;
 use crate::model::reason::{Reason, Refusal};
 use crate::model::resource::Introspected;
+use crate::token::jws::away;
 use crate::token::verify::{NotLive, OwnAccessToken};
 
 /// How the caller says who it is.
@@ -49,7 +50,8 @@ pub enum Introspection {
 /// Authenticates the caller and looks at the token.
 ///
 /// # Errors
-/// [`Reason::ClientNotAuthenticated`], [`Reason::PrivateKeyReceived`] or [`Reason::StoreUnavailable`].
+/// [`Reason::ClientNotAuthenticated`], [`Reason::PrivateKeyReceived`], [`Reason::StoreUnavailable`], or
+/// [`Reason::SigningUnavailable`] while nobody can tell whether the token is ours.
 pub async fn introspect(
     context: &Context,
     authentication: Authentication<'_>,
@@ -75,6 +77,7 @@ pub async fn introspect(
         Ok(_) | Err(NotLive::NotOurs | NotLive::Expired | NotLive::Revoked) => {
             Ok(Introspection::Inactive)
         }
+        Err(NotLive::Unverifiable) => Err(away()),
         Err(NotLive::Unknown(error)) => Err(session_refusal(error)),
     }
 }

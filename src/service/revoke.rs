@@ -14,6 +14,7 @@ use crate::audit::event::Actor;
 use crate::model::reason::Refusal;
 use crate::model::revocation::Revocation;
 use crate::store::SessionError;
+use crate::token::jws::away;
 use crate::token::refresh::PREFIX;
 use crate::token::verify::NotLive;
 
@@ -30,10 +31,12 @@ pub enum Everything {
 /// that is no live token of ours is one that needs no revoking.
 ///
 /// # Errors
-/// [`Reason::StoreUnavailable`](crate::model::reason::Reason::StoreUnavailable).
+/// [`Reason::StoreUnavailable`](crate::model::reason::Reason::StoreUnavailable), and
+/// [`Reason::SigningUnavailable`](crate::model::reason::Reason::SigningUnavailable) while nobody can tell
+/// whether it is ours.
 pub async fn revoke(context: &Context, token: &str) -> Result<(), Refusal> {
     let now = context.now();
-    let Some(revocation) = target(context, token, now).await.map_err(session_refusal)? else {
+    let Some(revocation) = target(context, token, now).await? else {
         return Ok(());
     };
     let done = context.store.revoke(&revocation, now).await;
@@ -45,14 +48,14 @@ async fn target(
     context: &Context,
     token: &str,
     now: Timestamp,
-) -> Result<Option<Revocation>, SessionError> {
+) -> Result<Option<Revocation>, Refusal> {
     if token.starts_with(PREFIX) {
         let Ok(genuine) = context.refresh_tokens.read(token) else { return Ok(None) };
         // An old one burns the session as well: who holds it can only be its owner or a thief.
         return match context.store.session(genuine.session(), now).await {
             Ok(session) => Ok(Some(Revocation::Session(session.id))),
             Err(SessionError::Ended) => Ok(None),
-            Err(error) => Err(error),
+            Err(error) => Err(session_refusal(error)),
         };
     }
     match context.access_tokens.verify(token, &*context.store, now).await {
@@ -61,7 +64,8 @@ async fn target(
             expires_at: token.expires_at(),
         })),
         Err(NotLive::NotOurs | NotLive::Expired | NotLive::Revoked) => Ok(None),
-        Err(NotLive::Unknown(error)) => Err(error),
+        Err(NotLive::Unverifiable) => Err(away()),
+        Err(NotLive::Unknown(error)) => Err(session_refusal(error)),
     }
 }
 

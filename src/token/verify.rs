@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use countersign_sdk::key::{Algorithm, Thumbprint};
-use countersign_sdk::resource::verify_jws;
+use countersign_sdk::resource::{IssuerKeys, verify_jws};
 use countersign_sdk::time::Timestamp;
 use serde::Deserialize;
 
@@ -28,6 +28,10 @@ pub enum NotLive {
     /// It, its session, its key or its subject was revoked, or everything was.
     #[error("it was revoked")]
     Revoked,
+    /// The keys that it could be verified with have not shown yet that they are ours, as after a start
+    /// with a security module away: whose it is, is not known.
+    #[error("no key can verify it now")]
+    Unverifiable,
     /// Whether it is revoked is not known, so it is not taken.
     #[error("the store did not say whether it is revoked")]
     Unknown(SessionError),
@@ -101,7 +105,7 @@ impl AccessTokens {
         store: &dyn Store,
         now: Timestamp,
     ) -> Result<OwnAccessToken, NotLive> {
-        let claims = self.genuine(token, now).ok_or(NotLive::NotOurs)?;
+        let claims = self.genuine(token, now)?;
         // This issuer dates none ahead and lets none live longer: whoever stole a key of it might.
         if claims.iat > now.plus(LONGEST_LEEWAY) || claims.exp > claims.iat.plus(LONGEST_TOKEN) {
             return Err(NotLive::NotOurs);
@@ -120,13 +124,19 @@ impl AccessTokens {
     /// Whose token it is, or was, if this issuer signed it: for the record of a refusal, and for
     /// nothing else.
     pub(crate) fn subject_of(&self, token: &str, now: Timestamp) -> Option<String> {
-        self.genuine(token, now).map(|claims| claims.sub)
+        self.genuine(token, now).ok().map(|claims| claims.sub)
     }
 
     /// What a token says that a key of this issuer signed that is published at `now`.
-    fn genuine(&self, token: &str, now: Timestamp) -> Option<Claims> {
+    fn genuine(&self, token: &str, now: Timestamp) -> Result<Claims, NotLive> {
+        let view = self.keyring.view(now);
+        let keys = view.published().ok_or(NotLive::Unverifiable)?;
+        self.read(token, keys).ok_or(NotLive::NotOurs)
+    }
+
+    fn read(&self, token: &str, keys: &IssuerKeys) -> Option<Claims> {
         // The signature first, whose check also bounds the size and refuses what no header may say.
-        let payload = verify_jws(token, self.keyring.view(now).published()?, &ALGORITHMS).ok()?;
+        let payload = verify_jws(token, keys, &ALGORITHMS).ok()?;
         let header = token.split('.').next().and_then(decoded)?;
         let header: Header = serde_json::from_slice(&header).ok()?;
         let claims: Claims = serde_json::from_slice(&payload).ok()?;

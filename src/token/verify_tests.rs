@@ -1,10 +1,19 @@
 //! An access token that comes back: each check of it alone.
 
-use countersign_sdk::entropy::OsEntropy;
+use std::sync::{Mutex, PoisonError};
+
+use countersign_sdk::entropy::{Entropy, OsEntropy};
+use countersign_sdk::key::InMemorySigner;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::keyring::Policy;
+use crate::keyring::custody::memory::Memory;
+use crate::keyring::custody::{Custody, CustodyError, Made};
+use crate::keyring::ring::Entry;
+use crate::keyring::{
+    Document, Draft, Operation, Policy, PrivateHalf, RingFileError, Shelf, SignError, SigningKey,
+    Spares,
+};
 use crate::model::revocation::Revocation;
 use crate::store::memory::MemoryStore;
 use crate::store::{Bounds, SessionBounds};
@@ -97,4 +106,82 @@ async fn each_check_stands_alone() {
         let token = jws::sign(&issuer.keyring.active(NOW), "at+jwt", &raw).unwrap();
         assert_eq!(issuer.verify(&token, NOW).await.is_ok(), ends, "{text}");
     }
+}
+
+/// A ring that outlives a start.
+#[derive(Clone, Debug, Default)]
+struct Kept(Arc<Mutex<Option<Document>>>);
+
+impl Shelf for Kept {
+    fn read(&self) -> Result<Option<Document>, RingFileError> {
+        Ok(self.0.lock().unwrap_or_else(PoisonError::into_inner).clone())
+    }
+
+    fn write(&self, document: &Document) -> Result<(), RingFileError> {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(document.clone());
+        Ok(())
+    }
+}
+
+/// A module that has made keys and cannot be asked for them now, though for new ones.
+#[derive(Debug)]
+struct Away;
+
+impl PrivateHalf for Away {
+    fn sign(&self, _: &[u8]) -> Result<[u8; 64], SignError> {
+        Err(SignError("away".to_owned()))
+    }
+}
+
+impl Custody for Away {
+    fn kind(&self) -> &'static str {
+        "away"
+    }
+
+    fn generate(&self, algorithm: Algorithm, entropy: &dyn Entropy) -> Result<Made, CustodyError> {
+        Memory.generate(algorithm, entropy)
+    }
+
+    fn import(&self, key: &InMemorySigner, entropy: &dyn Entropy) -> Result<Made, CustodyError> {
+        Memory.import(key, entropy)
+    }
+
+    fn open(&self, entry: &Entry, _: &str) -> Result<SigningKey, CustodyError> {
+        Ok(SigningKey::new(entry.public.clone(), Box::new(Self)).unproven())
+    }
+
+    fn destroy(&self, _: &str) -> Result<(), CustodyError> {
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn a_token_that_no_key_can_verify_is_not_called_anybody_elses() {
+    let policy = Policy { algorithm: Algorithm::EdDsa, rotate_every: 86_400, publish_before: 900 };
+    let kept = Kept::default();
+    let open = |now| {
+        let shelf = Box::new(kept.clone());
+        Keyring::open(Box::new(|_| Ok(Arc::new(Away))), Some(shelf), policy, now, &OsEntropy)
+    };
+    let mut issuer = Issuer::new(Algorithm::EdDsa);
+    issuer.keyring = open(NOW).unwrap();
+    let token = issuer.signed("at+jwt", &json!({}));
+    issuer.tokens = AccessTokens::new(ISSUER, &issuer.keyring);
+    assert!(issuer.verify(&token, NOW).await.is_ok());
+    // The next start, while the module is away.
+    let keyring = open(NOW).unwrap();
+    issuer.tokens = AccessTokens::new(ISSUER, &keyring);
+    for text in [&*token, "no token"] {
+        assert_eq!(issuer.verify(text, NOW).await, Err(NotLive::Unverifiable), "{text}");
+    }
+    assert_eq!(issuer.tokens.subject_of(&token, NOW), None);
+    // A key that can be made meanwhile is not the whole set.
+    let (turn, generate) = (keyring.turn().await, Operation::Generate);
+    let mut spares = Spares::of(&keyring);
+    spares.make(&generate, &OsEntropy).unwrap();
+    let draft = Draft::of(&keyring, turn, &generate, NOW, &OsEntropy, &spares).unwrap();
+    draft.commit().unwrap();
+    let view = keyring.view(NOW);
+    assert!(view.published().is_none() && view.kids().is_empty());
+    assert_eq!(issuer.verify(&token, NOW).await, Err(NotLive::Unverifiable));
 }

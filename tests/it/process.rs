@@ -36,8 +36,13 @@ impl Process {
 
     /// A server with the configuration at `$1`.
     pub(crate) async fn start_configured(port: u16, file: &Path) -> Self {
+        Self::start_configured_after(port, file, "trap '' XFSZ").await
+    }
+
+    /// The same; `before` is typed before it in a shell.
+    pub(crate) async fn start_configured_after(port: u16, file: &Path, before: &str) -> Self {
         let (folder, listen) = (file.parent().unwrap(), format!("--config {}", file.display()));
-        Self::start_with(port, &listen, &folder.join("store"), "trap '' XFSZ").await
+        Self::start_with(port, &listen, &folder.join("store"), before).await
     }
 
     async fn start_with(port: u16, arguments: &str, folder: &Path, before: &str) -> Self {

@@ -258,7 +258,8 @@ impl JwksCache {
             self.0.binds_until.store(until, Ordering::Release);
             // A set that was asked for since the answer was made may know more than it.
             let set = self.0.current().filter(|set| set.asked_at < told_at);
-            let is_news = told.hear(names, set.as_ref().map(|set| &*set.parts.of_feed), now);
+            let here = set.as_ref().map(|set| &*set.parts.of_feed);
+            let is_news = told.hear(names, here, self.0.source.is_live(), now);
             if let Some(set) = self.0.current().filter(|_| is_news) {
                 let parts = told.split(&set.landed, set.asked_at);
                 self.0.put(KeySet { parts, ..KeySet::clone(&set) });

@@ -1,6 +1,6 @@
 //! The cache of keys on a manual clock, against a source that is told what to answer.
 
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
 use async_trait::async_trait;
 
@@ -214,12 +214,16 @@ async fn a_silent_issuer_holds_up_nobody_for_long() {
 
 /// Publishes what it is told to.
 #[derive(Debug)]
-struct Published(Mutex<Vec<u8>>);
+struct Published(Mutex<Vec<u8>>, AtomicBool);
 
 #[async_trait::async_trait]
 impl KeySource for Published {
     async fn fetch(&self) -> Result<FetchedKeys, FetchError> {
         Ok(FetchedKeys { document: self.0.lock().unwrap().clone(), max_age: Some(300) })
+    }
+
+    fn is_live(&self) -> bool {
+        self.1.load(Ordering::SeqCst)
     }
 }
 
@@ -245,7 +249,7 @@ struct Edge {
 
 impl Edge {
     fn new(keys: &[(&InMemorySigner, &str)]) -> Self {
-        let source = Arc::new(Published(Mutex::new(set_of(keys))));
+        let source = Arc::new(Published(Mutex::new(set_of(keys)), AtomicBool::new(true)));
         let clock = Arc::new(ManualClock::new(NOW));
         let cache = JwksCache::new(
             Arc::clone(&source) as Arc<dyn KeySource>,
@@ -403,4 +407,23 @@ async fn what_the_feed_named_long_ago_keeps_no_new_key_out_and_brings_no_withdra
     edge.clock.advance(1);
     assert_eq!(edge.takes(all).await, [false, true, true]);
     assert!(!edge.cache.is_open("next"));
+}
+
+#[tokio::test]
+async fn a_set_that_stands_still_brings_no_withdrawn_key_back() {
+    let (old, new) = (signer(Curve::Ed25519), signer(Curve::Ed25519));
+    for is_live in [true, false] {
+        let edge = Edge::new(&[(&old, "old"), (&new, "new")]);
+        edge.source.1.store(is_live, Ordering::SeqCst);
+        assert_eq!(edge.takes([&old, &new]).await, [true, true]);
+        edge.hears(&["new"]).await;
+        edge.clock.advance(3 * 3600);
+        edge.publish(&[(&old, "old"), (&new, "new")]).await;
+        edge.publish(&[(&old, "old"), (&new, "new")]).await;
+        assert_eq!(edge.believes([&old, &new]).await, [is_live, true]);
+        edge.clock.advance(30 * 86_400);
+        edge.publish(&[(&old, "old"), (&new, "new")]).await;
+        edge.publish(&[(&old, "old"), (&new, "new")]).await;
+        assert_eq!(edge.believes([&old, &new]).await, [is_live, true]);
+    }
 }

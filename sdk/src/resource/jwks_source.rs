@@ -63,9 +63,18 @@ pub trait KeySource: Send + Sync + fmt::Debug {
     /// # Errors
     /// [`FetchError`]; what was fetched before stays in use for its time.
     async fn fetch(&self) -> Result<FetchedKeys, FetchError>;
+
+    /// Whether what it gives later is what the issuer publishes then. Of a set that stands still, a key that
+    /// the feed has once withdrawn is never taken again: that it still stands there says nothing.
+    fn is_live(&self) -> bool {
+        true
+    }
 }
 
 /// A key set that is given and does not change: for services without a way to the issuer.
+///
+/// Replace it, and restart, when a key was revoked: what the feed says of withdrawn keys is remembered by
+/// the process alone, and a service without the feed hears nothing of it.
 #[derive(Clone, Debug)]
 pub struct FixedKeys(Vec<u8>);
 
@@ -80,6 +89,10 @@ impl FixedKeys {
 impl KeySource for FixedKeys {
     async fn fetch(&self) -> Result<FetchedKeys, FetchError> {
         Ok(FetchedKeys { document: self.0.clone(), max_age: None })
+    }
+
+    fn is_live(&self) -> bool {
+        false
     }
 }
 

@@ -46,10 +46,12 @@ struct Withdrawn {
 
 impl Told {
     /// Takes in what the feed named now, in an answer that is newer than `here`; whether that is anything new.
+    /// A set that is not live tells nothing by what it still has in it.
     pub(super) fn hear(
         &mut self,
         names: &[String],
         here: Option<&IssuerKeys>,
+        is_live: bool,
         now: Timestamp,
     ) -> bool {
         let here = here.map(|keys| keys.names_beside(names)).unwrap_or_default();
@@ -61,7 +63,7 @@ impl Told {
         self.withdrawn.retain(|one| !names.contains(&one.name) && !gone.contains(&one.name));
         if !gone.is_empty() {
             tracing::info!(keys = ?gone, "the issuer has withdrawn keys");
-            let until = now.plus(WITHDRAWN_FOR);
+            let until = now.plus(if is_live { WITHDRAWN_FOR } else { u64::MAX });
             self.withdrawn.extend(gone.into_iter().map(|name| Withdrawn { name, until }));
             let excess = self.withdrawn.len().saturating_sub(MOST_WITHDRAWN);
             self.withdrawn.drain(..excess);

@@ -8,9 +8,10 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
 use countersign_sdk::resource::{IssuerKeys, MAX_ARCHIVE_BYTES};
+use countersign_sdk::time::Timestamp;
 use serde_json::{Value, json};
 
-use super::unreadable;
+use super::{moment, unreadable};
 use crate::audit::Event;
 use crate::audit::event::Checkpoint;
 use crate::audit::folder::{self, FOLDER};
@@ -24,7 +25,8 @@ use crate::keyring::{RingFile, Shelf as _, key_set};
 use crate::service::arbiter::{self, Asked, NotProven, OnChain, keys_of};
 use crate::service::checkpoint;
 
-/// Seconds by which a checkpoint may stand outside of its key's time: a clock was set meanwhile.
+/// Seconds by which a checkpoint may stand outside of its key's time, a revoked key's too: one was signed as
+/// the key ended, or a clock was set meanwhile. Whoever has taken a key writes what time they like.
 const LEEWAY: u64 = 60;
 /// How every line of a log begins.
 const RECORD: &[u8] = br#"{"seq":"#;
@@ -189,7 +191,8 @@ pub(super) fn check(file: &Path, keys: Option<&Path>, output: &Output) -> Result
         }
     };
     if let Some(known) = &keys {
-        known.was_not_revoked(&verdict.kid, &verdict.checkpoint_at).map_err(Failure::refused)?;
+        let at = moment(&verdict.checkpoint_at).map_err(Failure::refused)?;
+        known.was_not_revoked(&verdict.kid, at).map_err(Failure::refused)?;
     }
     let told = serde_json::to_value(&verdict).unwrap_or_default();
     let pairs: Vec<(&str, Value)> = NAMES
@@ -253,7 +256,7 @@ struct Trusted {
     /// When each of them signed, where that is known.
     ring: Option<Ring>,
     /// When those of them ended that were revoked, as a file of them tells.
-    revoked: Vec<(String, String)>,
+    revoked: Vec<(String, Timestamp)>,
 }
 
 impl Trusted {
@@ -273,10 +276,10 @@ impl Trusted {
         Ok(Self { keys: Some(keys), ring, revoked: Vec::new() })
     }
 
-    /// That the key was not revoked when it signed: whoever took it can sign since then. Both moments are
-    /// written in one way, in which later ones come later.
-    fn was_not_revoked(&self, kid: &str, at: &str) -> Result<(), String> {
-        let ended = self.revoked.iter().find(|(name, ended)| name == kid && at > ended.as_str());
+    /// That the key was not revoked when it signed: whoever took it can sign since then.
+    fn was_not_revoked(&self, kid: &str, at: Timestamp) -> Result<(), String> {
+        let over = |ended: &Timestamp| at > ended.plus(LEEWAY);
+        let ended = self.revoked.iter().find(|(name, ended)| name == kid && over(ended));
         match ended {
             Some((_, ended)) => Err(format!(
                 "it was signed at {at} by the key {kid}, which was revoked at {ended}: whoever took that key \
@@ -292,10 +295,10 @@ impl Trusted {
             Some(keys) => checkpoint::read(&said.jws, keys)?,
             None => checkpoint::read(&said.jws, &keys_of(&said.key)?)?,
         };
-        self.was_not_revoked(&signed.kid, &signed.at.to_string())?;
+        self.was_not_revoked(&signed.kid, signed.at)?;
         let Some(ring) = &self.ring else { return Ok(signed) };
         let entry = ring.find(&signed.kid).ok_or("its key is none of the ring's")?;
-        if entry.revoked_at.is_some_and(|revoked| signed.at > revoked) {
+        if entry.revoked_at.is_some_and(|revoked| signed.at > revoked.plus(LEEWAY)) {
             return Err(format!("its key {} was revoked before", signed.kid));
         }
         let ended = ring.signs_until(entry).is_some_and(|until| signed.at > until.plus(LEEWAY));
@@ -317,10 +320,14 @@ fn key_file(path: &Path) -> Result<Trusted, Failure> {
     let set: Value = serde_json::from_slice(&bytes).map_err(|error| wrong(&error))?;
     let all = set.get("keys").and_then(Value::as_array).into_iter().flatten();
     let revoked = all.filter_map(|key| {
-        let text = |name: &str| key.get(name).and_then(Value::as_str).map(str::to_owned);
-        Some((text("kid")?, text("revoked_at")?))
+        let kid = key.get("kid").and_then(Value::as_str)?.to_owned();
+        let ended = key.get("revoked_at")?.as_str().unwrap_or_default();
+        Some(moment(ended).map(|ended| (kid, ended)))
     });
-    Ok(Trusted { keys: Some(keys), ring: None, revoked: revoked.collect() })
+    let revoked = revoked
+        .collect::<Result<_, String>>()
+        .map_err(|why| Failure::configuration(format!("{}: revoked_at: {why}", path.display())))?;
+    Ok(Trusted { keys: Some(keys), ring: None, revoked })
 }
 
 /// The records in lines that were kept elsewhere, and what the checkpoints among them cover.
@@ -366,7 +373,7 @@ fn read(from: impl io::Read, most: usize) -> io::Result<Vec<u8>> {
 
 #[cfg(test)]
 mod tests {
-    use super::Trusted;
+    use super::{LEEWAY, Trusted, moment};
 
     #[test]
     fn an_archive_of_many_keys_is_read() {
@@ -395,10 +402,15 @@ mod tests {
             "x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo","revoked_at":"2026-11-22T10:00:00Z"}]}"#;
         std::fs::write(&path, set).unwrap();
         let known: Trusted = super::key_file(&path).unwrap();
-        assert!(known.was_not_revoked("one", "2026-11-22T09:59:59Z").is_ok());
-        assert!(known.was_not_revoked("one", "2026-11-22T10:00:00Z").is_ok(), "in its last second");
-        let refused = known.was_not_revoked("one", "2026-11-22T10:00:01Z").unwrap_err();
-        assert!(refused.contains("revoked at"), "{refused}");
-        assert!(known.was_not_revoked("two", "2026-11-22T10:00:01Z").is_ok());
+        let ended = moment("2026-11-22T10:00:00Z").unwrap();
+        assert!(known.was_not_revoked("one", ended.minus(1)).is_ok());
+        // Signed as it ended, and dated a moment after.
+        let last = ended.plus(LEEWAY);
+        assert!(known.was_not_revoked("one", last).is_ok());
+        let refused = known.was_not_revoked("one", last.plus(1)).unwrap_err();
+        assert!(refused.contains("revoked at 2026-11-22T10:00:00Z"), "{refused}");
+        assert!(known.was_not_revoked("two", last.plus(1)).is_ok());
+        std::fs::write(&path, set.replace("2026-11-22T10:00:00Z", "yesterday")).unwrap();
+        assert!(super::key_file(&path).is_err(), "no moment is no leave to sign");
     }
 }

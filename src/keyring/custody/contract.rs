@@ -29,6 +29,7 @@ pub(crate) fn entry(made: &Made) -> Entry {
         is_told: false,
         handle: Some(made.handle.clone()),
         to_destroy: None,
+        unrecorded: Vec::new(),
     }
 }
 

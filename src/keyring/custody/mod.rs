@@ -18,8 +18,6 @@ use countersign_sdk::key::{Algorithm, InMemorySigner, SecretKeyError};
 use super::key::SigningKey;
 use super::ring::Entry;
 
-#[cfg(feature = "pkcs11")]
-mod calls;
 #[cfg(test)]
 mod contract;
 pub mod memory;

@@ -22,6 +22,8 @@ use super::{Custody, CustodyError, Made};
 use crate::keyring::key::SigningKey;
 use crate::keyring::ring::Entry;
 
+/// Its name.
+pub const KIND: &str = "sealed";
 /// What a sealed key begins its associated data with.
 const LABEL: &str = "countersign signing key v1";
 /// Of what the key is derived that authenticates the ring.
@@ -206,7 +208,7 @@ fn about(key: &PublicKey) -> Vec<u8> {
 
 impl Custody for Sealed {
     fn kind(&self) -> &'static str {
-        "sealed"
+        KIND
     }
 
     fn sealing(&self) -> Option<Sealing> {

@@ -168,9 +168,9 @@ impl Admitted<'_> {
                 recording::of_revocation(context, &revocation, self.actor(), done, now)?;
                 return Ok(Operated::Done);
             }
-            Operation::Rotate => keys::rotate(context, by, now).await,
-            Operation::Retire(kid) => keys::retire(context, &kid.to_string(), by, now).await,
-            Operation::Revoke(kid) => keys::revoke(context, &kid.to_string(), by, now).await,
+            Operation::Rotate => keys::rotate(context, by).await,
+            Operation::Retire(kid) => keys::retire(context, &kid.to_string(), by).await,
+            Operation::Revoke(kid) => keys::revoke(context, &kid.to_string(), by).await,
         };
         key.map(|key| Operated::Key(Box::new(key)))
     }

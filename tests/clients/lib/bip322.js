@@ -1,9 +1,10 @@
 // BIP-322 put together with @scure/btc-signer: the two transactions of its specification, signed like any other.
 
-import { schnorr } from '@noble/curves/secp256k1.js'
+import { schnorr, secp256k1 } from '@noble/curves/secp256k1.js'
 import { concatBytes } from '@noble/curves/utils.js'
 import * as btc from '@scure/btc-signer'
 import { pubECDSA, pubSchnorr } from '@scure/btc-signer/utils.js'
+import { evenSecret } from './keys.js'
 
 const LAX = { version: 0, allowUnknownInputs: true, allowUnknownOutputs: true, disableScriptCheck: true }
 
@@ -39,4 +40,12 @@ export function signSimple(message, secret, spent) {
   toSign.sign(secret)
   toSign.finalize()
   return Buffer.from(btc.RawWitness.encode(toSign.getInput(0).finalScriptWitness)).toString('base64')
+}
+
+/** The secret of the output key that a Taproot address shows (BIP-86), with the even y. */
+export function outputSecret(secret) {
+  const { Fn } = secp256k1.Point
+  const internal = evenSecret(secret)
+  const tweak = Fn.fromBytes(schnorr.utils.taggedHash('TapTweak', schnorr.getPublicKey(internal)))
+  return evenSecret(Fn.toBytes(Fn.add(Fn.fromBytes(internal), tweak)))
 }

@@ -50,6 +50,12 @@ export async function secp256k1Key(secret = secp256k1.utils.randomSecretKey()) {
   }
 }
 
+/** The secret of the two, this and its negation, whose point has the even y, as BIP-340 takes keys. */
+export function evenSecret(secret) {
+  const { Fn } = secp256k1.Point
+  return secp256k1.getPublicKey(secret, true)[0] === 3 ? Fn.toBytes(Fn.neg(Fn.fromBytes(secret))) : secret
+}
+
 async function joseKey(alg, signingKey, publicJwk) {
   return {
     alg,

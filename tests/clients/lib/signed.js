@@ -1,8 +1,9 @@
 // A sign-in by any wallet: the challenge is asked for, the wallet signs, the answer must be a token for that account; and
-// what another wallet signed must get none.
+// what another wallet signed, and the answer with one byte changed, must get none.
 
 import { granted, refused } from './expect.js'
 import { sessionKey } from './keys.js'
+import { flipped } from './mutate.js'
 
 export const RESOURCE = 'http://127.0.0.1:9555'
 const ASKED = { resource: RESOURCE, scope: 'escrow:read', domain: 'localhost:5173' }
@@ -19,6 +20,9 @@ export async function signsIn(client, wallet, stranger, asked = {}) {
 
   const forged = await redeem(stranger)
   refused(forged, { error: 'invalid_grant', reason: ['signature_mismatch', 'signature_malformed'] })
+  const right = await wallet.sign(challenge)
+  const altered = await redeem(wallet, { signature: flipped(wallet.method, right.signature) })
+  refused(altered, { error: 'invalid_grant', reason: 'signature_mismatch' })
   const elsewhere = challenge.message.replace('localhost:5173', 'localhost:5174')
   refused(await redeem(wallet, { message: elsewhere }), { error: 'invalid_grant', reason: 'message_mismatch' })
 

@@ -3,10 +3,10 @@
 
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
-import { schnorr, secp256k1 } from '@noble/curves/secp256k1.js'
+import { secp256k1 } from '@noble/curves/secp256k1.js'
 import { hexToBytes } from '@noble/curves/utils.js'
 import okx from '@okxweb3/coin-bitcoin'
-import { payment, signSimple } from '../lib/bip322.js'
+import { outputSecret, payment, signSimple } from '../lib/bip322.js'
 import { discover } from '../lib/client.js'
 import { refused } from '../lib/expect.js'
 import { secp256k1Key, sessionKey } from '../lib/keys.js'
@@ -33,21 +33,11 @@ async function bitcoinWallet(addressType, type) {
   return {
     account: `${MAINNET}:${address}`,
     method: type === BIP322 ? 'bip322' : 'bip137',
-    provenKey: await secp256k1Key(type === BIP322 && addressType === 'segwit_taproot' ? tweaked(secret) : secret),
+    provenKey: await secp256k1Key(type === BIP322 && addressType === 'segwit_taproot' ? outputSecret(secret) : secret),
     sign: async ({ message }) => ({
       signature: await wallet.signMessage({ privateKey, data: { type, address, message } }),
     }),
   }
-}
-
-/** The secret of the output key that a Taproot address shows (BIP-86), with the even y. */
-function tweaked(secret) {
-  const { Fn } = secp256k1.Point
-  const even = (scalar) => (secp256k1.Point.BASE.multiply(scalar).y % 2n === 0n ? scalar : Fn.neg(scalar))
-  const internal = even(Fn.fromBytes(secret))
-  const x = schnorr.getPublicKey(Fn.toBytes(internal))
-  const tweak = Fn.fromBytes(schnorr.utils.taggedHash('TapTweak', x))
-  return Fn.toBytes(even(Fn.add(internal, tweak)))
 }
 
 for (const kind of ['segwit_native', 'segwit_taproot']) {
@@ -70,7 +60,7 @@ for (const kind of ['p2wpkh', 'p2sh-p2wpkh', 'p2tr']) {
       return {
         account: `${MAINNET}:${spent.address}`,
         method: 'bip322',
-        provenKey: await secp256k1Key(kind === 'p2tr' ? tweaked(secret) : secret),
+        provenKey: await secp256k1Key(kind === 'p2tr' ? outputSecret(secret) : secret),
         sign: async ({ message }) => ({ signature: signSimple(message, secret, spent) }),
       }
     }

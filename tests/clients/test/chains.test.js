@@ -1,16 +1,17 @@
-// Wallets of other chains, each by a library of its own: Tron by OKX's, Cosmos by CosmJS, Nostr by rust-nostr, and an
-// API-first wallet that signs SHA-256 with @noble/curves.
+// Wallets of other chains, each by a library of its own: Tron by OKX's, Cosmos by OKX's and by CosmJS, Nostr by rust-nostr,
+// and an API-first wallet that signs SHA-256 with @noble/curves.
 
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
 import { after, before, test } from 'node:test'
 import { makeSignDoc, Secp256k1Wallet, serializeSignDoc } from '@cosmjs/amino'
 import { secp256k1 } from '@noble/curves/secp256k1.js'
+import okxCosmos from '@okxweb3/coin-cosmos'
 import okxTron from '@okxweb3/coin-tron'
 import nostr from '@rust-nostr/nostr-sdk'
 import bs58 from 'bs58'
 import { discover } from '../lib/client.js'
-import { secp256k1Key } from '../lib/keys.js'
+import { evenSecret, secp256k1Key } from '../lib/keys.js'
 import { startDevelopment } from '../lib/server.js'
 import { signsIn } from '../lib/signed.js'
 
@@ -70,19 +71,45 @@ for (const [prefix, chain] of [
   })
 }
 
+async function okxCosmosWallet(Wallet, chain) {
+  const secret = secp256k1.utils.randomSecretKey()
+  const privateKey = Buffer.from(secret).toString('hex')
+  const wallet = new Wallet()
+  const { address, publicKey } = await wallet.getNewAddress({ privateKey })
+  const onHub = await wallet.getAddressByPublicKey({ publicKey, hrp: 'cosmos' })
+  return {
+    account: `cosmos:${chain}:${address}`,
+    sub: `did:pkh:cosmos:cosmoshub-4:${onHub}`,
+    method: 'adr36',
+    provenKey: await secp256k1Key(secret),
+    sign: async ({ payload }) => ({
+      signature: await wallet.signMessage({ privateKey, data: { type: 'amino', data: JSON.stringify(payload) } }),
+      public_key: Buffer.from(secp256k1.getPublicKey(secret, true)).toString('base64'),
+    }),
+  }
+}
+
+for (const [name, Wallet, chain] of [
+  ['Cosmos Hub', okxCosmos.AtomWallet, 'cosmoshub-4'],
+  ['Osmosis', okxCosmos.OsmoWallet, 'osmosis-1'],
+  ['Injective, by Keccak-256', okxCosmos.InjectiveWallet, 'injective-1'],
+]) {
+  test(`Cosmos: the payload, signed by OKX's library for ${name}`, async () => {
+    await signsIn(client, await okxCosmosWallet(Wallet, chain), await okxCosmosWallet(Wallet, chain))
+  })
+}
+
 async function nostrWallet() {
   nostr.loadWasmSync()
   const keys = nostr.Keys.generate()
   const point = secp256k1.Point.fromHex(`02${keys.publicKey.toHex()}`)
   const did = `did:key:z${bs58.encode(Uint8Array.from([0xe7, 0x01, ...point.toBytes(true)]))}`
   const secret = Buffer.from(keys.secretKey.toHex(), 'hex')
-  const { Fn } = secp256k1.Point
-  const odd = secp256k1.getPublicKey(secret, true)[0] === 3
   return {
     account: did,
     sub: did,
     method: 'nostr',
-    provenKey: await secp256k1Key(odd ? Fn.toBytes(Fn.neg(Fn.fromBytes(secret))) : secret),
+    provenKey: await secp256k1Key(evenSecret(secret)),
     sign: async ({ payload }) => {
       const event = new nostr.EventBuilder(new nostr.Kind(payload.kind), payload.content)
         .tags(payload.tags.map((tag) => nostr.Tag.parse(tag)))

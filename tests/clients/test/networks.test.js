@@ -1,6 +1,6 @@
 // Wallets of Sui, Aptos, NEAR, Stellar, TON, Lightning and SSH by libraries of their own ecosystems: in Python where the npm
 // library is the one that made the published cases, near-kit for NEAR, and the ssh-keygen that is installed; and a second
-// library, in Python, for the wallets of Ethereum, Solana, Tron and Bitcoin.
+// library, in Python, for the wallets of Ethereum, Solana, Tron, Bitcoin and Nostr, and for raw keys.
 
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
@@ -16,7 +16,9 @@ import { parseKey } from 'near-kit'
 import nacl from 'tweetnacl'
 import { discover } from '../lib/client.js'
 import { granted, refused } from '../lib/expect.js'
-import { ed25519Key, secp256k1Key, sessionKey } from '../lib/keys.js'
+import { outputSecret } from '../lib/bip322.js'
+import { ed25519Key, evenSecret, secp256k1Key, sessionKey } from '../lib/keys.js'
+import { flipped } from '../lib/mutate.js'
 import { startPython } from '../lib/python.js'
 import { startDevelopment } from '../lib/server.js'
 
@@ -34,24 +36,38 @@ after(async () => {
   await server?.stop()
 })
 
-/** A wallet in Python: what it is called here, its format, its curve, and whether it signs what the payload says. */
+const ed25519 = (seed) => ed25519Key('EdDSA', seed)
+const taproot = (seed) => secp256k1Key(outputSecret(seed))
+const nostr = (seed) => secp256k1Key(evenSecret(seed))
+
+/** A wallet in Python: what it is called here, its format, the key that it proves, and whether it signs what the payload says. */
 const KINDS = [
   ['ethereum', 'siwe', secp256k1Key],
-  ['solana', 'siws', ed25519Key],
+  ['solana', 'siws', ed25519],
   ['tron', 'tip191', secp256k1Key],
   ['bitcoin-p2pkh', 'bip137', secp256k1Key],
   ['bitcoin-p2sh-p2wpkh', 'bip137', secp256k1Key],
   ['bitcoin-p2wpkh', 'bip137', secp256k1Key],
-  ['sui-ed25519', 'sui', ed25519Key],
+  ['bitcoin-transaction-p2wpkh', 'bip322', secp256k1Key],
+  ['bitcoin-transaction-p2tr', 'bip322', taproot],
+  ['nostr', 'nostr', nostr, 'event'],
+  ['coincurve-hex', 'sha256', secp256k1Key],
+  ['ecdsa-base64', 'sha256', secp256k1Key],
+  ['coincurve-base64url', 'key', secp256k1Key],
+  ['coincurve-0x', 'key', secp256k1Key],
+  ['ed25519-base64url', 'key', ed25519],
+  ['ed25519-0x', 'key', ed25519],
+  ['sui-ed25519', 'sui', ed25519],
   ['sui-secp256k1', 'sui', secp256k1Key],
-  ['aptos-ed25519', 'aptos', ed25519Key],
+  ['aptos-ed25519', 'aptos', ed25519],
   ['aptos-secp256k1', 'aptos', secp256k1Key],
-  ['aptos-ed25519', 'aptos', ed25519Key, 'signMessage'],
+  ['aptos-ed25519', 'aptos', ed25519, 'signMessage'],
   ['aptos-secp256k1', 'aptos', secp256k1Key, 'signMessage'],
-  ['stellar', 'sep53', ed25519Key],
-  ['ton-v3r1', 'ton', ed25519Key, 'proof'],
-  ['ton-v3r2', 'ton', ed25519Key, 'proof'],
-  ['ton-v4r2', 'ton', ed25519Key, 'proof'],
+  ['stellar', 'sep53', ed25519],
+  ['ton-v3r1', 'ton', ed25519, 'proof'],
+  ['ton-v3r2', 'ton', ed25519, 'proof'],
+  ['ton-v4r2', 'ton', ed25519, 'proof'],
+  ['ton-v5r1', 'ton', ed25519, 'proof'],
 ]
 
 for (const [kind, format, key, payloadOf] of KINDS) {
@@ -65,8 +81,7 @@ for (const [kind, format, key, payloadOf] of KINDS) {
         message: challenge.message,
         payload: payloadOf && challenge.payload,
       })
-    const provenKey = key === ed25519Key ? await ed25519Key('EdDSA', seed) : await secp256k1Key(seed)
-    await signsIn({ account, format, provenKey, sign, other: randomBytes(32) })
+    await signsIn({ account, format, provenKey: await key(seed), sign, other: randomBytes(32) })
   })
 }
 
@@ -91,8 +106,10 @@ test('a Lightning wallet answers the issuer, and whoever showed the link is sign
 
   refused(await ask(), { error: 'authorization_pending', reason: 'authorization_pending' })
   const seed = randomBytes(64)
-  const { ok, key } = await answer(seed)
+  const { ok, key, spoilt } = await answer(seed)
   assert.equal(ok, true)
+  assert.deepEqual([spoilt.status, spoilt.ok], [400, false])
+  assert.match(spoilt.reason, /not made by the message's account/)
   const late = await answer(randomBytes(64))
   assert.deepEqual([late.status, late.ok], [400, false])
   assert.match(late.reason, /another wallet/)
@@ -147,14 +164,14 @@ test('ssh-keygen signs with the key that a developer has', async () => {
       run('-Y', 'sign', '-n', 'countersign', '-f', by, 'text')
       return { signature: readFileSync(join(folder, 'text.sig'), 'utf8') }
     }
-    await signsIn({ account: did, sub: did, format: 'ssh', provenKey: { thumbprint }, sign, other: 'other' })
+    await signsIn({ account: did, format: 'ssh', provenKey: { thumbprint }, sign, other: 'other' })
   } finally {
     rmSync(folder, { recursive: true, force: true })
   }
 })
 
-/** The whole way with a session key: another's signature and another text's open nothing, the right one opens once. */
-async function signsIn({ account, sub = `did:pkh:${account}`, format, provenKey, sign, other }) {
+/** The whole way with a session key: another's signature, another text's and a changed one open nothing, the right one opens once. */
+async function signsIn({ account, format, provenKey, sign, other }) {
   const session = await sessionKey()
   const ask = () => client.challenge({ account, format, dpop_jkt: session.thumbprint, ...ASKED })
   const challenge = await ask()
@@ -167,6 +184,9 @@ async function signsIn({ account, sub = `did:pkh:${account}`, format, provenKey,
   refused(await redeem(await sign(await ask())), { error: 'invalid_grant', reason: reasons })
 
   const right = await sign(challenge)
+  const altered = { ...right, signature: flipped(format, right.signature) }
+  refused(await redeem(altered), { error: 'invalid_grant', reason: 'signature_mismatch' })
+  const sub = account.startsWith('did:key:') ? account : `did:pkh:${account}`
   const expected = { resource: RESOURCE, scope: ASKED.scope, key: session, account, sub, method: format, provenKey }
   await granted(client, await redeem(right), expected)
   refused(await redeem(right), { error: 'invalid_grant', reason: 'nonce_used' })

@@ -9,6 +9,7 @@ use countersign_sdk::entropy::OsEntropy;
 use cryptoki::object::AttributeInfo;
 
 use super::super::contract::{entry, passes};
+use super::token::{CALLS_FOR_FEED, MOST_CALLS};
 use super::*;
 use crate::keyring::slots::Purpose;
 
@@ -104,8 +105,8 @@ mod inside {
         for algorithm in [Algorithm::EdDsa, Algorithm::Es256] {
             let made = custody.generate(algorithm, &OsEntropy).unwrap();
             let id = hex::decode(&made.handle).unwrap();
-            let told = custody.0.with(|open| {
-                let key = Shared::find(open, &id)?;
+            let told = custody.0.with(Work::Other, |open| {
+                let key = Token::find(open, &id)?;
                 let told = open.session.get_attribute_info(key, &[AttributeType::Value]).unwrap();
                 Ok((told, open.session.get_attributes(key, &[AttributeType::Value])))
             });
@@ -122,8 +123,14 @@ mod inside {
         let made = custody.generate(Algorithm::EdDsa, &OsEntropy).unwrap();
         let key = custody.open(&entry(&made), &made.handle).unwrap();
         assert!(key.is_ready() && key.sign(b"one").is_ok());
+        // What it refuses beside signatures says nothing of those.
+        let refused = custody.0.with(Work::Other, |_| Err::<(), _>("not allowed".to_owned()));
+        assert!(refused.is_err() && key.is_ready());
         // The login is gone, as after a restart of the device.
-        custody.0.with(|open| open.session.logout().map_err(|error| error.to_string())).unwrap();
+        custody
+            .0
+            .with(Work::Other, |open| open.session.logout().map_err(|error| error.to_string()))
+            .unwrap();
         assert!(key.sign(b"two").is_ok(), "opened again at once");
         fs::rename("tokens", "away").unwrap();
         custody.0.idle().clear();

@@ -1,20 +1,15 @@
 //! Keys in a security module, by PKCS#11: made in it, used in it, and never out of it.
 //!
 //! The module is a library of its maker that is loaded into this process, and the device behind it can be
-//! slow, busy or away. So calls of it are bounded in number, one more waits for its turn, and none keeps a
-//! worker from other requests; a
-//! session that fails is opened again once, and after that the key counts as out of reach until a try in
-//! the background succeeds. A PIN that was refused is not tried again: a token locks after a few.
-//! PKCS #11 v2.40 and v3.0.
+//! slow, busy or away: `token` has what is done about that. PKCS #11 v2.40 and v3.0.
 
-use std::collections::HashMap;
-use std::fmt;
-use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+mod calls;
+mod token;
+
+use std::path::Path;
+use std::sync::Arc;
 
 use aws_lc_rs::digest::{SHA256, digest};
-use countersign_sdk::client::private_file;
 use countersign_sdk::entropy::Entropy;
 use countersign_sdk::key::{Algorithm, Curve, InMemorySigner, KeyError, PublicKey};
 use cryptoki::context::{CInitializeArgs, CInitializeFlags, Pkcs11 as Module};
@@ -22,73 +17,30 @@ use cryptoki::error::{Error, RvError};
 use cryptoki::mechanism::Mechanism;
 use cryptoki::mechanism::eddsa::{EddsaParams, EddsaSignatureScheme};
 use cryptoki::object::{Attribute, AttributeType, ObjectClass, ObjectHandle};
-use cryptoki::session::{Session, UserType};
-use cryptoki::types::AuthPin;
 use tokio::runtime::{Handle, RuntimeFlavor};
 
-use super::calls::Calls;
 use super::{Custody, CustodyError, Made};
 use crate::keyring::key::{PrivateHalf, SignError, SigningKey};
 use crate::keyring::ring::Entry;
 use crate::keyring::slots::Slots;
+pub use token::TokenLogin;
+use token::{Open, Token, Work};
 
 /// What objects of ours are labelled, beside their random ids.
 const LABEL: &[u8] = b"countersign";
-/// Calls of the module at the same time; one more waits for its turn.
-const MOST_CALLS: usize = 32;
-/// Those of them for tokens and for the feed. The rest is for what the server does by itself.
-const CALLS_FOR_TOKENS: usize = 20;
-const CALLS_FOR_FEED: usize = 8;
-/// The longest PIN file, in bytes.
-const MAX_PIN_BYTES: usize = 1024;
 /// The object identifiers of the curves, in DER (RFC 5480 §2.1.1.1, RFC 8410 §3).
 const P256: &[u8] = &[0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07];
 const ED25519: &[u8] = &[0x06, 0x03, 0x2b, 0x65, 0x70];
 
-/// Which token, and how to log in to it.
-#[derive(Clone, Debug)]
-pub struct TokenLogin {
-    /// The token's label.
-    pub token: String,
-    /// Where its user's PIN is.
-    pub pin_file: PathBuf,
-}
-
 /// Keys of one token.
 #[derive(Debug)]
-pub struct Pkcs11(Arc<Shared>);
-
-struct Shared {
-    /// Written to while the module is begun anew, which nobody may use meanwhile.
-    module: RwLock<Module>,
-    login: TokenLogin,
-    /// Sessions that nobody uses just now. They keep the login alive.
-    idle: Mutex<Vec<Open>>,
-    calls: Calls,
-    slots: Slots,
-    is_ready: AtomicBool,
-    pin_refused: AtomicBool,
-    /// One login at a time, so that a PIN that is wrong is tried once.
-    logging_in: Mutex<()>,
-}
-
-/// A session, and what it has found.
-struct Open {
-    session: Session,
-    found: HashMap<Vec<u8>, ObjectHandle>,
-}
+pub struct Pkcs11(Arc<Token>);
 
 /// The other half of a key in the module.
 struct InModule {
-    shared: Arc<Shared>,
+    token: Arc<Token>,
     id: Vec<u8>,
     curve: Curve,
-}
-
-impl fmt::Debug for Shared {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Token").field("label", &self.login.token).finish_non_exhaustive()
-    }
 }
 
 impl Pkcs11 {
@@ -105,121 +57,22 @@ impl Pkcs11 {
             Ok(()) | Err(Error::Pkcs11(RvError::CryptokiAlreadyInitialized, _)) => {}
             Err(error) => return Err(failed(&error)),
         }
-        Ok(Self(Arc::new(Shared {
-            module: RwLock::new(loaded),
-            login,
-            idle: Mutex::default(),
-            calls: Calls::new(MOST_CALLS),
-            slots: Slots::new(CALLS_FOR_TOKENS, CALLS_FOR_FEED),
-            is_ready: AtomicBool::new(true),
-            pin_refused: AtomicBool::new(false),
-            logging_in: Mutex::default(),
-        })))
+        Ok(Self(Arc::new(Token::new(loaded, login))))
     }
 
     fn failed(&self, error: String) -> CustodyError {
-        match self.0.pin_refused.load(Ordering::Acquire) {
+        match self.0.refused_its_pin() {
             true => CustodyError::Pin(error),
             false => CustodyError::Unavailable(error),
         }
     }
 
     fn half(&self, id: Vec<u8>, curve: Curve) -> InModule {
-        InModule { shared: Arc::clone(&self.0), id, curve }
+        InModule { token: Arc::clone(&self.0), id, curve }
     }
 }
 
-impl Shared {
-    fn idle(&self) -> MutexGuard<'_, Vec<Open>> {
-        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Ends the module and begins it anew: one whose device was away may not find it again otherwise.
-    fn begin_anew(&self) {
-        // Where a call is under way, or hangs, it is for the next try.
-        let Ok(module) = self.module.try_write() else { return };
-        self.idle().clear();
-        let arguments = CInitializeArgs::new(CInitializeFlags::OS_LOCKING_OK);
-        // It fails where the last beginning did; there is nothing to end then.
-        let _ = module.clone().finalize();
-        if let Err(error) = module.initialize(arguments) {
-            tracing::warn!(%error, "the PKCS#11 module did not begin anew");
-        }
-    }
-
-    /// A session that is logged in.
-    fn open(&self, module: &Module) -> Result<Open, String> {
-        let about = |error: Error| format!("the token {}: {error}", self.login.token);
-        let slots = module.get_slots_with_initialized_token().map_err(about)?;
-        let is_ours = |slot: &&cryptoki::slot::Slot| {
-            let info = module.get_token_info(**slot);
-            info.is_ok_and(|info| info.label().trim_end() == self.login.token)
-        };
-        let ours: Vec<_> = slots.iter().filter(is_ours).collect();
-        let [slot] = ours.as_slice() else {
-            return Err(match ours.is_empty() {
-                true => format!("there is no token {}", self.login.token),
-                // Which one is meant, and gets the PIN, is nothing to guess.
-                false => format!("there are several tokens {}", self.login.token),
-            });
-        };
-        let session = module.open_rw_session(**slot).map_err(about)?;
-        let _one = self.logging_in.lock().unwrap_or_else(PoisonError::into_inner);
-        if self.pin_refused.load(Ordering::Acquire) {
-            return Err(
-                "the PIN was refused and is not tried again; put it right and restart".to_owned()
-            );
-        }
-        let path = &self.login.pin_file;
-        let pin = private_file::read(path, MAX_PIN_BYTES)
-            .map_err(|error| format!("{}: {error}", path.display()))?;
-        let pin = AuthPin::from(pin.trim_end_matches(['\r', '\n']).to_owned());
-        match session.login(UserType::User, Some(&pin)) {
-            Ok(()) | Err(Error::Pkcs11(RvError::UserAlreadyLoggedIn, _)) => {}
-            Err(error) => {
-                if let Error::Pkcs11(
-                    RvError::PinIncorrect
-                    | RvError::PinLocked
-                    | RvError::PinInvalid
-                    | RvError::PinLenRange,
-                    _,
-                ) = &error
-                {
-                    self.pin_refused.store(true, Ordering::Release);
-                }
-                return Err(about(error));
-            }
-        }
-        Ok(Open { session, found: HashMap::new() })
-    }
-
-    /// Does `work` in a session, and once more in a new one if that fails: a device that was away has
-    /// forgotten its sessions.
-    fn with<T>(&self, work: impl Fn(&mut Open) -> Result<T, String>) -> Result<T, String> {
-        let busy = || format!("{MOST_CALLS} calls of the module are under way");
-        let _call = self.calls.begin().ok_or_else(busy)?;
-        if !self.is_ready.load(Ordering::Acquire) {
-            self.begin_anew();
-        }
-        let module = self.module.read().unwrap_or_else(PoisonError::into_inner);
-        // Of its own statement, so that the lock is not held while the module works.
-        let kept = self.idle().pop();
-        if let Some(mut kept) = kept
-            && let Ok(done) = work(&mut kept)
-        {
-            self.is_ready.store(true, Ordering::Release);
-            self.idle().push(kept);
-            return Ok(done);
-        }
-        // Sessions of before are as likely to be gone, and with the last of them so is the login.
-        self.idle().clear();
-        let done = self.open(&module).and_then(|mut open| Ok((work(&mut open)?, open)));
-        self.is_ready.store(done.is_ok(), Ordering::Release);
-        let (done, open) = done?;
-        self.idle().push(open);
-        Ok(done)
-    }
-
+impl Token {
     fn find(open: &mut Open, id: &[u8]) -> Result<ObjectHandle, String> {
         if let Some(found) = open.found.get(id) {
             return Ok(*found);
@@ -238,8 +91,8 @@ impl Shared {
 
     /// Whether the token has exactly one private key of this id, asked in a session of its own.
     fn holds(&self, id: &[u8]) -> Result<bool, String> {
-        self.idle().clear();
-        self.with(|open| {
+        self.forget_sessions();
+        self.with(Work::Other, |open| {
             let template = [Attribute::Class(ObjectClass::PRIVATE_KEY), Attribute::Id(id.to_vec())];
             let objects = open.session.find_objects(&template);
             Ok(objects.map_err(|error| error.to_string())?.len() == 1)
@@ -247,7 +100,7 @@ impl Shared {
     }
 
     fn sign(&self, id: &[u8], curve: Curve, input: &[u8]) -> Result<[u8; 64], String> {
-        self.with(|open| {
+        self.with(Work::Signature, |open| {
             let key = Self::find(open, id)?;
             let signed = match curve {
                 Curve::Ed25519 => {
@@ -295,7 +148,7 @@ impl Shared {
             Attribute::Copyable(false),
             Attribute::Modifiable(false),
         ]);
-        self.with(|open| {
+        self.with(Work::Other, |open| {
             let text = |error: Error| error.to_string();
             let session = &open.session;
             let (public, private) =
@@ -320,7 +173,7 @@ impl Shared {
 
     /// Destroys every object of this id and of our label.
     fn destroy(&self, id: &[u8]) -> Result<(), String> {
-        self.with(|open| {
+        self.with(Work::Other, |open| {
             let template = [Attribute::Id(id.to_vec()), Attribute::Label(LABEL.to_vec())];
             let objects =
                 open.session.find_objects(&template).map_err(|error| error.to_string())?;
@@ -349,7 +202,7 @@ fn read_point(curve: Curve, point: &[u8]) -> Result<PublicKey, KeyError> {
 
 impl PrivateHalf for InModule {
     fn sign(&self, input: &[u8]) -> Result<[u8; 64], SignError> {
-        let sign = || self.shared.sign(&self.id, self.curve, input).map_err(SignError);
+        let sign = || self.token.sign(&self.id, self.curve, input).map_err(SignError);
         // A worker of a runtime that has others lets them go on meanwhile.
         match Handle::try_current().map(|runtime| runtime.runtime_flavor()) {
             Ok(RuntimeFlavor::MultiThread) => tokio::task::block_in_place(sign),
@@ -358,11 +211,11 @@ impl PrivateHalf for InModule {
     }
 
     fn is_ready(&self) -> bool {
-        self.shared.is_ready.load(Ordering::Acquire) && !self.shared.calls.hang()
+        self.token.is_ready()
     }
 
     fn slots(&self) -> Option<&Slots> {
-        Some(&self.shared.slots)
+        Some(self.token.slots())
     }
 }
 
@@ -414,7 +267,7 @@ impl Custody for Pkcs11 {
             Err(error) => {
                 tracing::error!(%error, kid = entry.kid, "the key is out of reach");
                 // A start that went on would try it again with each restart.
-                if self.0.pin_refused.load(Ordering::Acquire) {
+                if self.0.refused_its_pin() {
                     return Err(self.failed(error.to_string()));
                 }
                 // One that is not there is another matter than a module that cannot be asked.
@@ -441,5 +294,4 @@ fn signs(key: &SigningKey) -> Result<(), String> {
 }
 
 #[cfg(test)]
-#[path = "pkcs11_tests.rs"]
 mod tests;
