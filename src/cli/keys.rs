@@ -75,7 +75,8 @@ enum Command {
     Retire {
         #[command(flatten)]
         at: At,
-        /// The key.
+        /// The key. One in 64 begins with a hyphen.
+        #[arg(allow_hyphen_values = true)]
         kid: String,
     },
     /// Withdraw a key now, and end every token of before. For a key that leaked.
@@ -83,7 +84,7 @@ enum Command {
         #[command(flatten)]
         at: At,
         /// The key.
-        #[arg(required_unless_present = "all", conflicts_with = "all")]
+        #[arg(required_unless_present = "all", conflicts_with = "all", allow_hyphen_values = true)]
         kid: Option<String>,
         /// All of them; a new one signs, which was in no file of before.
         #[arg(long)]
