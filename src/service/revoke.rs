@@ -1,8 +1,8 @@
 //! What is revoked by whoever holds a token, and what needs the token's key besides (RFC 7009, protocol.md §7).
 //!
 //! A token alone burns itself: whoever found a leaked one does its owner a service. Everything of a
-//! key or a subject takes a proof. Nothing is written for a text that is no live token of ours, so
-//! that strangers cannot fill the store.
+//! key or a subject takes a proof. Nothing is written for a text that is no token of ours, so that strangers
+//! cannot fill the store.
 
 use countersign_sdk::time::Timestamp;
 
@@ -12,7 +12,8 @@ use super::holder::{Holder, Presented};
 use super::recording;
 use crate::audit::event::Actor;
 use crate::model::reason::Refusal;
-use crate::model::revocation::Revocation;
+use crate::model::revocation::{Revocation, TokenNames};
+use crate::model::session::SessionId;
 use crate::store::SessionError;
 use crate::token::jws::away;
 use crate::token::refresh::PREFIX;
@@ -54,7 +55,7 @@ async fn target(
         // An old one burns the session as well: who holds it can only be its owner or a thief.
         return match context.store.session(genuine.session(), now).await {
             Ok(session) => Ok(Some(Revocation::Session(session.id))),
-            Err(SessionError::Ended) => Ok(None),
+            Err(SessionError::Ended) => unpublished(context, genuine.session(), now).await,
             Err(error) => Err(session_refusal(error)),
         };
     }
@@ -67,6 +68,19 @@ async fn target(
         Err(NotLive::Unverifiable) => Err(away()),
         Err(NotLive::Unknown(error)) => Err(session_refusal(error)),
     }
+}
+
+/// A session that is over, where no entry says so: it may have ended as there was no room for one, and its
+/// last tokens live.
+async fn unpublished(
+    context: &Context,
+    id: SessionId,
+    now: Timestamp,
+) -> Result<Option<Revocation>, Refusal> {
+    let names =
+        TokenNames { jti: None, session: Some(id), subject: "", keys: [None; 2], issued_at: now };
+    let is_revoked = context.store.is_revoked(&names, now).await.map_err(session_refusal)?;
+    Ok((!is_revoked).then_some(Revocation::Session(id)))
 }
 
 /// Revokes every token and session of the holder's key or subject, up to and including this second.

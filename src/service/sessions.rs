@@ -36,10 +36,11 @@ pub async fn end(context: &Context, holder: &Holder, id: SessionId) -> Result<()
         Err(error) => return Err(session_refusal(error)),
     };
     let ended = context.store.revoke(&Revocation::Session(session.id), now).await;
-    ended.map_err(session_refusal)?;
-    let (sid, sub, by) = (session.id, session.subject, Actor::Holder(holder.key()));
-    recording::told(context, Event::SessionEnded(SessionEnded { sid, sub, by }), now);
-    Ok(())
+    if matches!(ended, Ok(()) | Err(SessionError::Unpublished)) {
+        let (sid, sub, by) = (session.id, session.subject, Actor::Holder(holder.key()));
+        recording::told(context, Event::SessionEnded(SessionEnded { sid, sub, by }), now);
+    }
+    ended.map_err(session_refusal)
 }
 
 /// Ends every session of the holder's subject, and every token of it up to and including this second.

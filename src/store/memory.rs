@@ -181,7 +181,7 @@ impl State {
         Ok(session)
     }
 
-    /// Of a key or subject it ends the sessions whether there is room for the entry or not.
+    /// The sessions end whether there is room for the entry or not.
     fn revoke(
         &mut self,
         revocation: &Revocation,
@@ -195,8 +195,9 @@ impl State {
             || self.entries.len() < bounds.revocations;
         let touched: Vec<SessionId> = match revocation {
             Revocation::Token { .. } | Revocation::TokensBefore(_) => Vec::new(),
-            Revocation::Session(id) if has_room => vec![*id],
-            Revocation::Session(_) => Vec::new(),
+            Revocation::Session(id) => {
+                self.sessions.contains_key(id).then_some(*id).into_iter().collect()
+            }
             Revocation::Everything => self.sessions.keys().copied().collect(),
             Revocation::Key(_) | Revocation::Subject(_) => {
                 self.of_owner.get(&entry.target).into_iter().flatten().copied().collect()

@@ -40,7 +40,7 @@ pub enum StoreError {
     Unavailable,
 }
 
-/// Why a session gave nothing. Nothing was changed but by [`SessionError::Reused`] and [`SessionError::Unpublished`].
+/// Why a session gave nothing. Nothing was changed but by [`SessionError::Reused`] and [`SessionError::Unpublished`], and perhaps by [`SessionError::Unavailable`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SessionError {
     /// There is none of that name, or it is over.
@@ -58,8 +58,7 @@ pub enum SessionError {
     /// The store is at its bound.
     #[error("the store is full")]
     Full,
-    /// The sessions of a key or subject are ended now, and there is no room to publish that their last
-    /// tokens are revoked.
+    /// What is named is ended now, and there is no room to publish that its last tokens are revoked.
     #[error("the sessions have ended, and there is no room to revoke their last tokens")]
     Unpublished,
     /// The store did not answer; whether it wrote is unknown.
@@ -306,9 +305,9 @@ pub trait Store: ReplayStore + fmt::Debug {
     /// A false yes keeps somebody in who believes to be out; a false no is asked for again.
     ///
     /// # Errors
-    /// [`SessionError::Full`], [`SessionError::Unavailable`], or of a key or subject [`SessionError::Unpublished`].
-    /// One that is named by its own session changes nothing then: if the session were gone, asking again
-    /// would look as if it were done.
+    /// [`SessionError::Unavailable`]; without room for the entry [`SessionError::Unpublished`] where a session
+    /// has ended, else [`SessionError::Full`]. Whoever asks again asks for the entry, whether or not there is
+    /// a session still.
     async fn revoke(&self, revocation: &Revocation, now: Timestamp) -> Result<(), SessionError>;
 
     /// Whether a token of these names is revoked.

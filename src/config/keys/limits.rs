@@ -101,8 +101,8 @@ pub(crate) static LIMITS_REVOCATIONS: Key<Whole<usize>> = Key {
     name: "limits.revocations",
     shape: Whole { min: 10, max: 100_000_000, unit: "revocations" },
     absent: Absent::Default("800000"),
-    meaning: "How many revocations are remembered, each for 17 minutes at most. At the bound, further ones are answered \
-              503; those of a key or account end its sessions all the same. APIs must hold as many and a fifth more; the SDK's layer does so by default.",
+    meaning: "How many revocations are remembered, each for 17 minutes, of a token that was dated ahead for longer. At \
+              the bound, further ones are answered 503 until there is room, and end sessions all the same. APIs must hold as many and a fifth more; the SDK's layer does so by default.",
 };
 
 pub(crate) static LIMITS_FEED_WAITERS: Key<Whole<usize>> = Key {

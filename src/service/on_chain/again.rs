@@ -87,7 +87,11 @@ pub(crate) async fn prove(
     }
     tracing::info!(session = %session.id, account = %session.account, "the account's chain says no");
     let ended = context.store.revoke(&Revocation::Session(session.id), now).await;
-    ended.map_err(session_refusal)?;
+    match ended {
+        // Its last token goes on until it expires, as that of a session that nobody refreshes.
+        Ok(()) | Err(SessionError::Unpublished) => {}
+        Err(error) => return Err(session_refusal(error)),
+    }
     let (sid, sub) = (session.id, session.subject.clone());
     let event = Event::SessionEnded(SessionEnded { sid, sub, by: Actor::Server });
     recording::told(context, event, now);

@@ -115,7 +115,7 @@ impl Writing<'_> {
         }
     }
 
-    /// Of a key or subject it ends the sessions whether there is room for the entry or not.
+    /// The sessions end whether there is room for the entry or not.
     pub(super) fn revoke(&mut self, revocation: &Revocation, now: Timestamp) -> Result<(), Failed> {
         let entry = revocation.entry(now);
         check_length(&record::of_entry(&entry))?;
@@ -127,8 +127,8 @@ impl Writing<'_> {
         match revocation {
             Revocation::Token { .. } | Revocation::TokensBefore(_) => {}
             Revocation::Session(id) => {
-                if has_room {
-                    self.remove(*id)?;
+                if self.remove(*id)?.is_some() {
+                    unpublished = SessionError::Unpublished;
                 }
             }
             Revocation::Everything => {
