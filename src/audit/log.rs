@@ -174,7 +174,7 @@ fn find(folder: &Path, anchor: Option<Anchor>) -> Result<Found, OpenError> {
     }
     head.begins = begins(&segments, anchor)?;
     if head.seq > 0 {
-        check_anchor(&segments, anchor.unwrap_or_default())?;
+        check_anchor(&segments, anchor.unwrap_or_default(), head.begins)?;
     }
     let replaced = replaced(anchor, head.seq);
     let file = OpenOptions::new().write(true).open(&last.path).map_err(reach(&last.path))?;
@@ -211,8 +211,9 @@ fn begins(segments: &[Segment], anchor: Option<Anchor>) -> Result<Hash, OpenErro
     }
 }
 
-/// Whether the record that was signed last is there as it was; where none was yet, whether the first one is.
-fn check_anchor(segments: &[Segment], anchor: Anchor) -> Result<(), OpenError> {
+/// Whether the record that was signed last is there as it was, and the log begins as it did; where none was signed yet,
+/// whether the first one is there.
+fn check_anchor(segments: &[Segment], anchor: Anchor, begins: Hash) -> Result<(), OpenError> {
     if anchor == Anchor::default() {
         return Ok(());
     }
@@ -233,9 +234,14 @@ fn check_anchor(segments: &[Segment], anchor: Anchor) -> Result<(), OpenError> {
         .map_err(|fault| OpenError::Wrong { fault })?;
     }
     match hash {
-        Some(hash) if hash == anchor.hash => Ok(()),
-        Some(_) | None => Err(OpenError::Replaced { seq: anchor.seq }),
+        Some(hash) if hash == anchor.hash => {}
+        Some(_) | None => return Err(OpenError::Replaced { seq: anchor.seq }),
     }
+    // What lies between is read by `verify` alone, so the first record can be another one and all of this be right.
+    if anchor.begins != Hash::BEGINNING && anchor.begins != begins {
+        return Err(OpenError::Replaced { seq: 1 });
+    }
+    Ok(())
 }
 
 /// The end of a segment that is closed.

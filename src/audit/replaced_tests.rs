@@ -1,6 +1,7 @@
 //! A log that was computed again, cut off or begun anew is seen at a start, and nothing goes before its time.
 
-use std::fs;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt as _;
 
 use countersign_sdk::time::Timestamp;
 use tempfile::TempDir;
@@ -47,6 +48,29 @@ fn a_log_that_was_computed_again_is_not_gone_on_with() {
     let found = verify(&log, &read, &[], soon);
     assert!(matches!(found, Err(VerifyError::Gap { seconds: 39, .. })), "{found:?}");
     put(&path, &lines);
+    assert!(open(&folder, &Options::default()).is_ok());
+}
+
+/// A start reads the newest segments, and these are as they were.
+#[test]
+fn a_log_whose_first_record_is_another_one_is_not_gone_on_with() {
+    let (folder, path, lines) = filled(25);
+    let at = |seq: usize| path.with_file_name(format!("{seq:020}.jsonl"));
+    for (first, end) in [(1, 1), (2, 24), (25, 25), (26, lines.len())] {
+        put(&at(first), &lines[first - 1..end]);
+        fs::set_permissions(at(first), Permissions::from_mode(0o600)).unwrap();
+    }
+    drop(open(&folder, &Options::default()).unwrap());
+    put(&path, &forged(1));
+    let kept = kept_beside(folder.path()).unwrap();
+    let opened = open(&folder, &Options::default());
+    assert!(matches!(opened, Err(OpenError::Replaced { seq: 1 })), "{opened:?}");
+    put(&path, &["no record".to_owned()]);
+    let opened = open(&folder, &Options::default());
+    assert!(matches!(opened, Err(OpenError::Replaced { seq: 1 })), "{opened:?}");
+    assert_eq!(kept_beside(folder.path()).unwrap(), kept);
+    // The retention may have removed it: whether it did is for `verify` to tell.
+    fs::remove_file(&path).unwrap();
     assert!(open(&folder, &Options::default()).is_ok());
 }
 

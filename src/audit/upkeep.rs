@@ -56,7 +56,7 @@ impl Writer {
         let Some(job) = own_job(&Event::LogReplaced(replaced), self.now) else { return Ok(()) };
         self.write(&[job])?;
         self.replaced = None;
-        self.write_anchor();
+        self.write_anchor(Anchor::of(&self.shared.head()));
         Ok(())
     }
 
@@ -65,8 +65,11 @@ impl Writer {
     pub(super) fn anchor(&mut self) {
         let head = self.shared.head();
         let has_begun = head.begins != self.anchored.begins && self.active.unflushed.is_empty();
-        if head.covered > self.anchored.seq || has_begun {
-            self.write_anchor();
+        if head.covered > self.anchored.seq {
+            self.write_anchor(Anchor::of(&head));
+        } else if has_begun {
+            // What was signed last is never taken back: the newest segments may hold no checkpoint.
+            self.write_anchor(Anchor { begins: head.begins, ..self.anchored });
         }
         if self.removal.as_ref().is_some_and(|(told, _)| *told <= self.anchored.seq)
             && let Some((_, removal)) = self.removal.take()
@@ -80,8 +83,7 @@ impl Writer {
         }
     }
 
-    fn write_anchor(&mut self) {
-        let anchor = Anchor::of(&self.shared.head());
+    fn write_anchor(&mut self, anchor: Anchor) {
         match anchor.write(&anchor::beside(&self.shared.folder)) {
             Ok(()) => self.anchored = anchor,
             // The one of before still holds; the next checkpoint tries again.
