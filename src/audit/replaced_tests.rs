@@ -138,6 +138,36 @@ fn a_log_that_is_begun_anew_says_which_one_was_before() {
 }
 
 #[test]
+fn a_log_that_was_begun_anew_is_gone_on_with_before_that_is_kept_beside_it() {
+    let (folder, path, _) = filled(25);
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let kept = || kept_beside(folder.path()).unwrap().unwrap();
+    let (in_the_way, before) = (folder.path().join("audit.signed.new"), kept());
+    fs::remove_file(&path).unwrap();
+    fs::create_dir(&in_the_way).unwrap();
+    for _ in 0..2 {
+        let audit = open(&folder, &Options::default()).unwrap();
+        runtime.block_on(audit.keep(refused("cosmos:x:1"), NOW)).unwrap();
+        drop(audit);
+        assert_eq!(kept(), before);
+    }
+    let audit = open(&folder, &Options::default()).unwrap();
+    runtime.block_on(audit.keep(refused("cosmos:x:2"), NOW)).unwrap();
+    fs::remove_dir(&in_the_way).unwrap();
+    for _ in 0..2 {
+        runtime.block_on(audit.keep(refused("cosmos:x:3"), NOW)).unwrap();
+    }
+    assert_eq!(kept(), before, "it is tried once for a checkpoint");
+    runtime.block_on(audit.keep(checkpoint_of(audit.head()), audit.head().time)).unwrap();
+    drop(audit);
+    let own = kept();
+    assert_eq!(own.iter().map(|own| own.seq).collect::<Vec<_>>(), [6, 1]);
+    let found = verify(&log_of(&folder), &read, &own, GAPS).unwrap();
+    assert_eq!(found.replaced, [1], "it is told once");
+    assert!(open(&folder, &Options::default()).is_ok());
+}
+
+#[test]
 fn a_log_is_not_taken_away_twice_without_a_trace() {
     let (folder, path, _) = filled(25);
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
