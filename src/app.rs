@@ -242,6 +242,8 @@ impl App {
         key_keeper.abort();
         if let Some(control) = control {
             control.abort();
+            // What it has just accepted counts as begun when it has ended.
+            let _ = control.await;
         }
         if let Some(operations) = operations
             && let Err(error) = operations.await

@@ -270,10 +270,11 @@ async fn try_again(context: &Context) {
     let mut pace = Pace::up_to(LONGEST_PAUSE_OF_PROOF);
     loop {
         let key = context.keyring.active(context.now());
-        let done = match (key.is_ready(), context.keyring.is_proven()) {
-            (true, _) => Ok(()),
-            (false, false) => prove(context).await,
-            (false, true) => {
+        let done = match (context.keyring.is_proven(), key.is_ready()) {
+            // Whether or not the active key signs: until all are proven, none is published.
+            (false, _) => prove(context).await,
+            (true, true) => Ok(()),
+            (true, false) => {
                 warm_up(key).await;
                 Ok(())
             }

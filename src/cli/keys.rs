@@ -75,7 +75,8 @@ enum Command {
     Retire {
         #[command(flatten)]
         at: At,
-        /// The key.
+        /// The key. One in 64 begins with a hyphen.
+        #[arg(allow_hyphen_values = true)]
         kid: String,
     },
     /// Withdraw a key now, and end every token of before. For a key that leaked.
@@ -83,7 +84,7 @@ enum Command {
         #[command(flatten)]
         at: At,
         /// The key.
-        #[arg(required_unless_present = "all", conflicts_with = "all")]
+        #[arg(required_unless_present = "all", conflicts_with = "all", allow_hyphen_values = true)]
         kid: Option<String>,
         /// All of them; a new one signs, which was in no file of before.
         #[arg(long)]
@@ -353,14 +354,21 @@ async fn done_here(
         KeysRequest::Generate if is_new => KeysRequest::List,
         request => request,
     };
+    let revokes = matches!(request, KeysRequest::Revoke(_) | KeysRequest::RevokeAll);
     let answer = control::answer_keys(&office, request).await;
     // Nobody goes on trying when this process has ended, and what is in force in it ends with it.
-    if let Err(refusal) = office.catch_up().await {
-        let what = match office.keyring.is_behind() {
-            true => "NOT KEPT, so nothing is revoked: make room, and run it again",
-            false => "the key is revoked, and not recorded yet: make room, and run it again",
-        };
-        return Err(Failure::refused(format!("{what} ({})", refusal.detail())));
+    let caught_up = office.catch_up().await;
+    if revokes && matches!(answer, Answer::Keys(_)) {
+        let why = caught_up.err().map(|refusal| format!(" ({})", refusal.detail()));
+        let why = why.unwrap_or_default();
+        if office.keyring.is_behind() {
+            let what = "NOT KEPT: make room, and run it again, or the next start has the key again";
+            return Err(Failure::refused(format!("{what}{why}")));
+        }
+        if !office.keyring.unrecorded().is_empty() {
+            let what = "the key is revoked, and not recorded yet: make room, and run it again";
+            return Err(Failure::refused(format!("{what}{why}")));
+        }
     }
     if let Err(refusal) = office.tend().await {
         tracing::warn!(%refusal, "the next start does what is still due for the keys");

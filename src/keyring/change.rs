@@ -78,8 +78,8 @@ pub enum Operation {
     Told(Vec<String>),
     /// Note that the custody has destroyed these keys, which are over.
     Destroyed(Vec<String>),
-    /// Note that whatever happened to these keys is recorded.
-    Recorded(Vec<String>),
+    /// Note that this is recorded, which happened to these keys.
+    Recorded(Vec<(String, Happening)>),
     /// Have a new key be the next.
     Generate,
     /// Have this key be the next.

@@ -129,9 +129,12 @@ impl Work<'_> {
                 }
                 None
             }
-            Operation::Recorded(kids) => {
-                for kid in kids {
-                    self.set(kid, |entry| entry.unrecorded.clear());
+            Operation::Recorded(happened) => {
+                for (kid, happening) in happened {
+                    self.set(kid, |entry| {
+                        let owed = entry.unrecorded.iter().position(|it| it == happening);
+                        owed.map(|at| entry.unrecorded.remove(at));
+                    });
                 }
                 None
             }

@@ -37,6 +37,8 @@ pub use deployment::{Deployment, SignatureParts, is_wrapped};
 use quorum::Chain;
 use turns::NoTurn;
 
+use crate::model::session::SessionId;
+
 /// The block that a question is asked at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BlockTag {
@@ -101,8 +103,8 @@ pub enum Asker {
         /// Until when it could be used.
         until: Timestamp,
     },
-    /// The holder of a session.
-    Session,
+    /// The holder of this session.
+    Session(SessionId),
 }
 
 impl Asker {
@@ -110,7 +112,7 @@ impl Asker {
     const fn name(self) -> &'static str {
         match self {
             Self::SignIn { .. } => "sign-in",
-            Self::Session => "session",
+            Self::Session(_) => "session",
         }
     }
 }
@@ -227,7 +229,7 @@ impl Nodes {
             Asker::SignIn { .. } if question.names_a_factory_beside(&chain.settings.factories) => {
                 return Err(AskError::Factory);
             }
-            Asker::SignIn { .. } | Asker::Session => {}
+            Asker::SignIn { .. } | Asker::Session(_) => {}
         }
         take_turn(chain, asking)?;
         count(chain, asking, contract::ask(chain, question, asking).await)

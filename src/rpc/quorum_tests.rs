@@ -11,6 +11,7 @@ use tokio::sync::Semaphore;
 use url::Url;
 
 use super::*;
+use crate::model::session::SessionId;
 use crate::rpc::places::MAX_SIGN_INS;
 use crate::rpc::{Asker, BlockTag};
 
@@ -37,6 +38,10 @@ fn asking(asker: Asker) -> Asking {
 fn sign_in() -> Asking {
     let message = ReplayKey::of_bytes("test", b"message");
     asking(Asker::SignIn { message, until: Timestamp::from_unix(300) })
+}
+
+fn of_session(name: u8) -> Asking {
+    asking(Asker::Session(SessionId::from_bytes([name; 16])))
 }
 
 fn block(number: u64) -> Block {
@@ -107,7 +112,7 @@ async fn only_so_many_questions_are_under_way_and_sign_ins_leave_room_for_sessio
     let yes = Ok(Reading { said: true, block: block(1) });
     let about = account("0x01");
     assert_eq!(chain.agree(&sign_in(), &about, ask).await, Err(AskError::Crowded));
-    assert_eq!(chain.agree(&asking(Asker::Session), &about, ask).await, yes);
+    assert_eq!(chain.agree(&of_session(1), &about, ask).await, yes);
     drop(places);
     assert_eq!(chain.agree(&sign_in(), &about, ask).await, yes);
     assert_eq!(format!("{chain:?}"), "1 of 1 nodes of eip155:1");
@@ -115,10 +120,9 @@ async fn only_so_many_questions_are_under_way_and_sign_ins_leave_room_for_sessio
 
 /// Whoever has a slow contract of his own keeps no other session from being asked about.
 #[tokio::test]
-async fn the_sessions_of_one_account_have_two_places() {
+async fn a_session_has_two_places_and_those_of_one_account_eight() {
     let chain = chain(1, 1);
     let (slow, other) = (account("0x01"), account("0x02"));
-    let session = asking(Asker::Session);
     let gate = Arc::new(Semaphore::new(0));
     let held = Arc::clone(&gate);
     let wait = move |_| {
@@ -130,24 +134,34 @@ async fn the_sessions_of_one_account_have_two_places() {
     };
     let at_once = |_| async { Ok(Reading { said: true, block: block(1) }) };
     let yes = Ok(Reading { said: true, block: block(1) });
-    let both = async {
-        tokio::join!(
-            chain.agree(&session, &slow, wait.clone()),
-            chain.agree(&session, &slow, wait.clone()),
-        )
+    let twice = |name: u8| {
+        let (chain, slow, wait) = (&chain, &slow, wait.clone());
+        async move {
+            let asking = of_session(name);
+            tokio::join!(
+                chain.agree(&asking, slow, wait.clone()),
+                chain.agree(&asking, slow, wait.clone()),
+            )
+        }
+    };
+    let one = async {
+        // The third of a session, while its account has room for others.
+        assert_eq!(chain.agree(&of_session(1), &slow, at_once).await, Err(AskError::Crowded));
     };
     let others = async {
         for _ in 0..100 {
-            assert_eq!(chain.agree(&session, &slow, at_once).await, Err(AskError::Crowded));
+            assert_eq!(chain.agree(&of_session(5), &slow, at_once).await, Err(AskError::Crowded));
         }
-        assert_eq!(chain.agree(&session, &other, at_once).await, yes);
+        assert_eq!(chain.agree(&of_session(5), &other, at_once).await, yes);
         // Who signs in has proven nothing about the account, and has it wait for nobody.
         assert_eq!(chain.agree(&sign_in(), &slow, at_once).await, yes);
         gate.add_permits(1);
     };
-    let (both, ()) = tokio::join!(both, others);
-    assert_eq!(both, (yes, yes));
-    while chain.agree(&session, &slow, at_once).await.is_err() {
+    let both = (yes, yes);
+    let (of_1, (), of_2, of_3, of_4, ()) =
+        tokio::join!(twice(1), one, twice(2), twice(3), twice(4), others);
+    assert_eq!([of_1, of_2, of_3, of_4], [both; 4]);
+    while chain.agree(&of_session(5), &slow, at_once).await.is_err() {
         tokio::task::yield_now().await;
     }
 }

@@ -58,7 +58,7 @@ async fn target(
             Err(error) => Err(session_refusal(error)),
         };
     }
-    match context.access_tokens.verify(token, &*context.store, now).await {
+    match context.access_tokens.to_revoke(token, &*context.store, now).await {
         Ok(token) => Ok(Some(Revocation::Token {
             jti: token.id().to_owned(),
             expires_at: token.expires_at(),

@@ -37,6 +37,9 @@ pub enum NotLive {
     Unknown(SessionError),
 }
 
+/// How far a clock that was put right may have been ahead, in seconds.
+const LONGEST_JUMP: u64 = 3600;
+
 /// What tokens are or were signed with: whichever of them the configuration names now, tokens of a key of
 /// before are still about.
 const ALGORITHMS: [Algorithm; 2] = [Algorithm::EdDsa, Algorithm::Es256];
@@ -106,8 +109,39 @@ impl AccessTokens {
         now: Timestamp,
     ) -> Result<OwnAccessToken, NotLive> {
         let claims = self.genuine(token, now)?;
-        // This issuer dates none ahead and lets none live longer: whoever stole a key of it might.
-        if claims.iat > now.plus(LONGEST_LEEWAY) || claims.exp > claims.iat.plus(LONGEST_TOKEN) {
+        // This issuer dates none ahead: whoever stole a key of it might.
+        if claims.iat > now.plus(LONGEST_LEEWAY) {
+            return Err(NotLive::NotOurs);
+        }
+        self.live(claims, store, now).await
+    }
+
+    /// The same for whoever wants it to end, also for one that lies ahead: a clock that was ahead has
+    /// dated it, and it will be taken.
+    ///
+    /// # Errors
+    /// Those of [`verify`](Self::verify); [`NotLive::NotOurs`] too for one that begins in more than an hour.
+    pub async fn to_revoke(
+        &self,
+        token: &str,
+        store: &dyn Store,
+        now: Timestamp,
+    ) -> Result<OwnAccessToken, NotLive> {
+        let claims = self.genuine(token, now)?;
+        if claims.iat > now.plus(LONGEST_JUMP) {
+            return Err(NotLive::NotOurs);
+        }
+        self.live(claims, store, now).await
+    }
+
+    async fn live(
+        &self,
+        claims: Claims,
+        store: &dyn Store,
+        now: Timestamp,
+    ) -> Result<OwnAccessToken, NotLive> {
+        // This issuer lets none live longer.
+        if claims.exp > claims.iat.plus(LONGEST_TOKEN) {
             return Err(NotLive::NotOurs);
         }
         if now >= claims.exp {

@@ -108,6 +108,25 @@ async fn each_check_stands_alone() {
     }
 }
 
+/// The clock that dated it may be put back, and forward again.
+#[tokio::test]
+async fn a_token_that_lies_ahead_is_taken_by_nobody_and_can_be_revoked() {
+    let issuer = Issuer::new(Algorithm::EdDsa);
+    let store = &issuer.store;
+    let ahead = |by: u64| {
+        let iat = NOW.as_unix() + by;
+        issuer.signed("at+jwt", &json!({ "iat": iat, "nbf": iat, "exp": iat + 300 }))
+    };
+    let token = ahead(3600);
+    assert_eq!(issuer.verify(&token, NOW).await, Err(NotLive::NotOurs));
+    assert_eq!(issuer.tokens.to_revoke(&token, store, NOW).await.unwrap().id(), "one");
+    let refused = issuer.tokens.to_revoke(&ahead(3601), store, NOW).await;
+    assert_eq!(refused, Err(NotLive::NotOurs));
+    let of_now = issuer.signed("at+jwt", &json!({}));
+    let over = issuer.tokens.to_revoke(&of_now, store, NOW.plus(300)).await;
+    assert_eq!(over, Err(NotLive::Expired));
+}
+
 /// A ring that outlives a start.
 #[derive(Clone, Debug, Default)]
 struct Kept(Arc<Mutex<Option<Document>>>);

@@ -4,7 +4,8 @@
 //! then is tried again until it is. What a revoked key signed is ended through the feed, which is told again
 //! until it was told: the key itself is gone from the published set before that (protocol.md §7, §8).
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use countersign_sdk::entropy::Entropy;
 use countersign_sdk::time::{Clock, Timestamp};
@@ -23,22 +24,34 @@ use crate::store::Store;
 
 /// Events of changes that are in force and could not be recorded; in the memory of this process alone.
 #[derive(Clone, Debug, Default)]
-pub struct Unrecorded(Arc<Mutex<Vec<(Event, Timestamp)>>>);
+pub struct Unrecorded(Arc<Mutex<Debts>>);
+
+#[derive(Debug, Default)]
+struct Debts {
+    /// What is still to be recorded, the oldest first.
+    events: VecDeque<(KeyEvent, Event, Timestamp)>,
+    /// What is recorded, and which the ring still says is not.
+    paid: Vec<(String, Happening)>,
+}
 
 impl Unrecorded {
-    fn add(&self, event: Event, now: Timestamp) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).push((event, now));
+    fn lock(&self) -> MutexGuard<'_, Debts> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn oldest(&self) -> Option<(Event, Timestamp)> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).first().cloned()
+        self.lock().events.front().map(|(_, event, at)| (event.clone(), *at))
     }
 
-    fn drop_oldest(&self) {
-        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if !all.is_empty() {
-            all.remove(0);
+    fn pay_oldest(&self) {
+        let oldest = self.lock().events.pop_front();
+        if let Some((happened, ..)) = oldest {
+            self.pay(&happened);
         }
+    }
+
+    fn pay(&self, happened: &KeyEvent) {
+        self.lock().paid.push((happened.kid.clone(), happened.happening));
     }
 }
 
@@ -72,8 +85,9 @@ impl KeyOffice {
     /// # Errors
     /// [`Reason::AuditUnavailable`].
     pub async fn settle_records(&self) -> Result<(), Refusal> {
-        for event in &self.keyring.unrecorded() {
-            self.record(self.event(event, &Actor::Server), self.clock.now()).await?;
+        for happened in &self.keyring.unrecorded() {
+            self.record(self.event(happened, &Actor::Server), self.clock.now()).await?;
+            self.unrecorded.pay(happened);
         }
         if let Err(refusal) = self.note_recorded().await {
             tracing::error!(%refusal, "what happened to keys is recorded once more at the next start");
@@ -81,13 +95,16 @@ impl KeyOffice {
         Ok(())
     }
 
+    /// Has the ring forget what is recorded by now, and nothing that it owes besides.
     async fn note_recorded(&self) -> Result<(), Refusal> {
-        let kids: Vec<String> =
-            self.keyring.unrecorded().into_iter().map(|event| event.kid).collect();
-        if kids.is_empty() {
+        let paid = self.unrecorded.lock().paid.clone();
+        if paid.is_empty() {
             return Ok(());
         }
-        self.apply(Operation::Recorded(kids), &Actor::Server).await.map(drop)
+        let count = paid.len();
+        self.apply(Operation::Recorded(paid), &Actor::Server).await?;
+        self.unrecorded.lock().paid.drain(..count);
+        Ok(())
     }
 
     /// Does what is asked, and returns the key that it was about. What it leaves in its custody is for
@@ -169,7 +186,7 @@ impl KeyOffice {
         let written = self.write_again().await;
         while let Some((event, at)) = self.unrecorded.oldest() {
             self.record(event, at).await?;
-            self.unrecorded.drop_oldest();
+            self.unrecorded.pay_oldest();
         }
         written.and(self.note_recorded().await)
     }
@@ -206,20 +223,23 @@ impl KeyOffice {
                 Err(refusal) if is_emergency => {
                     tracing::error!(%refusal, "a key is revoked, which is still to be recorded");
                     // Here with whoever did it; in the ring for the case that this process ends before.
-                    self.unrecorded.add(event, now);
+                    self.unrecorded.lock().events.push_back((happened.clone(), event, now));
                     draft.owe(&happened);
                 }
                 recorded => recorded?,
             }
         }
-        let committed = tokio::task::spawn_blocking(move || draft.commit());
-        let committed = committed.await.map_err(|_| failed())?;
-        committed.map_err(|error| {
-            if error.is_outcome_unknown() {
+        let committed = tokio::task::spawn_blocking(move || {
+            let committed = draft.commit();
+            // Looked at here, after it: whoever waits may be gone, and what the ring has is no spare.
+            if committed.as_ref().is_err_and(RingFileError::is_outcome_unknown) {
                 spares.may_be_kept();
             }
-            refusal(&error.into())
-        })
+            drop(spares);
+            committed
+        });
+        let committed = committed.await.map_err(|_| failed())?;
+        committed.map_err(|error| refusal(&error.into()))
     }
 
     /// The change, with the turn and what it needs; one that ends a key is in force. Whatever a custody is

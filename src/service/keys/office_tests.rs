@@ -199,3 +199,20 @@ async fn a_key_is_dated_when_it_ends_and_not_when_that_was_asked_for() {
     let times = recorded.iter().filter(|it| matches!(it.event, Event::KeyRevoked(_)));
     assert_eq!(times.map(|it| it.time).collect::<Vec<_>>(), [NOW.plus(10)]);
 }
+
+#[tokio::test]
+async fn what_the_ring_owes_the_log_is_struck_out_by_whoever_has_recorded_it() {
+    let place = Place::new();
+    let owed = || place.office.keyring.unrecorded().len();
+    let first = owed();
+    assert!(first > 0, "of the first keys nothing is recorded");
+    place.office.catch_up().await.unwrap();
+    place.revoke(&place.active()).await;
+    place.office.make_good().await.unwrap();
+    assert_eq!(owed(), first);
+    place.office.settle_records().await.unwrap();
+    assert_eq!(owed(), 0);
+    let recorded = place.office.audit.recorded();
+    let revoked = recorded.iter().filter(|it| matches!(it.event, Event::KeyRevoked(_)));
+    assert_eq!(revoked.count(), 1);
+}

@@ -64,7 +64,7 @@ pub(crate) async fn prove(
     session: &Session,
     now: Timestamp,
 ) -> Result<(), Refusal> {
-    let asking = || super::asking(context, Asker::Session, now);
+    let asking = || super::asking(context, Asker::Session(session.id), now);
     let holds = match &session.contract {
         Some(proof) => {
             let question = contract_question(session, proof)?;

@@ -99,8 +99,8 @@ impl Token {
         })
     }
 
-    fn sign(&self, id: &[u8], curve: Curve, input: &[u8]) -> Result<[u8; 64], String> {
-        self.with(Work::Signature, |open| {
+    fn sign(&self, kind: Work, id: &[u8], curve: Curve, input: &[u8]) -> Result<[u8; 64], String> {
+        self.with(kind, |open| {
             let key = Self::find(open, id)?;
             let signed = match curve {
                 Curve::Ed25519 => {
@@ -202,7 +202,8 @@ fn read_point(curve: Curve, point: &[u8]) -> Result<PublicKey, KeyError> {
 
 impl PrivateHalf for InModule {
     fn sign(&self, input: &[u8]) -> Result<[u8; 64], SignError> {
-        let sign = || self.token.sign(&self.id, self.curve, input).map_err(SignError);
+        let sign = || self.token.sign(Work::Signature, &self.id, self.curve, input);
+        let sign = || sign().map_err(SignError);
         // A worker of a runtime that has others lets them go on meanwhile.
         match Handle::try_current().map(|runtime| runtime.runtime_flavor()) {
             Ok(RuntimeFlavor::MultiThread) => tokio::task::block_in_place(sign),
@@ -233,8 +234,11 @@ impl Custody for Pkcs11 {
         entropy.fill(&mut id)?;
         let curve = algorithm.curve();
         let made = self.0.generate(&id, curve).and_then(|public| {
-            let key = SigningKey::new(public, Box::new(self.half(id.to_vec(), curve)));
-            signs(&key).map(|()| key)
+            // One that cannot sign says nothing of those that do.
+            let signature = self.0.sign(Work::Other, &id, curve, b"")?;
+            let verdict = public.verify(algorithm, b"", &signature);
+            verdict.map_err(|_| "the module's signature is not by the key that it made")?;
+            Ok(SigningKey::new(public, Box::new(self.half(id.to_vec(), curve))))
         });
         match made {
             Ok(key) => Ok(Made { handle: hex::encode(id), key }),
@@ -284,13 +288,6 @@ impl Custody for Pkcs11 {
         let id = hex::decode(handle).map_err(|_| CustodyError::Handle(handle.to_owned()))?;
         self.0.destroy(&id).map_err(CustodyError::Unavailable)
     }
-}
-
-/// Whether a new key signs what its public half verifies.
-fn signs(key: &SigningKey) -> Result<(), String> {
-    let signature = key.sign(b"").map_err(|error| error.to_string())?;
-    let verdict = key.public().verify(key.algorithm(), b"", &signature);
-    verdict.map_err(|_| "the module's signature is not by the key that it made".to_owned())
 }
 
 #[cfg(test)]
