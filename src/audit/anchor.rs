@@ -2,9 +2,9 @@
 //!
 //! A chain can be computed again by whoever can write the folder, and without a checkpoint in it nothing would tell:
 //! the server would go on with it and sign it. So each checkpoint leaves its place and hash beside the folder, in
-//! `DIR/audit.signed`, and a start looks for that record in the log; before the first one it is the log's first record that
-//! stands there, so that no log can be taken away without a trace. Whoever can write both can deceive a start; for
-//! that there are the lines of a collector.
+//! `DIR/audit.signed`, and a start looks for that record in the log. The log's first record stands there too, and before
+//! the first checkpoint alone, so that no log can be taken away without a trace. Whoever can write both can deceive
+//! a start; for that there are the lines of a collector.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read as _, Write as _};

@@ -58,7 +58,7 @@ pub enum OpenError {
          the new one begins with a record of that"
     )]
     Replaced {
-        /// The last record that was signed; the first where none was.
+        /// The last record that was signed, or the log's first.
         seq: u64,
     },
     /// What was signed last cannot be read.

@@ -52,11 +52,7 @@ impl Log {
         let folder = directory.join(folder::FOLDER);
         let lock = folder::take(&folder)?;
         let anchor = Anchor::read(directory)?;
-        let Found { active, head, repaired, replaced } = find(&folder, anchor)?;
-        let anchored = match (anchor, replaced) {
-            (Some(anchor), None) => anchor,
-            _ => Anchor::default(),
-        };
+        let Found { active, head, anchored, repaired, replaced } = find(&folder, anchor)?;
         if anchor.is_none() && replaced.is_none() {
             // From here on a log without it is one that somebody has taken it from.
             Anchor::default().write(directory).map_err(reach(directory))?;
@@ -74,6 +70,7 @@ impl Log {
             now: head.time,
             replaced,
             anchored,
+            unanchored: None,
             removal: None,
             clock: ClockWatch::default(),
             is_first_segment: true,
@@ -138,6 +135,8 @@ impl Drop for Log {
 struct Found {
     active: Active,
     head: Head,
+    /// What is known of this log outside of its folder.
+    anchored: Anchor,
     repaired: Option<Repaired>,
     replaced: Option<LogReplaced>,
 }
@@ -147,8 +146,8 @@ fn find(folder: &Path, anchor: Option<Anchor>) -> Result<Found, OpenError> {
     let segments = folder::segments(folder)?;
     let Some((last, before)) = segments.split_last() else {
         let active = Active::make(folder, 1)?;
-        let replaced = replaced(anchor, 0);
-        return Ok(Found { active, head: Head::default(), repaired: None, replaced });
+        let (head, anchored, replaced) = (Head::default(), Anchor::default(), replaced(anchor, 0));
+        return Ok(Found { active, head, anchored, repaired: None, replaced });
     };
     let wrong = |fault| OpenError::Wrong { fault };
     let (mut walk, mut head) = (Walk::default(), Head::default());
@@ -172,10 +171,16 @@ fn find(folder: &Path, anchor: Option<Anchor>) -> Result<Found, OpenError> {
         };
         return Err(wrong(fault));
     }
-    head.begins = begins(&segments, anchor)?;
-    if head.seq > 0 {
-        check_anchor(&segments, anchor.unwrap_or_default())?;
-    }
+    let first = first_record(&segments)?;
+    // An empty log is not the one that was signed.
+    let own = anchor.filter(|anchor| head.seq > 0 && !is_successor(first.as_ref(), *anchor));
+    let anchored = own.unwrap_or_default();
+    head.begins = match first {
+        Some(first) => first.hash,
+        None if is_trimmed(&segments) => anchored.begins,
+        None => Hash::BEGINNING,
+    };
+    check_anchor(&segments, anchored, head.begins)?;
     let replaced = replaced(anchor, head.seq);
     let file = OpenOptions::new().write(true).open(&last.path).map_err(reach(&last.path))?;
     let repaired = walk
@@ -186,7 +191,7 @@ fn find(folder: &Path, anchor: Option<Anchor>) -> Result<Found, OpenError> {
     }
     let began = began.unwrap_or_default();
     let active = Active { file, began, length: walk.end, unflushed: Vec::new() };
-    Ok(Found { active, head, repaired, replaced })
+    Ok(Found { active, head, anchored, repaired, replaced })
 }
 
 /// What a log that ends with the record `last` is in the place of.
@@ -200,19 +205,30 @@ fn replaced(anchor: Option<Anchor>, last: u64) -> Option<LogReplaced> {
     Some(LogReplaced { seq, hash })
 }
 
-/// The hash of the log's first record, as far as that is known.
-fn begins(segments: &[Segment], anchor: Option<Anchor>) -> Result<Hash, OpenError> {
+/// Whether the retention has removed the log's first record.
+fn is_trimmed(segments: &[Segment]) -> bool {
+    segments.first().is_some_and(|segment| segment.first > 1)
+}
+
+/// The log's first record, where it is there and can be read.
+fn first_record(segments: &[Segment]) -> Result<Option<Record>, OpenError> {
     match segments.first() {
-        Some(first) if first.first == 1 => {
-            let record = retention::first_record(&first.path)?;
-            Ok(record.map_or(Hash::BEGINNING, |record| record.hash))
-        }
-        Some(_) | None => Ok(anchor.unwrap_or_default().begins),
+        Some(first) if !is_trimmed(segments) => retention::first_record(&first.path),
+        Some(_) | None => Ok(None),
     }
 }
 
-/// Whether the record that was signed last is there as it was; where none was yet, whether the first one is.
-fn check_anchor(segments: &[Segment], anchor: Anchor) -> Result<(), OpenError> {
+/// Whether a log begins with the record that it is in the place of the one that `anchor` is of: the server ended, or
+/// could not write beside the folder, before `anchor` was one of this log. The record is the trace of the other.
+fn is_successor(first: Option<&Record>, anchor: Anchor) -> bool {
+    let told = first.filter(|first| first.hash != anchor.begins).and_then(Record::event);
+    let Some(Event::LogReplaced(LogReplaced { seq, hash })) = told else { return false };
+    (seq, hash) == (anchor.seq, anchor.hash)
+}
+
+/// Whether the record that was signed last is there as it was, and the log begins as it did; where none was signed yet,
+/// whether the first one is there.
+fn check_anchor(segments: &[Segment], anchor: Anchor, begins: Hash) -> Result<(), OpenError> {
     if anchor == Anchor::default() {
         return Ok(());
     }
@@ -233,9 +249,14 @@ fn check_anchor(segments: &[Segment], anchor: Anchor) -> Result<(), OpenError> {
         .map_err(|fault| OpenError::Wrong { fault })?;
     }
     match hash {
-        Some(hash) if hash == anchor.hash => Ok(()),
-        Some(_) | None => Err(OpenError::Replaced { seq: anchor.seq }),
+        Some(hash) if hash == anchor.hash => {}
+        Some(_) | None => return Err(OpenError::Replaced { seq: anchor.seq }),
     }
+    // What lies between is read by `verify` alone, so the first record can be another one and all of this be right.
+    if anchor.begins != Hash::BEGINNING && anchor.begins != begins {
+        return Err(OpenError::Replaced { seq: 1 });
+    }
+    Ok(())
 }
 
 /// The end of a segment that is closed.

@@ -1,6 +1,7 @@
 //! A log that was computed again, cut off or begun anew is seen at a start, and nothing goes before its time.
 
-use std::fs;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt as _;
 
 use countersign_sdk::time::Timestamp;
 use tempfile::TempDir;
@@ -47,6 +48,29 @@ fn a_log_that_was_computed_again_is_not_gone_on_with() {
     let found = verify(&log, &read, &[], soon);
     assert!(matches!(found, Err(VerifyError::Gap { seconds: 39, .. })), "{found:?}");
     put(&path, &lines);
+    assert!(open(&folder, &Options::default()).is_ok());
+}
+
+/// A start reads the newest segments, and these are as they were.
+#[test]
+fn a_log_whose_first_record_is_another_one_is_not_gone_on_with() {
+    let (folder, path, lines) = filled(25);
+    let at = |seq: usize| path.with_file_name(format!("{seq:020}.jsonl"));
+    for (first, end) in [(1, 1), (2, 24), (25, 25), (26, lines.len())] {
+        put(&at(first), &lines[first - 1..end]);
+        fs::set_permissions(at(first), Permissions::from_mode(0o600)).unwrap();
+    }
+    drop(open(&folder, &Options::default()).unwrap());
+    put(&path, &forged(1));
+    let kept = kept_beside(folder.path()).unwrap();
+    let opened = open(&folder, &Options::default());
+    assert!(matches!(opened, Err(OpenError::Replaced { seq: 1 })), "{opened:?}");
+    put(&path, &["no record".to_owned()]);
+    let opened = open(&folder, &Options::default());
+    assert!(matches!(opened, Err(OpenError::Replaced { seq: 1 })), "{opened:?}");
+    assert_eq!(kept_beside(folder.path()).unwrap(), kept);
+    // The retention may have removed it: whether it did is for `verify` to tell.
+    fs::remove_file(&path).unwrap();
     assert!(open(&folder, &Options::default()).is_ok());
 }
 
@@ -111,6 +135,36 @@ fn a_log_that_is_begun_anew_says_which_one_was_before() {
     runtime.block_on(audit.keep(refused("cosmos:x:2"), NOW)).unwrap();
     drop(audit);
     assert_eq!(judged(&log_of(&folder)).unwrap().replaced, [1, 4]);
+}
+
+#[test]
+fn a_log_that_was_begun_anew_is_gone_on_with_before_that_is_kept_beside_it() {
+    let (folder, path, _) = filled(25);
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let kept = || kept_beside(folder.path()).unwrap().unwrap();
+    let (in_the_way, before) = (folder.path().join("audit.signed.new"), kept());
+    fs::remove_file(&path).unwrap();
+    fs::create_dir(&in_the_way).unwrap();
+    for _ in 0..2 {
+        let audit = open(&folder, &Options::default()).unwrap();
+        runtime.block_on(audit.keep(refused("cosmos:x:1"), NOW)).unwrap();
+        drop(audit);
+        assert_eq!(kept(), before);
+    }
+    let audit = open(&folder, &Options::default()).unwrap();
+    runtime.block_on(audit.keep(refused("cosmos:x:2"), NOW)).unwrap();
+    fs::remove_dir(&in_the_way).unwrap();
+    for _ in 0..2 {
+        runtime.block_on(audit.keep(refused("cosmos:x:3"), NOW)).unwrap();
+    }
+    assert_eq!(kept(), before, "it is tried once for a checkpoint");
+    runtime.block_on(audit.keep(checkpoint_of(audit.head()), audit.head().time)).unwrap();
+    drop(audit);
+    let own = kept();
+    assert_eq!(own.iter().map(|own| own.seq).collect::<Vec<_>>(), [6, 1]);
+    let found = verify(&log_of(&folder), &read, &own, GAPS).unwrap();
+    assert_eq!(found.replaced, [1], "it is told once");
+    assert!(open(&folder, &Options::default()).is_ok());
 }
 
 #[test]

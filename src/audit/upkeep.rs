@@ -56,7 +56,7 @@ impl Writer {
         let Some(job) = own_job(&Event::LogReplaced(replaced), self.now) else { return Ok(()) };
         self.write(&[job])?;
         self.replaced = None;
-        self.write_anchor();
+        self.write_anchor(Anchor::of(&self.shared.head()));
         Ok(())
     }
 
@@ -65,8 +65,17 @@ impl Writer {
     pub(super) fn anchor(&mut self) {
         let head = self.shared.head();
         let has_begun = head.begins != self.anchored.begins && self.active.unflushed.is_empty();
-        if head.covered > self.anchored.seq || has_begun {
-            self.write_anchor();
+        let due = match has_begun {
+            _ if head.covered > self.anchored.seq => Some(Anchor::of(&head)),
+            // What was signed last is never taken back: the newest segments may hold no checkpoint.
+            true => Some(Anchor { begins: head.begins, ..self.anchored }),
+            false => None,
+        };
+        // What could not be kept is tried again after the next checkpoint, and not at each record.
+        if let Some(anchor) = due
+            && self.unanchored != Some(head.checkpoint)
+        {
+            self.write_anchor(anchor);
         }
         if self.removal.as_ref().is_some_and(|(told, _)| *told <= self.anchored.seq)
             && let Some((_, removal)) = self.removal.take()
@@ -80,12 +89,12 @@ impl Writer {
         }
     }
 
-    fn write_anchor(&mut self) {
-        let anchor = Anchor::of(&self.shared.head());
+    fn write_anchor(&mut self, anchor: Anchor) {
         match anchor.write(&anchor::beside(&self.shared.folder)) {
-            Ok(()) => self.anchored = anchor,
-            // The one of before still holds; the next checkpoint tries again.
+            Ok(()) => (self.anchored, self.unanchored) = (anchor, None),
+            // The one of before still holds.
             Err(error) => {
+                self.unanchored = Some(self.shared.head().checkpoint);
                 tracing::error!(%error, "what was signed of the audit log is not kept beside it");
             }
         }

@@ -111,8 +111,8 @@ pub enum VerifyError {
     },
 }
 
-/// What `DIR/audit.signed` in the data directory says: the record that was signed last, and how the log began. A start
-/// looks for both. `None` where there is no such file.
+/// What `DIR/audit.signed` in the data directory says: the record that was signed last, and how the log began. Of a log
+/// that was begun anew it may still be what was before. `None` where there is no such file.
 ///
 /// # Errors
 /// [`OpenError`] when it cannot be read.

@@ -193,6 +193,8 @@ pub(super) struct Writer {
     pub(super) replaced: Option<LogReplaced>,
     /// What is known outside of the folder: the last record that is signed, and how the log begins.
     pub(super) anchored: Anchor,
+    /// The checkpoint after which that could not be kept there, until it is.
+    pub(super) unanchored: Option<u64>,
     /// What is removed as soon as a checkpoint covers the record of it.
     pub(super) removal: Option<(u64, Removal)>,
     /// Whether the clock can be believed.
@@ -366,8 +368,12 @@ impl Writer {
             }
             // Nobody hands over an event meanwhile, and what becomes old enough to go does so by the clock.
             self.now = self.now.max(since.plus(now().duration_since(at).as_secs()));
-            let restored =
-                self.active.restore().and_then(|()| self.begin_segment()).and_then(|()| {
+            let restored = self
+                .active
+                .restore()
+                .and_then(|()| self.begin_segment())
+                .and_then(|()| self.tell_replaced())
+                .and_then(|()| {
                     let job = own_job(&Event::Resumed(Resumed { since }), self.now);
                     job.map_or(Ok(()), |job| self.write(&[job]).map(|_| ()))
                 });

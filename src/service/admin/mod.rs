@@ -9,6 +9,7 @@
 //! | [`upkeep`] | sessions, revocations and the audit log, seen and changed |
 //! | `refusals` | how many refusals of strangers are recorded |
 //! | `pace` | how much an operator revokes in a minute |
+//! | `searches` | how many searches of the audit log an operator has under way |
 //!
 //! Every action leaves a record, also the refused. What changes something is recorded on the disk
 //! before it happens; if it then fails, a second record says so.
@@ -31,6 +32,7 @@ pub mod keys;
 pub mod operator;
 mod pace;
 mod refusals;
+mod searches;
 pub mod upkeep;
 
 use action::Action;
@@ -38,6 +40,7 @@ use approvals::Approvals;
 use operator::{Denied, Operator};
 use pace::Pace;
 use refusals::Refusals;
+use searches::Searches;
 
 /// Where operators come to.
 #[derive(Debug)]
@@ -49,6 +52,7 @@ pub struct Desk {
     approvals: Approvals,
     refusals: Refusals,
     pace: Pace,
+    searches: Searches,
 }
 
 /// An operator who was let in for one action.
@@ -79,7 +83,8 @@ impl Desk {
         let operators = context.rules.operators.clone()?;
         let approvals = Approvals::default();
         let (refusals, pace) = (Refusals::default(), Pace::default());
-        Some(Self { context, operators, base, approvals, refusals, pace })
+        let searches = Searches::default();
+        Some(Self { context, operators, base, approvals, refusals, pace, searches })
     }
 
     /// The context.

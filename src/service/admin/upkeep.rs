@@ -138,8 +138,11 @@ impl Admitted<'_> {
     /// What was recorded.
     ///
     /// # Errors
-    /// [`Reason::AuditUnavailable`]; [`Reason::RateLimited`] where more searches wait than may.
+    /// [`Reason::AuditUnavailable`]; [`Reason::RateLimited`] where more searches wait, or are the operator's own,
+    /// than may.
     pub async fn search(&self, query: audit::Query) -> Result<audit::Page, Refusal> {
+        let _until_it_ends =
+            self.or_refused(self.desk.searches.begin(self.operator.subject())).await?;
         self.perform(async { self.context().audit.search(query).await.map_err(audit_refusal) })
             .await
     }
