@@ -108,12 +108,8 @@ impl AccessTokens {
         store: &dyn Store,
         now: Timestamp,
     ) -> Result<OwnAccessToken, NotLive> {
-        let claims = self.genuine(token, now)?;
         // This issuer dates none ahead: whoever stole a key of it might.
-        if claims.iat > now.plus(LONGEST_LEEWAY) {
-            return Err(NotLive::NotOurs);
-        }
-        self.live(claims, store, now).await
+        self.live(token, LONGEST_LEEWAY, store, now).await
     }
 
     /// The same for whoever wants it to end, also for one that lies ahead: a clock that was ahead has
@@ -127,21 +123,20 @@ impl AccessTokens {
         store: &dyn Store,
         now: Timestamp,
     ) -> Result<OwnAccessToken, NotLive> {
-        let claims = self.genuine(token, now)?;
-        if claims.iat > now.plus(LONGEST_JUMP) {
-            return Err(NotLive::NotOurs);
-        }
-        self.live(claims, store, now).await
+        self.live(token, LONGEST_JUMP, store, now).await
     }
 
+    /// `ahead`: by how many seconds it may be.
     async fn live(
         &self,
-        claims: Claims,
+        token: &str,
+        ahead: u64,
         store: &dyn Store,
         now: Timestamp,
     ) -> Result<OwnAccessToken, NotLive> {
+        let claims = self.genuine(token, now)?;
         // This issuer lets none live longer.
-        if claims.exp > claims.iat.plus(LONGEST_TOKEN) {
+        if claims.iat > now.plus(ahead) || claims.exp > claims.iat.plus(LONGEST_TOKEN) {
             return Err(NotLive::NotOurs);
         }
         if now >= claims.exp {

@@ -16,6 +16,7 @@
 //! Specs: EIP-4361, EIP-191, EIP-55, ERC-2098, EIP-2 (low S), ERC-1271, ERC-6492.
 
 use countersign_sdk::account::{Account, ChainAccount, ChainId};
+use countersign_sdk::key::secp256k1::with_other_s;
 use countersign_sdk::key::{Curve, PublicKey, recover_secp256k1};
 use sha3::{Digest, Keccak256};
 
@@ -214,24 +215,6 @@ fn is_by_the_key_of(address: &[u8; 20], digest: &[u8; 32], signature: &[u8]) -> 
             recover_secp256k1(digest, &rs, id).is_ok_and(|key| address_of(&key) == *address)
         })
     })
-}
-
-/// The order of the curve (SEC 2 §2.4.1).
-const ORDER: [u8; 32] = [
-    0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xfe,
-    0xba, 0xae, 0xdc, 0xe6, 0xaf, 0x48, 0xa0, 0x3b, 0xbf, 0xd2, 0x5e, 0x8c, 0xd0, 0x36, 0x41, 0x41,
-];
-
-/// The signature with the order less S in place of S; nothing that verifies where S is more than the order.
-fn with_other_s(rs: &[u8; 64]) -> [u8; 64] {
-    let mut out = *rs;
-    let mut borrow = 0;
-    for (digit, order) in out.iter_mut().skip(32).zip(ORDER).rev() {
-        let left = i16::from(order) - i16::from(*digit) - borrow;
-        borrow = i16::from(left < 0);
-        *digit = left.to_le_bytes()[0];
-    }
-    out
 }
 
 /// The address of a secp256k1 key: the last 20 bytes of the Keccak-256 of its point.

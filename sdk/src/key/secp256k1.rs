@@ -184,6 +184,19 @@ pub(super) fn taproot_tweak(x: &[u8; 32]) -> [u8; 32] {
     Sha256::new().chain_update(tag).chain_update(tag).chain_update(x).finalize().into()
 }
 
+/// The other ECDSA signature r‖s of the same key over the same digest: n − s in place of s. Of an s that is
+/// not below n it is 64 bytes that verify nothing.
+pub fn with_other_s(signature: &[u8; 64]) -> [u8; 64] {
+    let mut out = *signature;
+    let mut borrow = 0;
+    for (digit, order) in out.iter_mut().skip(32).zip(ORDER).rev() {
+        let left = i16::from(order) - i16::from(*digit) - borrow;
+        borrow = i16::from(left < 0);
+        *digit = left.to_le_bytes()[0];
+    }
+    out
+}
+
 /// Checks 64 bytes, 1 ≤ r, s < n, and low S where it is required.
 fn in_range(signature: &[u8], low_s: LowS) -> Result<&[u8; 64], SignatureError> {
     let whole: &[u8; 64] = signature

@@ -97,14 +97,15 @@ impl KeyOffice {
 
     /// Has the ring forget what is recorded by now, and nothing that it owes besides.
     async fn note_recorded(&self) -> Result<(), Refusal> {
-        let paid = self.unrecorded.lock().paid.clone();
+        let paid = std::mem::take(&mut self.unrecorded.lock().paid);
         if paid.is_empty() {
             return Ok(());
         }
-        let count = paid.len();
-        self.apply(Operation::Recorded(paid), &Actor::Server).await?;
-        self.unrecorded.lock().paid.drain(..count);
-        Ok(())
+        let noted = self.apply(Operation::Recorded(paid.clone()), &Actor::Server).await;
+        if noted.is_err() {
+            self.unrecorded.lock().paid.extend(paid);
+        }
+        noted.map(drop)
     }
 
     /// Does what is asked, and returns the key that it was about. What it leaves in its custody is for
