@@ -98,6 +98,10 @@ impl IntoResponse for ErrorAnswer {
         if status == StatusCode::SERVICE_UNAVAILABLE {
             retry_soon(headers);
         }
+        if matches!(reason, Reason::BodyTooLarge | Reason::BodyTimeout) {
+            // The rest of the body is not read and the connection ends: whoever is not told sends more on it.
+            headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+        }
         let challenged = status == StatusCode::UNAUTHORIZED || reason == Reason::ScopeInsufficient;
         if challenged
             && let demand = self.demand.as_ref()

@@ -44,7 +44,7 @@ pub async fn revoke(context: &Context, token: &str) -> Result<(), Refusal> {
     recording::of_revocation(context, &revocation, Actor::Bearer, done, now)
 }
 
-/// What a token names, if it is a live one.
+/// What a token names, if something of it may still have to end.
 async fn target(
     context: &Context,
     token: &str,

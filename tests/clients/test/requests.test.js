@@ -64,6 +64,8 @@ test('a token request that is none', async () => {
   refused(json, { status: 415, error: 'invalid_request', reason: 'content_type' })
   const huge = await post(`${form}&padding=${'a'.repeat(200_000)}`)
   refused(huge, { status: 413, error: 'invalid_request', reason: 'body_too_large' })
+  // Its rest is not read, so nothing more is to be sent on that connection.
+  assert.equal(huge.headers.get('connection'), 'close')
 
   await stillGood(client, owner)
 })
