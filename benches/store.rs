@@ -17,7 +17,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use clap::Parser;
-use countersign::model::session::{Session, SessionId};
+use countersign::model::session::{Session, SessionId, Usage};
 use countersign::store::embedded::{EmbeddedStore, FILE, Folder};
 use countersign::store::memory::MemoryStore;
 use countersign::store::{Bounds, ProvenKey, SessionBounds, SessionError, Store};
@@ -80,9 +80,7 @@ fn session(number: usize) -> Result<Session, Failure> {
         label: Some("Firefox on Linux".to_owned()),
         created_at: now,
         ends_at: now.plus(2_592_000),
-        last_used_at: now,
-        generation: 0,
-        rotated_at: now,
+        usage: Usage::begun(0, now),
     })
 }
 
@@ -143,8 +141,9 @@ async fn verbs(
                 let session = pick(&known)?;
                 let now = session.created_at.plus(60);
                 let Ok(kept) = store.session(session.id, now).await else { return Ok(()) };
+                let generation = kept.usage.generation;
                 let holder = session.bound_to.map(|jkt| ProvenKey { jkt, at: now });
-                match store.rotate(session.id, kept.generation, holder, now).await {
+                match store.rotate(kept, generation, holder, now).await {
                     // Whoever has picked the same may have been quicker, by one or by two.
                     Ok(_) | Err(SessionError::Reused | SessionError::Ended) => Ok(()),
                     Err(error) => Err(error.into()),

@@ -20,6 +20,7 @@
 
 pub mod app;
 pub mod audit;
+mod batch;
 pub mod cli;
 pub mod config;
 pub mod control;

@@ -206,7 +206,7 @@ fn structures() {
 
 fn records() {
     use countersign::model::revocation::Revocation;
-    use countersign::model::session::{ContractProof, Session, SessionId};
+    use countersign::model::session::{ContractProof, Session, SessionId, Usage};
     use countersign::store::embedded::record::{of_entry, of_session};
     let now = countersign_fuzz::material::now();
     let id = SessionId::from_bytes([7; 16]);
@@ -227,9 +227,7 @@ fn records() {
         label: Some("a phone".to_owned()),
         created_at: now,
         ends_at: now.plus(2_592_000),
-        last_used_at: now,
-        generation: 300,
-        rotated_at: now,
+        usage: Usage::begun(300, now),
     };
     let bearer = Session { bound_to: None, proven: Some(jkt), label: None, ..bound.clone() };
     let proof = ContractProof { digest: [9; 32], signature: vec![8; 65] };

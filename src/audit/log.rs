@@ -6,7 +6,6 @@
 use std::fs::{File, OpenOptions};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 use std::thread::{Builder, JoinHandle};
 
 use countersign_sdk::time::Timestamp;
@@ -22,7 +21,10 @@ use super::record::{Hash, Record};
 use super::retention::{self, Retention};
 use super::stream::{Stream, Target};
 use super::upkeep::ClockWatch;
-use super::writer::{Active, Head, Job, Shared, Signed, Wanted, Writer, advance, own_job};
+use super::writer::{
+    Active, Head, Job, SHARED_BY, Shared, Signed, Wanted, Writer, advance, own_job,
+};
+use crate::batch::{self, Entry, NotTaken};
 
 /// How many events may wait for the writer; one more is refused.
 const QUEUE: usize = 4096;
@@ -40,7 +42,7 @@ pub struct Options {
 #[derive(Debug)]
 pub(super) struct Log {
     shared: Arc<Shared>,
-    jobs: Option<SyncSender<Job>>,
+    jobs: Option<Entry<Job>>,
     writer: Option<JoinHandle<()>>,
     /// Let go last.
     _lock: File,
@@ -59,7 +61,7 @@ impl Log {
         }
         let stream = options.stream.as_ref().map(Stream::to).transpose()?;
         let shared = Arc::new(Shared::new(folder, head));
-        let (jobs, queue) = sync_channel(QUEUE);
+        let (jobs, queue) = batch::line(QUEUE, SHARED_BY);
         let writer = Writer {
             jobs: queue,
             shared: Arc::clone(&shared),
@@ -80,7 +82,7 @@ impl Log {
             && let Some(job) = own_job(&Event::Repaired(repaired), head.time)
         {
             tracing::warn!("the audit log ended in the middle of a line, which is removed");
-            let _ = jobs.try_send(job);
+            let _ = jobs.hand_over(job);
         }
         let thread = Builder::new().name("audit".to_owned()).spawn(move || writer.run());
         let writer = Some(thread.map_err(OpenError::Thread)?);
@@ -112,10 +114,10 @@ impl Log {
         let checkpoint = Signed::by(event);
         let (answer, answered) = oneshot::channel();
         let job = Job { body, time, wanted, checkpoint, answer: Some(answer) };
-        match jobs.try_send(job) {
+        match jobs.hand_over(job) {
             Ok(()) => Ok(answered),
-            Err(TrySendError::Full(_)) => Err(AuditError::Full),
-            Err(TrySendError::Disconnected(_)) => Err(AuditError::Unavailable),
+            Err(NotTaken::Full) => Err(AuditError::Full),
+            Err(NotTaken::Gone) => Err(AuditError::Unavailable),
         }
     }
 }

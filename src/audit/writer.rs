@@ -8,7 +8,6 @@ use std::fs::{File, OpenOptions};
 use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use std::{fs, io};
@@ -27,13 +26,11 @@ use super::record::{Hash, MAX_LINE, Record, leaf};
 use super::retention::{Removal, Retention};
 use super::stream::Stream;
 use super::upkeep::ClockWatch;
+use crate::batch::{self, Batches, NoBatch, Sizes};
 
-/// How many events share a write at most.
-const LARGEST_BATCH: usize = 512;
-/// From so many events in a write on, the next one waits a moment for more.
-const CROWD: usize = 4;
-/// That moment.
-const GATHER: Duration = Duration::from_micros(500);
+/// How many events share a write.
+pub(super) const SHARED_BY: Sizes =
+    Sizes { most: 512, crowd: 4, enough: 16, gather: Duration::from_micros(500) };
 /// How long something that was written may wait for its flush.
 const FLUSH_WITHIN: Duration = Duration::from_millis(500);
 /// A segment of this size, in bytes, is the last that is added to it.
@@ -181,7 +178,7 @@ impl Active {
 
 /// The thread's own.
 pub(super) struct Writer {
-    pub(super) jobs: Receiver<Job>,
+    pub(super) jobs: Batches<Job>,
     pub(super) shared: Arc<Shared>,
     pub(super) active: Active,
     pub(super) retention: Retention,
@@ -208,41 +205,19 @@ pub(super) struct Writer {
 impl Writer {
     /// Writes until nobody is left who could hand over an event.
     pub(super) fn run(mut self) {
-        let mut last = 0;
         loop {
-            let first = match self.next() {
-                Ok(first) => first,
-                Err(RecvTimeoutError::Timeout) => {
-                    self.flush();
-                    continue;
-                }
-                Err(RecvTimeoutError::Disconnected) => break,
-            };
-            let mut batch = vec![first];
-            if last >= CROWD {
-                // Whoever comes within this moment shares the write in place of paying for the next.
-                std::thread::park_timeout(GATHER);
+            let in_time = self.flush_by.map(|by| by.saturating_duration_since(now()));
+            match self.jobs.take(in_time) {
+                Ok(batch) => self.take(batch),
+                Err(NoBatch::Timeout) => {}
+                Err(NoBatch::Over) => break,
             }
-            while batch.len() < LARGEST_BATCH
-                && let Ok(job) = self.jobs.try_recv()
-            {
-                batch.push(job);
-            }
-            last = batch.len();
-            self.take(batch);
             if self.flush_by.is_some_and(|by| by <= now()) {
                 self.flush();
             }
         }
         if let Err(error) = self.active.flush() {
             tracing::error!(%error, "the end of the audit log could not be flushed");
-        }
-    }
-
-    fn next(&self) -> Result<Job, RecvTimeoutError> {
-        match self.flush_by {
-            Some(by) => self.jobs.recv_timeout(by.saturating_duration_since(now())),
-            None => self.jobs.recv().map_err(|_| RecvTimeoutError::Disconnected),
         }
     }
 
@@ -255,16 +230,11 @@ impl Writer {
             .and_then(|()| self.write(&batch));
         match written {
             Ok(refused) => {
-                let tell = move || {
+                batch::answer(self.runtime.as_ref(), move || {
                     for (job, refused) in batch.into_iter().zip(refused) {
                         answer(job, if refused { Err(AuditError::TooLong) } else { Ok(()) });
                     }
-                };
-                match &self.runtime {
-                    // One task for all: each that is woken from here costs a call of the kernel.
-                    Some(runtime) => drop(runtime.spawn(async move { tell() })),
-                    None => tell(),
-                }
+                });
                 self.anchor();
             }
             Err(error) => {
@@ -357,14 +327,16 @@ impl Writer {
     fn recover(&mut self) {
         let (since, at, mut retry) = (self.now, now(), FIRST_RETRY);
         loop {
-            match self.jobs.recv_timeout(retry) {
-                Ok(job) => {
-                    self.now = job.time;
-                    answer(job, Err(AuditError::Unavailable));
+            match self.jobs.take(Some(retry)) {
+                Ok(batch) => {
+                    for job in batch {
+                        self.now = job.time;
+                        answer(job, Err(AuditError::Unavailable));
+                    }
                     continue;
                 }
-                Err(RecvTimeoutError::Timeout) => {}
-                Err(RecvTimeoutError::Disconnected) => return,
+                Err(NoBatch::Timeout) => {}
+                Err(NoBatch::Over) => return,
             }
             // Nobody hands over an event meanwhile, and what becomes old enough to go does so by the clock.
             self.now = self.now.max(since.plus(now().duration_since(at).as_secs()));

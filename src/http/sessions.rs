@@ -57,7 +57,7 @@ impl ShownSession {
             resource: session.resource,
             scope: session.scope,
             created_at: session.created_at.to_string(),
-            last_used_at: session.last_used_at.to_string(),
+            last_used_at: session.usage.last_used_at.to_string(),
             expires_at: session.ends_at.to_string(),
         }
     }

@@ -168,7 +168,7 @@ impl Session {
 
     /// The entry of its end; `None` when its last token is over already.
     pub fn end(&self, now: Timestamp) -> Option<Entry> {
-        let entry = Revocation::Session(self.id).entry(self.last_used_at);
+        let entry = Revocation::Session(self.id).entry(self.usage.last_used_at);
         entry.is_live(now).then_some(entry)
     }
 }
@@ -181,6 +181,7 @@ fn groups(subject: &str, keys: [Option<Thumbprint>; 2]) -> Vec<Target> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::session::Usage;
     use super::super::session::tests::session;
     use super::*;
 
@@ -218,7 +219,7 @@ mod tests {
         let mut ended = session("did:key:z", true, NOW);
         assert_eq!(ended.targets().len(), 4);
         assert!(ended.end(NOW.plus(1021)).is_some() && ended.end(NOW.plus(1022)).is_none());
-        ended.advance(1, NOW.plus(5));
+        ended.usage = Usage::begun(1, NOW.plus(5));
         assert_eq!(ended.end(NOW.plus(1022)).unwrap().until, NOW.plus(5 + 1021));
     }
 }

@@ -138,12 +138,19 @@ pub struct Session {
     pub created_at: Timestamp,
     /// The first second at which it is over.
     pub ends_at: Timestamp,
-    /// When it last gave a token.
-    pub last_used_at: Timestamp,
+    /// What its use has made of it.
+    pub usage: Usage,
+}
+
+/// What the use of a session changes in it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Usage {
     /// The number of its current refresh token; the first is 0.
     pub generation: u32,
     /// When that one became current.
     pub rotated_at: Timestamp,
+    /// When it last gave a token.
+    pub last_used_at: Timestamp,
 }
 
 /// What it means to present the refresh token of some generation.
@@ -163,10 +170,28 @@ pub enum Turn {
 }
 
 impl Session {
-    /// What presenting the refresh token of `generation` means now, by a proof that was made at
-    /// `proven_at`; `None` without a proof.
-    pub fn turn(&self, generation: u32, proven_at: Option<Timestamp>, now: Timestamp) -> Turn {
-        let ahead = generation > self.generation && self.bound_to.is_some();
+    /// Whether it is over by itself.
+    pub fn is_over(&self, now: Timestamp) -> bool {
+        now >= self.ends_at
+    }
+}
+
+impl Usage {
+    /// Of a session whose generation `generation` becomes current now; the first is 0.
+    pub const fn begun(generation: u32, now: Timestamp) -> Self {
+        Self { generation, rotated_at: now, last_used_at: now }
+    }
+
+    /// What presenting the refresh token of `generation` means now, of a session that is bound to
+    /// a key or not, by a proof that was made at `proven_at`; `None` without a proof.
+    pub fn turn(
+        &self,
+        is_bound: bool,
+        generation: u32,
+        proven_at: Option<Timestamp>,
+        now: Timestamp,
+    ) -> Turn {
+        let ahead = generation > self.generation && is_bound;
         if generation == self.generation || ahead {
             // A genuine token that is ahead of the record: the store was put back to an earlier state.
             // Its holder has proven the session key, and goes on.
@@ -176,7 +201,7 @@ impl Session {
             };
         }
         let direct = generation < self.generation && self.generation - generation == 1;
-        let in_time = self.bound_to.is_some() || now.since(self.rotated_at) <= BEARER_RETRY_WINDOW;
+        let in_time = is_bound || now.since(self.rotated_at) <= BEARER_RETRY_WINDOW;
         if direct && in_time {
             Turn::Repeat
         } else if proven_at.is_some_and(|proven_at| proven_at < self.rotated_at) {
@@ -184,18 +209,6 @@ impl Session {
         } else {
             Turn::Reuse
         }
-    }
-
-    /// Whether the session is over by itself.
-    pub fn is_over(&self, now: Timestamp) -> bool {
-        now >= self.ends_at
-    }
-
-    /// Moves to the generation `to`.
-    pub fn advance(&mut self, to: u32, now: Timestamp) {
-        self.generation = to;
-        self.rotated_at = now;
-        self.last_used_at = now;
     }
 }
 
@@ -227,9 +240,7 @@ pub(crate) mod tests {
             label: None,
             created_at: now,
             ends_at: now.plus(3600),
-            last_used_at: now,
-            generation: 0,
-            rotated_at: now,
+            usage: Usage::begun(0, now),
         }
     }
 
@@ -248,29 +259,27 @@ pub(crate) mod tests {
 
     #[test]
     fn a_bound_session_repeats_at_any_time_and_knows_reuse() {
-        let mut session = session("did:key:z", true, NOW);
-        let turn = |session: &Session, generation, after| {
+        let turn = |usage: Usage, generation, after| {
             let now = NOW.plus(after);
-            session.turn(generation, Some(now), now)
+            usage.turn(true, generation, Some(now), now)
         };
-        assert_eq!(turn(&session, 0, 0), Turn::Advance { to: 1 });
-        session.advance(1, NOW);
-        assert_eq!(turn(&session, 1, 0), Turn::Advance { to: 2 });
-        assert_eq!(turn(&session, 0, 100_000), Turn::Repeat);
-        session.advance(2, NOW);
-        assert_eq!(turn(&session, 0, 0), Turn::Reuse);
-        assert_eq!(turn(&session, 7, 0), Turn::Advance { to: 8 }, "the store was put back");
-        assert_eq!(turn(&session, u32::MAX, 0), Turn::Reuse);
+        assert_eq!(turn(Usage::begun(0, NOW), 0, 0), Turn::Advance { to: 1 });
+        let once = Usage::begun(1, NOW);
+        assert_eq!(turn(once, 1, 0), Turn::Advance { to: 2 });
+        assert_eq!(turn(once, 0, 100_000), Turn::Repeat);
+        let twice = Usage::begun(2, NOW);
+        assert_eq!(turn(twice, 0, 0), Turn::Reuse);
+        assert_eq!(turn(twice, 7, 0), Turn::Advance { to: 8 }, "the store was put back");
+        assert_eq!(turn(twice, u32::MAX, 0), Turn::Reuse);
         // A request of before the last rotation that arrives after it: its sender has moved on.
-        assert_eq!(session.turn(0, Some(NOW.minus(1)), NOW.plus(5)), Turn::Late);
+        assert_eq!(twice.turn(true, 0, Some(NOW.minus(1)), NOW.plus(5)), Turn::Late);
     }
 
     #[test]
     fn an_unbound_session_repeats_for_ten_seconds() {
-        let mut session = session("did:key:z", false, NOW);
-        session.advance(1, NOW);
-        assert_eq!(session.turn(0, None, NOW.plus(10)), Turn::Repeat);
-        assert_eq!(session.turn(0, None, NOW.plus(11)), Turn::Reuse);
-        assert_eq!(session.turn(2, None, NOW), Turn::Reuse);
+        let once = Usage::begun(1, NOW);
+        assert_eq!(once.turn(false, 0, None, NOW.plus(10)), Turn::Repeat);
+        assert_eq!(once.turn(false, 0, None, NOW.plus(11)), Turn::Reuse);
+        assert_eq!(once.turn(false, 2, None, NOW), Turn::Reuse);
     }
 }

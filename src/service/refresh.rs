@@ -87,7 +87,7 @@ async fn walk(
     let place = keys::reserve(context, now).await?;
     let live = context
         .store
-        .rotate(presented.session(), presented.generation(), proven, now)
+        .rotate(session, presented.generation(), proven, now)
         .await
         .map_err(session_refusal)?;
     let issued = mint_of_session(context, &live, &possession, &access, now)?;

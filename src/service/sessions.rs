@@ -37,7 +37,8 @@ pub async fn end(context: &Context, holder: &Holder, id: SessionId) -> Result<()
     };
     let ended = context.store.revoke(&Revocation::Session(session.id), now).await;
     if matches!(ended, Ok(()) | Err(SessionError::Unpublished)) {
-        let (sid, sub, by) = (session.id, session.subject, Actor::Holder(holder.key()));
+        let (sid, sub, by) =
+            (session.id, session.into_session().subject, Actor::Holder(holder.key()));
         recording::told(context, Event::SessionEnded(SessionEnded { sid, sub, by }), now);
     }
     ended.map_err(session_refusal)

@@ -10,7 +10,7 @@ use countersign_sdk::key::Thumbprint;
 use countersign_sdk::proof::replay::{ClaimError, ReplayKey};
 use countersign_sdk::time::Timestamp;
 
-use super::{ProvenKey, SessionError, Store, StoreError};
+use super::{KeptSession, ProvenKey, SessionError, Store, StoreError};
 use crate::model::revocation::{Revocation, Target, TokenNames};
 use crate::model::session::Session;
 use crate::model::session::tests::session;
@@ -46,6 +46,11 @@ pub(crate) async fn check(make: &dyn Fn(usize) -> Arc<dyn Store>) {
 /// Proven at that moment.
 pub(crate) fn by(key: Option<Thumbprint>, at: Timestamp) -> Option<ProvenKey> {
     key.map(|jkt| ProvenKey { jkt, at })
+}
+
+/// As the store gave it out, or would have.
+pub(crate) fn as_kept(session: &Session) -> KeptSession {
+    KeptSession::assertion(session.clone())
 }
 
 fn names(session: &Session) -> TokenNames<'_> {
@@ -129,9 +134,9 @@ async fn one_rotation_wins_and_all_get_its_successor(store: Arc<dyn Store>) {
                     let (store, session) = (Arc::clone(&store), session.clone());
                     tokio::spawn(async move {
                         let rotated = store
-                            .rotate(session.id, generation, by(session.bound_to, NOW), NOW)
+                            .rotate(as_kept(&session), generation, by(session.bound_to, NOW), NOW)
                             .await;
-                        rotated.map(|live| live.session().generation)
+                        rotated.map(|live| live.session().usage.generation)
                     })
                 })
                 .collect();
@@ -140,7 +145,7 @@ async fn one_rotation_wins_and_all_get_its_successor(store: Arc<dyn Store>) {
             }
         }
         let kept = store.session(session.id, NOW).await.unwrap();
-        assert_eq!((kept.generation, kept.subject), (3, session.subject));
+        assert_eq!((kept.usage.generation, &kept.subject), (3, &session.subject));
     }
 }
 
@@ -149,15 +154,15 @@ async fn a_wrong_holder_changes_nothing(store: Arc<dyn Store>) {
     let other = session("did:key:b", true, NOW).bound_to;
     for holder in [None, other, bound.proven] {
         for generation in [0, 7] {
-            let rotated = store.rotate(bound.id, generation, by(holder, NOW), NOW).await;
+            let rotated = store.rotate(as_kept(&bound), generation, by(holder, NOW), NOW).await;
             assert_eq!(rotated.err(), Some(SessionError::OtherKey));
         }
     }
     let unbound = opened(&store, "did:key:c", false).await;
-    let rotated = store.rotate(unbound.id, 0, by(other, NOW), NOW).await;
+    let rotated = store.rotate(as_kept(&unbound), 0, by(other, NOW), NOW).await;
     assert_eq!(rotated.err(), Some(SessionError::OtherKey));
-    assert_eq!(store.session(bound.id, NOW).await, Ok(bound));
-    assert_eq!(store.session(unbound.id, NOW).await, Ok(unbound));
+    assert_eq!(store.session(bound.id, NOW).await, Ok(as_kept(&bound)));
+    assert_eq!(store.session(unbound.id, NOW).await, Ok(as_kept(&unbound)));
 }
 
 async fn reuse_ends_this_session_alone(store: Arc<dyn Store>) {
@@ -165,27 +170,31 @@ async fn reuse_ends_this_session_alone(store: Arc<dyn Store>) {
         [opened(&store, "did:key:a", true).await, opened(&store, "did:key:a", true).await];
     let changed = store.latest();
     for generation in 0..2 {
-        assert!(store.rotate(stolen.id, generation, by(stolen.bound_to, NOW), NOW).await.is_ok());
+        assert!(
+            store.rotate(as_kept(&stolen), generation, by(stolen.bound_to, NOW), NOW).await.is_ok()
+        );
     }
     assert!(!changed.has_changed().unwrap());
-    let rotated = store.rotate(stolen.id, 0, by(stolen.bound_to, NOW), NOW).await;
+    let rotated = store.rotate(as_kept(&stolen), 0, by(stolen.bound_to, NOW), NOW).await;
     assert_eq!(rotated.err(), Some(SessionError::Reused));
     assert!(changed.has_changed().unwrap(), "the end is published");
     for generation in 0..3 {
-        let rotated = store.rotate(stolen.id, generation, by(stolen.bound_to, NOW), NOW).await;
+        let rotated =
+            store.rotate(as_kept(&stolen), generation, by(stolen.bound_to, NOW), NOW).await;
         assert_eq!(rotated.err(), Some(SessionError::Ended));
     }
     assert_eq!(store.is_revoked(&names(&stolen), NOW).await, Ok(true));
     assert_eq!(store.is_revoked(&names(&other), NOW).await, Ok(false));
-    assert!(store.rotate(other.id, 0, by(other.bound_to, NOW), NOW).await.is_ok());
+    assert!(store.rotate(as_kept(&other), 0, by(other.bound_to, NOW), NOW).await.is_ok());
 }
 
 async fn sessions_end_by_time(store: Arc<dyn Store>) {
     let session = opened(&store, "did:key:a", true).await;
     let last = session.ends_at.minus(1);
-    assert!(store.rotate(session.id, 0, by(session.bound_to, last), last).await.is_ok());
-    let rotated =
-        store.rotate(session.id, 1, by(session.bound_to, session.ends_at), session.ends_at).await;
+    assert!(store.rotate(as_kept(&session), 0, by(session.bound_to, last), last).await.is_ok());
+    let rotated = store
+        .rotate(as_kept(&session), 1, by(session.bound_to, session.ends_at), session.ends_at)
+        .await;
     assert_eq!(rotated.err(), Some(SessionError::Ended));
     assert_eq!(store.sessions_of(&session.subject, last).await.unwrap().len(), 1);
     assert_eq!(store.sessions_of(&session.subject, session.ends_at).await, Ok(Vec::new()));
@@ -213,7 +222,7 @@ async fn a_group_is_cut_off(store: Arc<dyn Store>) {
     // Long after, when nothing is left of the entry.
     let later = NOW.plus(1800);
     for session in [&of_subject, &of_key, &of_proven] {
-        let rotated = store.rotate(session.id, 0, by(session.bound_to, NOW), NOW).await;
+        let rotated = store.rotate(as_kept(&session), 0, by(session.bound_to, NOW), NOW).await;
         assert_eq!(rotated.err(), Some(SessionError::Ended));
         assert_eq!(store.is_revoked(&names(session), NOW).await, Ok(true));
         assert_eq!(store.sessions_of(&session.subject, NOW).await, Ok(Vec::new()));
@@ -224,11 +233,11 @@ async fn a_group_is_cut_off(store: Arc<dyn Store>) {
     assert_eq!(store.is_revoked(&of_afterwards, NOW).await, Ok(false), "a token of afterwards");
     store.sweep(later).await;
     assert!(store.revocations(None, 10, NOW).await.unwrap().entries.is_empty(), "swept");
-    let rotated = store.rotate(of_key.id, 0, by(of_key.bound_to, later), later).await;
+    let rotated = store.rotate(as_kept(&of_key), 0, by(of_key.bound_to, later), later).await;
     assert_eq!(rotated.err(), Some(SessionError::Ended));
-    assert!(store.rotate(bystander.id, 0, by(bystander.bound_to, NOW), NOW).await.is_ok());
+    assert!(store.rotate(as_kept(&bystander), 0, by(bystander.bound_to, NOW), NOW).await.is_ok());
     store.revoke(&Revocation::Everything, NOW).await.unwrap();
-    let rotated = store.rotate(bystander.id, 1, by(bystander.bound_to, NOW), NOW).await;
+    let rotated = store.rotate(as_kept(&bystander), 1, by(bystander.bound_to, NOW), NOW).await;
     assert_eq!(rotated.err(), Some(SessionError::Ended));
 }
 
@@ -250,7 +259,7 @@ async fn a_clock_that_was_set_back_hides_nothing(store: Arc<dyn Store>) {
     assert!(store.claim(ReplayKey::of_bytes("contract", b"x"), NOW, NOW).await.is_ok());
     store.revoke(&Revocation::Subject(session.subject.clone()), NOW.minus(10)).await.unwrap();
     assert_eq!(store.is_revoked(&names(&session), NOW).await, Ok(true));
-    let rotated = store.rotate(session.id, 0, by(session.bound_to, NOW), NOW).await;
+    let rotated = store.rotate(as_kept(&session), 0, by(session.bound_to, NOW), NOW).await;
     assert_eq!(rotated.err(), Some(SessionError::Ended));
 }
 
@@ -258,25 +267,39 @@ async fn a_request_that_was_held_up_ends_nothing(store: Arc<dyn Store>) {
     let session = opened(&store, "did:key:a", true).await;
     for generation in 0..2 {
         let now = NOW.plus(20 * (u64::from(generation) + 1));
-        assert!(store.rotate(session.id, generation, by(session.bound_to, now), now).await.is_ok());
+        assert!(
+            store
+                .rotate(as_kept(&session), generation, by(session.bound_to, now), now)
+                .await
+                .is_ok()
+        );
     }
-    let late = store.rotate(session.id, 0, by(session.bound_to, NOW), NOW.plus(55)).await;
+    let late = store.rotate(as_kept(&session), 0, by(session.bound_to, NOW), NOW.plus(55)).await;
     assert_eq!(late.err(), Some(SessionError::Late));
     let now = NOW.plus(60);
-    assert!(store.rotate(session.id, 2, by(session.bound_to, now), now).await.is_ok());
+    assert!(store.rotate(as_kept(&session), 2, by(session.bound_to, now), now).await.is_ok());
 }
 
 /// A token that was given again for the predecessor ends with its session.
 async fn what_was_repeated_ends_with_its_session(store: Arc<dyn Store>) {
     let session = opened(&store, "did:key:a", true).await;
     for generation in 0..2 {
-        assert!(store.rotate(session.id, generation, by(session.bound_to, NOW), NOW).await.is_ok());
+        assert!(
+            store
+                .rotate(as_kept(&session), generation, by(session.bound_to, NOW), NOW)
+                .await
+                .is_ok()
+        );
     }
     let later = NOW.plus(1100);
-    let repeated = store.rotate(session.id, 1, by(session.bound_to, later), later).await.unwrap();
-    assert_eq!((repeated.session().generation, repeated.session().last_used_at), (2, later));
+    let repeated =
+        store.rotate(as_kept(&session), 1, by(session.bound_to, later), later).await.unwrap();
+    assert_eq!(
+        (repeated.session().usage.generation, repeated.session().usage.last_used_at),
+        (2, later)
+    );
     let (changed, reused) = (store.latest(), later.plus(1));
-    let ended = store.rotate(session.id, 0, by(session.bound_to, reused), reused).await;
+    let ended = store.rotate(as_kept(&session), 0, by(session.bound_to, reused), reused).await;
     assert_eq!(ended.err(), Some(SessionError::Reused));
     assert!(changed.has_changed().unwrap());
     let given = TokenNames { issued_at: later, ..names(&session) };
@@ -292,7 +315,7 @@ async fn one_session_too_many_displaces_the_longest_unused(store: Arc<dyn Store>
         let session: &Session = &sessions[used];
         assert!(
             store
-                .rotate(session.id, 0, by(session.bound_to, NOW.plus(at)), NOW.plus(at))
+                .rotate(as_kept(&session), 0, by(session.bound_to, NOW.plus(at)), NOW.plus(at))
                 .await
                 .is_ok()
         );

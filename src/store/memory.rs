@@ -16,11 +16,11 @@ use tokio::sync::watch;
 
 use super::nonces::UsedOnce;
 use super::{
-    Bounds, LiveSession, Page, Place, ProvenKey, SessionBounds, SessionError, SessionSecret,
-    SpentNonce, Store, StoreError,
+    Bounds, KeptSession, LiveSession, Page, Place, ProvenKey, SessionBounds, SessionError,
+    SessionSecret, SpentNonce, Store, StoreError,
 };
 use crate::model::revocation::{Entry, Revocation, Target, TokenNames};
-use crate::model::session::{Session, SessionId, Turn};
+use crate::model::session::{Session, SessionId, Turn, Usage};
 use crate::wallet::policy::OpenedNonce;
 
 /// Everything in memory.
@@ -72,6 +72,11 @@ impl MemoryStore {
 impl State {
     fn live(&self, id: SessionId, now: Timestamp) -> Result<&Session, SessionError> {
         let session = self.sessions.get(&id).ok_or(SessionError::Ended)?;
+        if session.is_over(now) { Err(SessionError::Ended) } else { Ok(session) }
+    }
+
+    fn live_mut(&mut self, id: SessionId, now: Timestamp) -> Result<&mut Session, SessionError> {
+        let session = self.sessions.get_mut(&id).ok_or(SessionError::Ended)?;
         if session.is_over(now) { Err(SessionError::Ended) } else { Ok(session) }
     }
 
@@ -130,7 +135,7 @@ impl State {
             return Err(SessionError::Ended);
         }
         let others = self.of(&Target::Subject(session.subject.clone()), now);
-        let longest_unused = others.iter().min_by_key(|other| (other.last_used_at, other.id));
+        let longest_unused = others.iter().min_by_key(|other| (other.usage.last_used_at, other.id));
         let displaced = (others.len() >= bounds.per_subject).then_some(longest_unused).flatten();
         let is_full = self.entries.len() >= bounds.revocations;
         match displaced.map(|other| (other.id, other.end(now).is_some())) {
@@ -153,21 +158,21 @@ impl State {
         holder: Option<ProvenKey>,
         bounds: SessionBounds,
         now: Timestamp,
-    ) -> Result<Session, SessionError> {
-        let mut session = self.live(id, now)?.clone();
+    ) -> Result<Usage, SessionError> {
+        let session = self.live_mut(id, now)?;
         if session.bound_to != holder.map(|key| key.jkt) {
             return Err(SessionError::OtherKey);
         }
-        match session.turn(generation, holder.map(|key| key.at), now) {
-            Turn::Repeat => {
-                session.last_used_at = session.last_used_at.max(now);
-                self.sessions.insert(id, session.clone());
-            }
+        match session.usage.turn(
+            session.bound_to.is_some(),
+            generation,
+            holder.map(|key| key.at),
+            now,
+        ) {
+            // It gets a token again, whose end must be told with the session's.
+            Turn::Repeat => session.usage.last_used_at = session.usage.last_used_at.max(now),
             Turn::Late => return Err(SessionError::Late),
-            Turn::Advance { to } => {
-                session.advance(to, now);
-                self.sessions.insert(id, session.clone());
-            }
+            Turn::Advance { to } => session.usage = Usage::begun(to, now),
             Turn::Reuse => {
                 if self.entries.len() < bounds.most_revocations() {
                     self.end(id, now);
@@ -178,7 +183,7 @@ impl State {
                 return Err(SessionError::Reused);
             }
         }
-        Ok(session)
+        Ok(session.usage)
     }
 
     /// The sessions end whether there is room for the entry or not.
@@ -294,19 +299,19 @@ impl Store for MemoryStore {
 
     async fn rotate(
         &self,
-        id: SessionId,
+        kept: KeptSession,
         generation: u32,
         holder: Option<ProvenKey>,
         now: Timestamp,
     ) -> Result<LiveSession, SessionError> {
         let mut state = self.lock();
-        let rotated = state.rotate(id, generation, holder, self.bounds, now);
+        let rotated = state.rotate(kept.id, generation, holder, self.bounds, now);
         self.tell(&state);
-        rotated.map(LiveSession::assertion)
+        rotated.map(|usage| LiveSession::assertion(Session { usage, ..kept.into_session() }))
     }
 
-    async fn session(&self, id: SessionId, now: Timestamp) -> Result<Session, SessionError> {
-        self.lock().live(id, now).cloned()
+    async fn session(&self, id: SessionId, now: Timestamp) -> Result<KeptSession, SessionError> {
+        self.lock().live(id, now).cloned().map(KeptSession::assertion)
     }
 
     async fn sessions_of(

@@ -6,6 +6,7 @@
 //! answers 503. An engine is one file beside this one, and passes the suite `contract`.
 
 use std::fmt;
+use std::ops::Deref;
 
 use async_trait::async_trait;
 use countersign_sdk::chain::lnurl::Answer;
@@ -91,6 +92,30 @@ impl LiveSession {
 
     /// The session as it is now; its generation is the one whose refresh token is to be handed out.
     pub const fn session(&self) -> &Session {
+        &self.0
+    }
+}
+
+/// A session as the store has it: what it is bound to and opens never changes, its usage may have when this is seen.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeptSession(Session);
+
+impl KeptSession {
+    /// Asserts that the store keeps the session. For engines.
+    pub(in crate::store) const fn assertion(session: Session) -> Self {
+        Self(session)
+    }
+
+    /// The session, as no more than what it says.
+    pub fn into_session(self) -> Session {
+        self.0
+    }
+}
+
+impl Deref for KeptSession {
+    type Target = Session;
+
+    fn deref(&self) -> &Session {
         &self.0
     }
 }
@@ -256,7 +281,8 @@ pub trait Store: ReplayStore + fmt::Debug {
         now: Timestamp,
     ) -> Result<LiveSession, SessionError>;
 
-    /// Decides what the refresh token of `generation` gives whoever presents it, and does it, atomically ([`Session::turn`]): of any number of concurrent calls with one generation,
+    /// Decides what the refresh token of `generation` gives whoever presents it, by the usage of the session as it
+    /// is now, and does it, atomically ([`Usage::turn`](crate::model::session::Usage::turn)): of any number of concurrent calls with one generation,
     /// one moves the session on and the others get the same. Kept before this returns.
     ///
     /// A false yes keeps a thief in; a false no logs somebody out.
@@ -265,18 +291,17 @@ pub trait Store: ReplayStore + fmt::Debug {
     /// [`SessionError`]; only `Reused` has changed something: the session is ended and revoked.
     async fn rotate(
         &self,
-        id: SessionId,
+        kept: KeptSession,
         generation: u32,
         holder: Option<ProvenKey>,
         now: Timestamp,
     ) -> Result<LiveSession, SessionError>;
 
-    /// A session that is not over. What it is bound to and opens never changes; its generation may
-    /// have moved on when this returns.
+    /// A session that is not over.
     ///
     /// # Errors
     /// [`SessionError::Ended`] or [`SessionError::Unavailable`].
-    async fn session(&self, id: SessionId, now: Timestamp) -> Result<Session, SessionError>;
+    async fn session(&self, id: SessionId, now: Timestamp) -> Result<KeptSession, SessionError>;
 
     /// The sessions of a subject that are not over, the oldest first.
     ///

@@ -30,7 +30,7 @@ use crate::keyring::SigningKey;
 use crate::model::reason::{Reason, Refusal};
 use crate::model::resource::{Binding, ResourceRules};
 use crate::model::scope::ScopeSet;
-use crate::model::session::{ContractProof, Session, SessionId};
+use crate::model::session::{ContractProof, Session, SessionId, Usage};
 use crate::rpc::ApprovedSignature;
 use crate::store::{LiveSession, SpentNonce};
 use crate::wallet::format::VerifiedSigner;
@@ -143,9 +143,7 @@ impl Authenticated {
             label: opens.label,
             created_at: now,
             ends_at: opens.ends_at,
-            last_used_at: now,
-            generation: 0,
-            rotated_at: now,
+            usage: Usage::begun(0, now),
         }
     }
 

@@ -94,7 +94,7 @@ impl RefreshTokens {
         let session = live.session();
         let mut bytes = Zeroizing::new(Vec::with_capacity(WHOLE));
         bytes.extend_from_slice(session.id.as_bytes());
-        bytes.extend_from_slice(&session.generation.to_be_bytes());
+        bytes.extend_from_slice(&session.usage.generation.to_be_bytes());
         let mac = self.mac(&bytes);
         bytes.extend(mac.as_ref().iter().take(AUTHENTICATED - NAMED));
         let sum = checksum(&bytes);

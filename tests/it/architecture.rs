@@ -9,7 +9,7 @@ use countersign::model::reason::Reason;
 
 /// The floors of the server, from the ground up; a module may import from lower floors alone.
 const SERVER_FLOORS: &[&[&str]] = &[
-    &["model", "telemetry"],
+    &["model", "telemetry", "batch"],
     &["rpc"],
     &["wallet", "keyring"],
     &["limit", "store", "audit"],

@@ -129,7 +129,7 @@ fn sessions(found: Found) -> Sessions {
         bound_to: session.bound_to,
         proven_key: session.proven,
         created_at: session.created_at.to_string(),
-        last_used_at: session.last_used_at.to_string(),
+        last_used_at: session.usage.last_used_at.to_string(),
         expires_at: session.ends_at.to_string(),
     };
     Sessions { sessions: found.sessions.into_iter().map(shown).collect(), more: found.more }

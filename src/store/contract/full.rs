@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{NOW, by, names, opened};
+use super::{NOW, as_kept, by, names, opened};
 use crate::model::revocation::{Revocation, Target};
 use crate::model::session::Session;
 use crate::model::session::tests::session;
@@ -34,9 +34,9 @@ async fn reuse_has_a_reserve_and_no_more(store: Arc<dyn Store>) {
     for session in &stolen {
         let holder = by(session.bound_to, NOW);
         for generation in 0..2 {
-            assert!(store.rotate(session.id, generation, holder, NOW).await.is_ok());
+            assert!(store.rotate(as_kept(&session), generation, holder, NOW).await.is_ok());
         }
-        let reused = store.rotate(session.id, 0, holder, NOW).await;
+        let reused = store.rotate(as_kept(&session), 0, holder, NOW).await;
         assert_eq!(reused.err(), Some(SessionError::Reused));
         assert_eq!(store.session(session.id, NOW).await, Err(SessionError::Ended));
     }
@@ -69,7 +69,7 @@ async fn what_a_full_store_cannot_publish_is_not_called_done(store: Arc<dyn Stor
     }
     let subject = Revocation::Subject(of_group.subject.clone());
     assert_eq!(store.revoke(&subject, NOW).await, Err(SessionError::Unpublished));
-    let rotated = store.rotate(of_group.id, 0, by(of_group.bound_to, NOW), NOW).await;
+    let rotated = store.rotate(as_kept(&of_group), 0, by(of_group.bound_to, NOW), NOW).await;
     assert_eq!(rotated.err(), Some(SessionError::Ended));
     assert_eq!(store.is_revoked(&names(&of_group), NOW).await, Ok(false));
     assert_eq!(store.revoke(&subject, NOW).await, Err(SessionError::Full), "nothing left to end");
@@ -87,7 +87,7 @@ async fn a_full_store_opens_no_session(store: Arc<dyn Store>) {
     let third = store.open(session("did:key:c", true, NOW), NOW, NOW).await;
     assert_eq!(third.err(), Some(SessionError::Full));
     assert!(
-        store.rotate(first.id, 0, by(first.bound_to, NOW), NOW).await.is_ok(),
+        store.rotate(as_kept(&first), 0, by(first.bound_to, NOW), NOW).await.is_ok(),
         "nothing evicted"
     );
     store.revoke(&Revocation::Session(first.id), NOW).await.unwrap();

@@ -88,6 +88,14 @@ fn sessions(
         };
         report.live += u64::from(!session.is_over(now));
     }
+    for (read, found) in tables.usage.iter()?.enumerate() {
+        go_on(read, believed)?;
+        let key = found?.0;
+        if tables.sessions.get(key.value())?.is_none() {
+            let id = SessionId::from_bytes(*key.value());
+            report.fault(format!("session {id} was used and is no session"));
+        }
+    }
     Ok(())
 }
 

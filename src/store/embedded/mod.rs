@@ -7,7 +7,6 @@
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 use std::thread::{Builder as ThreadBuilder, JoinHandle};
 use std::{fmt, io};
 
@@ -22,9 +21,10 @@ use tokio::sync::{Mutex, oneshot, watch};
 
 use super::nonces::UsedOnce;
 use super::{
-    Bounds, LiveSession, Page, Place, ProvenKey, SessionError, SessionSecret, SpentNonce, Store,
-    StoreError,
+    Bounds, KeptSession, LiveSession, Page, Place, ProvenKey, SessionError, SessionSecret,
+    SpentNonce, Store, StoreError,
 };
+use crate::batch::{self, Entry, NotTaken};
 use crate::model::revocation::{Revocation, TokenNames};
 use crate::model::session::{Session, SessionId};
 use crate::wallet::policy::OpenedNonce;
@@ -49,7 +49,7 @@ use reads::Reader;
 use schema::Identity;
 pub use snapshot::{Restored, Terms, restore};
 use sweep::Walk;
-use writer::{Done, Job, Shared, Verb, Writer};
+use writer::{Done, Job, Rotation, Shared, Verb, Writer};
 
 /// How many verbs may wait for the writer; one more is refused.
 const QUEUE: usize = 4096;
@@ -61,7 +61,7 @@ pub struct EmbeddedStore {
     identity: Identity,
     existed: bool,
     walk: Mutex<Walk>,
-    jobs: Option<SyncSender<Job>>,
+    jobs: Option<Entry<Job>>,
     writer: Option<JoinHandle<()>>,
     /// Let go last, when the writer has closed the file.
     folder: Folder,
@@ -97,7 +97,7 @@ impl EmbeddedStore {
         let open = move || file::open(&path);
         let shared = Arc::new(Shared::new(database, owners, sequence));
         tracing::debug!(layout, sequence, "the store is open");
-        let (jobs, queue) = sync_channel(QUEUE);
+        let (jobs, queue) = batch::line(QUEUE, writer::SHARED_BY);
         let writer = Writer {
             jobs: queue,
             shared: Arc::clone(&shared),
@@ -172,7 +172,7 @@ impl EmbeddedStore {
         {
             let (answer, _nobody_waits) = oneshot::channel();
             // A queue that is full has verbs in it that find out as well.
-            let _ = jobs.try_send(Job { verb: Verb::Probe, now, answer });
+            let _ = jobs.hand_over(Job { verb: Verb::Probe, now, answer });
         }
         read
     }
@@ -184,10 +184,10 @@ impl EmbeddedStore {
         if !self.is_available() {
             return Err(SessionError::Unavailable);
         }
-        match jobs.try_send(Job { verb, now, answer }) {
+        match jobs.hand_over(Job { verb, now, answer }) {
             Ok(()) => answered.await.unwrap_or(Err(SessionError::Unavailable)),
-            Err(TrySendError::Full(_)) => Err(SessionError::Full),
-            Err(TrySendError::Disconnected(_)) => Err(SessionError::Unavailable),
+            Err(NotTaken::Full) => Err(SessionError::Full),
+            Err(NotTaken::Gone) => Err(SessionError::Unavailable),
         }
     }
 }
@@ -267,21 +267,34 @@ impl Store for EmbeddedStore {
 
     async fn rotate(
         &self,
-        id: SessionId,
+        kept: KeptSession,
         generation: u32,
         holder: Option<ProvenKey>,
         now: Timestamp,
     ) -> Result<LiveSession, SessionError> {
-        match self.write(Verb::Rotate { id, generation, holder }, now).await? {
-            Done::Rotated(record) => {
-                let session = record::session(id, &record);
-                Ok(LiveSession::assertion(session.map_err(|_| SessionError::Unavailable)?))
+        // Neither its end nor its key ever changes.
+        if kept.is_over(now) {
+            return Err(SessionError::Ended);
+        }
+        if kept.bound_to != holder.map(|key| key.jkt) {
+            return Err(SessionError::OtherKey);
+        }
+        let rotation = Rotation {
+            id: kept.id,
+            is_bound: kept.bound_to.is_some(),
+            usage: kept.usage,
+            generation,
+            proven_at: holder.map(|key| key.at),
+        };
+        match self.write(Verb::Rotate(rotation), now).await? {
+            Done::Rotated(usage) => {
+                Ok(LiveSession::assertion(Session { usage, ..kept.into_session() }))
             }
             Done::Written | Done::Opened(_) => Err(SessionError::Unavailable),
         }
     }
 
-    async fn session(&self, id: SessionId, now: Timestamp) -> Result<Session, SessionError> {
+    async fn session(&self, id: SessionId, now: Timestamp) -> Result<KeptSession, SessionError> {
         self.noticed(self.reader().session(id, now), now)
     }
 

@@ -10,12 +10,12 @@ use redb::{Database, ReadTransaction, ReadableDatabase as _};
 use super::failed::Failed;
 use super::record;
 use super::schema;
-use super::tables::{REVOKED, ReadTables, SESSIONS, key_of};
+use super::tables::{REVOKED, ReadTables, SESSIONS, USAGE, kept, key_of};
 use super::verbs;
 use super::writer::Shared;
 use crate::model::revocation::Target;
 use crate::model::session::{Session, SessionId};
-use crate::store::{Page, Place, SessionError};
+use crate::store::{KeptSession, Page, Place, SessionError};
 
 /// Reads the store.
 #[derive(Clone, Debug)]
@@ -25,13 +25,18 @@ pub(super) struct Reader {
 }
 
 impl Reader {
-    pub(super) fn session(&self, id: SessionId, now: Timestamp) -> Result<Session, SessionError> {
-        // The one table alone: each that is opened is looked up first.
+    pub(super) fn session(
+        &self,
+        id: SessionId,
+        now: Timestamp,
+    ) -> Result<KeptSession, SessionError> {
+        // These tables alone: each that is opened is looked up first.
         self.read_from(|snapshot| {
-            let sessions = snapshot.open_table(SESSIONS)?;
-            let record = sessions.get(id.as_bytes())?.ok_or(SessionError::Ended)?;
-            let session = record::session(id, record.value())?;
-            if session.is_over(now) { Err(SessionError::Ended.into()) } else { Ok(session) }
+            let (sessions, usage) = (snapshot.open_table(SESSIONS)?, snapshot.open_table(USAGE)?);
+            match kept(&sessions, &usage, id)? {
+                Some(session) if !session.is_over(now) => Ok(KeptSession::assertion(session)),
+                Some(_) | None => Err(SessionError::Ended.into()),
+            }
         })
     }
 

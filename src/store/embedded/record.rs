@@ -8,7 +8,7 @@ use countersign_sdk::key::Thumbprint;
 use countersign_sdk::time::Timestamp;
 
 use crate::model::revocation::{Entry, Target};
-use crate::model::session::{ContractProof, Session, SessionId};
+use crate::model::session::{ContractProof, Session, SessionId, Usage};
 
 /// The version that is written.
 const VERSION: u8 = 1;
@@ -45,11 +45,11 @@ pub fn of_session(session: &Session) -> Vec<u8> {
             | flag(session.proven_did.is_some(), DID)
             | flag(session.contract.is_some(), CONTRACT),
     );
-    let moments = [session.created_at, session.ends_at, session.last_used_at, session.rotated_at];
-    for moment in moments {
+    let Usage { generation, rotated_at, last_used_at } = session.usage;
+    for moment in [session.created_at, session.ends_at, last_used_at, rotated_at] {
         number(&mut out, moment.as_unix());
     }
-    number(&mut out, u64::from(session.generation));
+    number(&mut out, u64::from(generation));
     for key in [&session.proven, &session.bound_to].into_iter().flatten() {
         out.extend_from_slice(key.as_bytes());
     }
@@ -114,9 +114,7 @@ pub fn session(id: SessionId, record: &[u8]) -> Result<Session, Unreadable> {
         label,
         created_at,
         ends_at,
-        last_used_at,
-        generation,
-        rotated_at,
+        usage: Usage { generation, rotated_at, last_used_at },
     })
 }
 

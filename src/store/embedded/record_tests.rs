@@ -30,7 +30,8 @@ prop_compose! {
         let contract = contract.map(|(digest, signature)| ContractProof { digest, signature });
         Session {
             id: SessionId::from_bytes(id), subject, account, client_id, method, proven, proven_did, contract, bound_to,
-            resource, scope, label, created_at, ends_at, last_used_at, generation, rotated_at,
+            resource, scope, label, created_at, ends_at,
+            usage: Usage { generation, rotated_at, last_used_at },
         }
     }
 }

@@ -13,19 +13,20 @@ use zeroize::Zeroizing;
 
 use super::failed::Failed;
 use super::file::OpenError;
-use super::tables::{LIFE, META, SCHEMA, SECRET, SEQUENCE, WriteTables};
+use super::tables::{LIFE, META, SCHEMA, SECRET, SEQUENCE, USAGE, WriteTables};
 use super::writer::begin;
 use crate::store::SessionSecret;
 
 /// The layout that is written.
-const PRESENT: u32 = 3;
+const PRESENT: u32 = 4;
 
 /// Leads from a layout to the next.
 type Step = fn(&WriteTransaction) -> Result<(), Failed>;
 
 /// The first from 0 to 1, and so on. Layout 1 had an index of subjects and keys beside layout 0; in layout 3
-/// a session may hold what a contract signed by, which programs before it cannot read.
-const MIGRATIONS: &[Step] = &[|_| Ok(()), drop_owners, |_| Ok(())];
+/// a session may hold what a contract signed by, which programs before it cannot read; in layout 4 the usage
+/// of a session lies beside its record, as far as it goes beyond what stands there.
+const MIGRATIONS: &[Step] = &[|_| Ok(()), drop_owners, |_| Ok(()), add_usage];
 
 /// What a store is, beside what lies in it.
 #[derive(Clone, Debug)]
@@ -143,5 +144,11 @@ pub(super) fn migrate(database: &Database) -> Result<u32, OpenError> {
 /// From 1 to 2: the index of subjects and keys lies in memory.
 fn drop_owners(transaction: &WriteTransaction) -> Result<(), Failed> {
     transaction.delete_table(TableDefinition::<&[u8; 32], ()>::new("by_owner"))?;
+    Ok(())
+}
+
+/// From 3 to 4: the usage in the records is that of this moment, and no row says more.
+fn add_usage(transaction: &WriteTransaction) -> Result<(), Failed> {
+    transaction.open_table(USAGE)?;
     Ok(())
 }

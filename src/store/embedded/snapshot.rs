@@ -19,7 +19,7 @@ use super::failed::Failed;
 use super::file::{self, Folder, OpenError};
 use super::owners::Changes;
 use super::schema::{self, Identity};
-use super::tables::{FEED, META, REVOKED, ReadTables, SESSIONS, WriteTables};
+use super::tables::{FEED, META, REVOKED, ReadTables, SESSIONS, USAGE, WriteTables};
 use super::verbs::Writing;
 use super::writer::begin;
 use crate::model::revocation::Revocation;
@@ -89,6 +89,7 @@ fn copy_all(
     believed: Believed<'_>,
 ) -> Result<(), Failed> {
     copy_table(snapshot, copy, SESSIONS, believed)?;
+    copy_table(snapshot, copy, USAGE, believed)?;
     copy_table(snapshot, copy, REVOKED, believed)?;
     copy_table(snapshot, copy, FEED, believed)?;
     // Last: a copy that ends early is no store.

@@ -3,7 +3,8 @@
 //! | table | key | value |
 //! |---|---|---|
 //! | `meta` | a name | [`SCHEMA`], [`LIFE`], [`SECRET`], [`SEQUENCE`] |
-//! | `sessions` | session id, which begins with the second of its making | its record |
+//! | `sessions` | session id, which begins with the second of its making | its record, of the moment at which it was opened |
+//! | `usage` | session id | its generation, when that began, when it was last used; none of a session that was never used |
 //! | `revoked` | what is revoked | its place in the sequence, its record |
 //! | `feed` | place in the sequence | the key in `revoked`, for as long as it must be published |
 
@@ -14,15 +15,18 @@ use redb::{ReadOnlyTable, ReadTransaction, ReadableTable, Table, TableDefinition
 use super::failed::Failed;
 use super::record;
 use crate::model::revocation::{Entry, Target};
-use crate::model::session::{Session, SessionId};
-use crate::store::SessionError;
+use crate::model::session::{Session, SessionId, Usage};
 
 type Id = &'static [u8; 16];
 type Bytes = &'static [u8];
 type PlacedBytes = (u64, Bytes);
+/// Generation, `rotated_at`, `last_used_at`.
+type Used = (u32, u64, u64);
 
 pub(super) const META: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("meta");
 pub(super) const SESSIONS: TableDefinition<'_, Id, Bytes> = TableDefinition::new("sessions");
+/// Short rows, so that those of many sessions lie in one page: they are all that a rotation writes.
+pub(super) const USAGE: TableDefinition<'_, Id, Used> = TableDefinition::new("usage");
 pub(super) const REVOKED: TableDefinition<'_, Bytes, PlacedBytes> = TableDefinition::new("revoked");
 pub(super) const FEED: TableDefinition<'_, u64, Bytes> = TableDefinition::new("feed");
 
@@ -36,24 +40,34 @@ pub(super) const SECRET: &str = "session_secret";
 pub(super) const SEQUENCE: &str = "sequence";
 
 /// The tables of the verbs, of one transaction.
-pub(super) struct Tables<S, R, F> {
+pub(super) struct Tables<S, U, R, F> {
     pub(super) sessions: S,
+    pub(super) usage: U,
     pub(super) revoked: R,
     pub(super) feed: F,
 }
 
 /// As a snapshot has them.
-pub(super) type ReadTables =
-    Tables<ReadOnlyTable<Id, Bytes>, ReadOnlyTable<Bytes, PlacedBytes>, ReadOnlyTable<u64, Bytes>>;
+pub(super) type ReadTables = Tables<
+    ReadOnlyTable<Id, Bytes>,
+    ReadOnlyTable<Id, Used>,
+    ReadOnlyTable<Bytes, PlacedBytes>,
+    ReadOnlyTable<u64, Bytes>,
+>;
 
 /// As they are written.
-pub(super) type WriteTables<'t> =
-    Tables<Table<'t, Id, Bytes>, Table<'t, Bytes, PlacedBytes>, Table<'t, u64, Bytes>>;
+pub(super) type WriteTables<'t> = Tables<
+    Table<'t, Id, Bytes>,
+    Table<'t, Id, Used>,
+    Table<'t, Bytes, PlacedBytes>,
+    Table<'t, u64, Bytes>,
+>;
 
 impl ReadTables {
     pub(super) fn of(snapshot: &ReadTransaction) -> Result<Self, Failed> {
         Ok(Self {
             sessions: snapshot.open_table(SESSIONS)?,
+            usage: snapshot.open_table(USAGE)?,
             revoked: snapshot.open_table(REVOKED)?,
             feed: snapshot.open_table(FEED)?,
         })
@@ -65,6 +79,7 @@ impl<'t> WriteTables<'t> {
     pub(super) fn of(transaction: &'t redb::WriteTransaction) -> Result<Self, Failed> {
         Ok(Self {
             sessions: transaction.open_table(SESSIONS)?,
+            usage: transaction.open_table(USAGE)?,
             revoked: transaction.open_table(REVOKED)?,
             feed: transaction.open_table(FEED)?,
         })
@@ -83,25 +98,41 @@ pub(super) fn key_of(target: &Target) -> Vec<u8> {
     [&[kind], &name[..]].concat()
 }
 
-impl<S, R, F> Tables<S, R, F>
+/// The session as it is kept, whether it is over or not.
+pub(super) fn kept(
+    sessions: &impl ReadableTable<Id, Bytes>,
+    usage: &impl ReadableTable<Id, Used>,
+    id: SessionId,
+) -> Result<Option<Session>, Failed> {
+    let Some(record) = sessions.get(id.as_bytes())? else { return Ok(None) };
+    let opened = record::session(id, record.value())?;
+    let usage = used(usage, id)?.unwrap_or(opened.usage);
+    Ok(Some(Session { usage, ..opened }))
+}
+
+/// What the use of a session has made of it, once it was used.
+pub(super) fn used(
+    usage: &impl ReadableTable<Id, Used>,
+    id: SessionId,
+) -> Result<Option<Usage>, Failed> {
+    let found = usage.get(id.as_bytes())?;
+    Ok(found.map(|found| {
+        let (generation, rotated_at, last_used_at) = found.value();
+        let [rotated_at, last_used_at] = [rotated_at, last_used_at].map(Timestamp::from_unix);
+        Usage { generation, rotated_at, last_used_at }
+    }))
+}
+
+impl<S, U, R, F> Tables<S, U, R, F>
 where
     S: ReadableTable<Id, Bytes>,
+    U: ReadableTable<Id, Used>,
     R: ReadableTable<Bytes, PlacedBytes>,
     F: ReadableTable<u64, Bytes>,
 {
     /// The session as it is kept, whether it is over or not.
     pub(super) fn kept(&self, id: SessionId) -> Result<Option<Session>, Failed> {
-        let record = self.sessions.get(id.as_bytes())?;
-        Ok(record.map(|record| record::session(id, record.value())).transpose()?)
-    }
-
-    /// The session, unless it is over.
-    pub(super) fn live(&self, id: SessionId, now: Timestamp) -> Result<Session, Failed> {
-        let session = self.kept(id)?.ok_or(SessionError::Ended)?;
-        match session.is_over(now) {
-            true => Err(SessionError::Ended.into()),
-            false => Ok(session),
-        }
+        kept(&self.sessions, &self.usage, id)
     }
 
     /// Whether what began at `beginning` is revoked by the entry of one of `targets`.

@@ -11,7 +11,7 @@ use tempfile::TempDir;
 use super::*;
 use crate::model::session::tests::session;
 use crate::store::SessionBounds;
-use crate::store::contract::{self, by};
+use crate::store::contract::{self, as_kept, by};
 
 pub(super) const NOW: Timestamp = Timestamp::from_unix(1_000_000);
 const BY_OWNER: redb::TableDefinition<'_, &[u8; 32], ()> = redb::TableDefinition::new("by_owner");
@@ -66,15 +66,22 @@ async fn each_verb_is_kept_when_it_returns() {
     let store = opened(&folder);
     assert!(store.has_forgotten_proofs());
     assert_eq!((store.session_secret().expose(), store.identity.life), (secret.expose(), life));
-    assert_eq!(store.session(first.id, NOW).await.as_ref(), Ok(&first));
-    assert!(store.rotate(first.id, 0, by(first.bound_to, NOW.plus(1)), NOW.plus(1)).await.is_ok());
+    assert_eq!(store.session(first.id, NOW).await, Ok(as_kept(&first)));
+    assert!(
+        store
+            .rotate(as_kept(&first), 0, by(first.bound_to, NOW.plus(1)), NOW.plus(1))
+            .await
+            .is_ok()
+    );
     drop(store);
 
     let store = opened(&folder);
-    assert_eq!(store.session(first.id, NOW).await.unwrap().generation, 1);
-    let reused = store.rotate(first.id, 7, by(first.bound_to, NOW.plus(1)), NOW.plus(1)).await;
+    assert_eq!(store.session(first.id, NOW).await.unwrap().usage.generation, 1);
+    let reused =
+        store.rotate(as_kept(&first), 7, by(first.bound_to, NOW.plus(1)), NOW.plus(1)).await;
     assert!(reused.is_ok(), "ahead of the record, by the key's holder");
-    let reused = store.rotate(first.id, 0, by(first.bound_to, NOW.plus(1)), NOW.plus(1)).await;
+    let reused =
+        store.rotate(as_kept(&first), 0, by(first.bound_to, NOW.plus(1)), NOW.plus(1)).await;
     assert_eq!(reused.err(), Some(SessionError::Reused));
     drop(store);
 
@@ -105,7 +112,7 @@ async fn many_share_a_flush_and_a_refusal_among_them_disturbs_nobody() {
                 let session = session(&format!("did:key:{n}"), true, NOW);
                 let opened = store.open(session.clone(), NOW, NOW).await.is_ok();
                 // Half of them ask for what is refused, in between.
-                let refused = store.rotate(session.id, 0, by(None, NOW), NOW).await.err();
+                let refused = store.rotate(as_kept(&session), 0, by(None, NOW), NOW).await.err();
                 opened && refused == Some(SessionError::OtherKey)
             })
         })
@@ -193,7 +200,7 @@ async fn a_flipped_bit_is_noticed_or_touches_nothing() {
             Ok(store) => {
                 assert_eq!(store.check(NOW).unwrap().faults, 0, "at {at}");
                 for session in &sessions {
-                    assert_eq!(store.session(session.id, NOW).await.as_ref(), Ok(session), "{at}");
+                    assert_eq!(store.session(session.id, NOW).await, Ok(as_kept(session)), "{at}");
                 }
                 harmless += 1;
             }
@@ -306,9 +313,10 @@ async fn a_check_finds_what_does_not_hold_together() {
     assert_eq!(report.faults, 2);
     // Its own verb fails, and others do not.
     let spoiled = SessionId::from_bytes([9; 16]);
-    let refused = store.rotate(spoiled, 0, by(None, NOW), NOW).await;
-    assert_eq!(refused.err(), Some(SessionError::Unavailable));
-    assert!(store.rotate(kept.id, 0, by(kept.bound_to, NOW), NOW).await.is_ok());
+    assert_eq!(store.session(spoiled, NOW).await, Err(SessionError::Unavailable));
+    let over = verbs::Over { sessions: vec![spoiled], ..verbs::Over::default() };
+    assert_eq!(store.write(Verb::Forget(over), NOW).await, Err(SessionError::Unavailable));
+    assert!(store.rotate(as_kept(&kept), 0, by(kept.bound_to, NOW), NOW).await.is_ok());
     assert!(store.is_available());
 }
 
@@ -385,7 +393,9 @@ async fn restoring_ends_everything_unless_it_is_told_not_to() {
     let secret = store.session_secret();
     // What the backup does not know: the session went on twice, and another was opened.
     for generation in 0..2 {
-        assert!(store.rotate(kept.id, generation, by(kept.bound_to, NOW), NOW).await.is_ok());
+        assert!(
+            store.rotate(as_kept(&kept), generation, by(kept.bound_to, NOW), NOW).await.is_ok()
+        );
     }
     assert!(store.open(session("did:key:b", true, NOW), NOW, NOW).await.is_ok());
     drop(store);
@@ -399,8 +409,8 @@ async fn restoring_ends_everything_unless_it_is_told_not_to() {
     let store = opened(&folder);
     assert_ne!(store.identity.life, place.life, "cursors start over");
     assert_eq!(store.session_secret().expose(), secret.expose());
-    let went_on = store.rotate(kept.id, 2, by(kept.bound_to, NOW), NOW).await.unwrap();
-    assert_eq!(went_on.session().generation, 3, "a token that is ahead of the record");
+    let went_on = store.rotate(as_kept(&kept), 2, by(kept.bound_to, NOW), NOW).await.unwrap();
+    assert_eq!(went_on.session().usage.generation, 3, "a token that is ahead of the record");
     drop(store);
 
     fs::remove_file(folder.join(FILE)).unwrap();

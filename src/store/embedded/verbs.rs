@@ -12,10 +12,11 @@ use redb::{ReadableTable as _, ReadableTableMetadata as _};
 use super::failed::Failed;
 use super::owners::{Changes, Owners};
 use super::record;
-use super::tables::{WriteTables, key_of};
+use super::tables::{WriteTables, key_of, used};
+use super::writer::Rotation;
 use crate::model::revocation::{Entry, Revocation, Target};
-use crate::model::session::{Session, SessionId, Turn};
-use crate::store::{ProvenKey, SessionBounds, SessionError};
+use crate::model::session::{Session, SessionId, Turn, Usage};
+use crate::store::{SessionBounds, SessionError};
 
 /// The tables and their index, and how far the sequence of revocations has come.
 pub(super) struct Writing<'t> {
@@ -41,6 +42,8 @@ impl Writing<'_> {
         signed_from: Timestamp,
         now: Timestamp,
     ) -> Result<(), Failed> {
+        let record = record::of_session(session);
+        check_length(&record)?;
         if self.tables.touches(&session.targets(), signed_from)? {
             return Err(SessionError::Ended.into());
         }
@@ -55,7 +58,8 @@ impl Writing<'_> {
             None => {}
         }
         write(self.owners).add(session, &mut self.changes);
-        self.write(session).map(drop)
+        self.tables.sessions.insert(session.id.as_bytes(), &record[..])?;
+        Ok(())
     }
 
     fn is_full_of_revocations(&self) -> Result<bool, Failed> {
@@ -73,35 +77,27 @@ impl Writing<'_> {
             return Ok(None);
         }
         let others = self.tables.live_among(|session| session.subject == subject, names, now)?;
-        let longest_unused = others.iter().min_by_key(|other| (other.last_used_at, other.id));
+        let longest_unused = others.iter().min_by_key(|other| (other.usage.last_used_at, other.id));
         let full = others.len() >= self.bounds.per_subject;
         Ok(longest_unused.filter(|_| full).cloned())
     }
 
-    /// The session's record as it stands then.
-    pub(super) fn rotate(
-        &mut self,
-        id: SessionId,
-        generation: u32,
-        holder: Option<ProvenKey>,
-        now: Timestamp,
-    ) -> Result<Vec<u8>, Failed> {
-        let mut session = self.tables.live(id, now)?;
-        if session.bound_to != holder.map(|key| key.jkt) {
-            return Err(SessionError::OtherKey.into());
+    /// The usage of the session as it is then.
+    pub(super) fn rotate(&mut self, rotation: &Rotation, now: Timestamp) -> Result<Usage, Failed> {
+        let Rotation { id, is_bound, generation, proven_at, .. } = *rotation;
+        if self.tables.sessions.get(id.as_bytes())?.is_none() {
+            return Err(SessionError::Ended.into());
         }
-        match session.turn(generation, holder.map(|key| key.at), now) {
+        // Without a row it is as it was opened, and so it was read.
+        let usage = used(&self.tables.usage, id)?.unwrap_or(rotation.usage);
+        match usage.turn(is_bound, generation, proven_at, now) {
             // It gets a token again, whose end must be told with the session's.
-            Turn::Repeat if session.last_used_at < now => {
-                session.last_used_at = now;
-                self.write(&session)
+            Turn::Repeat if usage.last_used_at < now => {
+                self.write_usage(id, Usage { last_used_at: now, ..usage })
             }
-            Turn::Repeat => Ok(record::of_session(&session)),
+            Turn::Repeat => Ok(usage),
             Turn::Late => Err(SessionError::Late.into()),
-            Turn::Advance { to } => {
-                session.advance(to, now);
-                self.write(&session)
-            }
+            Turn::Advance { to } => self.write_usage(id, Usage::begun(to, now)),
             Turn::Reuse => {
                 let most = self.bounds.most_revocations() as u64;
                 if self.tables.revoked.len()? < most {
@@ -133,6 +129,7 @@ impl Writing<'_> {
             }
             Revocation::Everything => {
                 self.tables.sessions.retain(|_, _| false)?;
+                self.tables.usage.retain(|_, _| false)?;
                 read(self.owners).remove_all(&mut self.changes);
             }
             Revocation::Key(_) | Revocation::Subject(_) => {
@@ -176,11 +173,11 @@ impl Writing<'_> {
         Ok(())
     }
 
-    fn write(&mut self, session: &Session) -> Result<Vec<u8>, Failed> {
-        let record = record::of_session(session);
-        check_length(&record)?;
-        self.tables.sessions.insert(session.id.as_bytes(), &record[..])?;
-        Ok(record)
+    fn write_usage(&mut self, id: SessionId, usage: Usage) -> Result<Usage, Failed> {
+        let Usage { generation, rotated_at, last_used_at } = usage;
+        let row = (generation, rotated_at.as_unix(), last_used_at.as_unix());
+        self.tables.usage.insert(id.as_bytes(), row)?;
+        Ok(usage)
     }
 
     /// Removes a session that the index has under `owner`, whom it knows by a hash, if it is one of theirs.
@@ -196,15 +193,21 @@ impl Writing<'_> {
             Ok(Some(session)) => session,
             // Whatever stands there ends.
             Err(Failed::Unreadable(_)) => {
-                self.tables.sessions.remove(id.as_bytes())?;
+                self.remove_rows(id)?;
                 return Ok(None);
             }
             Ok(None) => return Ok(None),
             Err(fault) => return Err(fault),
         };
         read(self.owners).remove(&session, &mut self.changes);
-        self.tables.sessions.remove(id.as_bytes())?;
+        self.remove_rows(id)?;
         Ok(Some(session))
+    }
+
+    fn remove_rows(&mut self, id: SessionId) -> Result<(), Failed> {
+        self.tables.sessions.remove(id.as_bytes())?;
+        self.tables.usage.remove(id.as_bytes())?;
+        Ok(())
     }
 
     fn end(&mut self, id: SessionId, now: Timestamp) -> Result<(), Failed> {

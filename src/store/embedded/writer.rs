@@ -6,7 +6,6 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -21,21 +20,14 @@ use super::owners::{Changes, Owners};
 use super::schema::{self, Identity};
 use super::tables::WriteTables;
 use super::verbs::{self, Over, Writing};
+use crate::batch::{self, Batches, NoBatch, Sizes};
 use crate::model::revocation::Revocation;
-use crate::model::session::{Session, SessionId};
-use crate::store::{ProvenKey, SessionBounds, SessionError};
+use crate::model::session::{Session, SessionId, Usage};
+use crate::store::{SessionBounds, SessionError};
 
-/// How many verbs share a transaction at most; beyond, the first would wait for the last.
-const LARGEST_BATCH: usize = 512;
-/// From so many verbs in a transaction on, the next one waits for others to share its flush.
-const CROWD: usize = 8;
-/// It waits no longer once there are so many: with more of the callers in one transaction, nobody is
-/// left who could work meanwhile.
-const ENOUGH: usize = 20;
-/// Nor longer than this,
-const GATHER: Duration = Duration::from_millis(2);
-/// in steps of this.
-const STEP: Duration = Duration::from_micros(250);
+/// How many verbs share a transaction.
+pub(super) const SHARED_BY: Sizes =
+    Sizes { most: 512, crowd: 8, enough: 20, gather: Duration::from_millis(2) };
 /// How long after a fault the file is opened again, and how long at most.
 pub(super) const FIRST_RETRY: Duration = Duration::from_millis(100);
 const LAST_RETRY: Duration = Duration::from_secs(5);
@@ -49,41 +41,49 @@ pub(super) enum Verb {
         session: Box<Session>,
         signed_from: Timestamp,
     },
-    Rotate {
-        id: SessionId,
-        generation: u32,
-        holder: Option<ProvenKey>,
-    },
+    Rotate(Rotation),
     Revoke(Revocation),
     Forget(Over),
     /// Nothing, but through the disk: whether the file still takes a commit.
     Probe,
 }
 
-/// What a verb gives: the session, where it is about one, as it costs the writer least. Whoever waits
-/// reads a record on a thread of its own.
+/// A refresh token that its session's holder presents.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Rotation {
+    pub(super) id: SessionId,
+    /// Whether the session is bound to a key, which was proven then.
+    pub(super) is_bound: bool,
+    /// As it was read.
+    pub(super) usage: Usage,
+    /// Of the token.
+    pub(super) generation: u32,
+    pub(super) proven_at: Option<Timestamp>,
+}
+
+/// What a verb gives.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Done {
     /// Nothing to be told.
     Written,
     /// The session that was handed over.
     Opened(Box<Session>),
-    /// The record of the session that was named.
-    Rotated(Vec<u8>),
+    /// What has become of the session that was named.
+    Rotated(Usage),
 }
 
 impl Done {
-    fn of(verb: Verb, record: Option<Vec<u8>>) -> Self {
-        match (verb, record) {
+    fn of(verb: Verb, usage: Option<Usage>) -> Self {
+        match (verb, usage) {
             (Verb::Open { session, .. }, _) => Self::Opened(session),
-            (_, Some(record)) => Self::Rotated(record),
+            (_, Some(usage)) => Self::Rotated(usage),
             (_, None) => Self::Written,
         }
     }
 }
 
-/// What a verb gives inside of the transaction: the record that it wrote and that is asked for.
-type Applied = Result<Option<Vec<u8>>, SessionError>;
+/// What a verb gives inside of the transaction.
+type Applied = Result<Option<Usage>, SessionError>;
 
 /// A verb, when it was called, and who waits for it.
 #[derive(Debug)]
@@ -137,7 +137,7 @@ impl Shared {
 
 /// The thread's own.
 pub(super) struct Writer<O> {
-    pub(super) jobs: Receiver<Job>,
+    pub(super) jobs: Batches<Job>,
     pub(super) shared: Arc<Shared>,
     pub(super) bounds: SessionBounds,
     /// Which store this is; another one in its place is not taken.
@@ -154,31 +154,10 @@ pub(super) struct Writer<O> {
 impl<O: Fn() -> Result<Database, OpenError>> Writer<O> {
     /// Writes until nobody is left to ask.
     pub(super) fn run(mut self) {
-        let mut last = 0;
-        while let Ok(first) = self.jobs.recv() {
-            let batch = self.gather(first, last >= CROWD);
-            last = batch.len();
+        while let Ok(batch) = self.jobs.take(None) {
             self.write(batch);
         }
         self.shared.set(None);
-    }
-
-    /// What is queued behind `first`; in a crowd also what comes within a moment.
-    fn gather(&self, first: Job, crowded: bool) -> Vec<Job> {
-        let mut batch = vec![first];
-        let mut left = if crowded { GATHER } else { Duration::ZERO };
-        loop {
-            while batch.len() < LARGEST_BATCH
-                && let Ok(job) = self.jobs.try_recv()
-            {
-                batch.push(job);
-            }
-            if batch.len() >= ENOUGH || left.is_zero() {
-                return batch;
-            }
-            std::thread::park_timeout(STEP);
-            left = left.saturating_sub(STEP);
-        }
     }
 
     fn write(&mut self, batch: Vec<Job>) {
@@ -197,17 +176,12 @@ impl<O: Fn() -> Result<Database, OpenError>> Writer<O> {
                     *latest = sequence;
                     moved
                 });
-                let tell = move || {
+                batch::answer(self.runtime.as_ref(), move || {
                     for (job, answer) in batch.into_iter().zip(answers) {
                         // Whoever does not wait any more is not told.
-                        let _ = job.answer.send(answer.map(|record| Done::of(job.verb, record)));
+                        let _ = job.answer.send(answer.map(|usage| Done::of(job.verb, usage)));
                     }
-                };
-                match &self.runtime {
-                    // One task for all: each that is woken from here costs a call of the kernel.
-                    Some(runtime) => drop(runtime.spawn(async move { tell() })),
-                    None => tell(),
-                }
+                });
             }
             Err(fault) => {
                 tracing::error!(%fault, "the store's file failed; nothing is answered from it");
@@ -287,13 +261,13 @@ impl<O: Fn() -> Result<Database, OpenError>> Writer<O> {
             false => (self.retry * 2).min(LAST_RETRY),
         };
         loop {
-            match self.jobs.recv_timeout(self.retry) {
-                Ok(job) => {
-                    refuse(vec![job]);
+            match self.jobs.take(Some(self.retry)) {
+                Ok(batch) => {
+                    refuse(batch);
                     continue;
                 }
-                Err(RecvTimeoutError::Timeout) => {}
-                Err(RecvTimeoutError::Disconnected) => return,
+                Err(NoBatch::Timeout) => {}
+                Err(NoBatch::Over) => return,
             }
             match self.reopened() {
                 Ok((database, owners, sequence)) => {
@@ -340,14 +314,12 @@ pub(super) fn begin(database: &Database) -> Result<WriteTransaction, Failed> {
     Ok(transaction)
 }
 
-fn apply(writing: &mut Writing<'_>, job: &Job) -> Result<Option<Vec<u8>>, Failed> {
+fn apply(writing: &mut Writing<'_>, job: &Job) -> Result<Option<Usage>, Failed> {
     match &job.verb {
         Verb::Open { session, signed_from } => {
             writing.open(session, *signed_from, job.now).map(|()| None)
         }
-        Verb::Rotate { id, generation, holder } => {
-            writing.rotate(*id, *generation, *holder, job.now).map(Some)
-        }
+        Verb::Rotate(rotation) => writing.rotate(rotation, job.now).map(Some),
         Verb::Revoke(revocation) => writing.revoke(revocation, job.now).map(|()| None),
         Verb::Forget(over) => writing.forget(over, job.now).map(|()| None),
         Verb::Probe => Ok(None),
@@ -362,17 +334,16 @@ fn refuse(jobs: Vec<Job>) {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::mpsc::{SyncSender, sync_channel};
-
     use countersign_sdk::entropy::OsEntropy;
 
     use super::super::file::Folder;
     use super::*;
+    use crate::batch::Entry;
 
-    fn asked(jobs: &SyncSender<Job>) -> Result<Done, SessionError> {
+    fn asked(jobs: &Entry<Job>) -> Result<Done, SessionError> {
         let (answer, answered) = oneshot::channel();
         let now = Timestamp::from_unix(1_000_000);
-        jobs.send(Job { verb: Verb::Probe, now, answer }).unwrap();
+        jobs.hand_over(Job { verb: Verb::Probe, now, answer }).unwrap();
         answered.blocking_recv().unwrap()
     }
 
@@ -387,7 +358,7 @@ mod tests {
         let (identity, sequence) = schema::identity(&database).unwrap();
         let owners = Owners::of(&database).unwrap();
         let shared = Arc::new(Shared::new(database, owners, sequence));
-        let (jobs, queue) = sync_channel(8);
+        let (jobs, queue) = batch::line(8, SHARED_BY);
         let tries = Arc::new(AtomicU64::new(0));
         let counted = Arc::clone(&tries);
         let open = move || match counted.fetch_add(1, Ordering::Relaxed) {
