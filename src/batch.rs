@@ -1,26 +1,31 @@
 //! What one thread does for many: handed over job by job, taken a batch at a time.
 //!
 //! Whatever costs the same for one as for many, a flush of the disk, is done once for all who wait. In a
-//! crowd the thread sleeps until there are enough for a batch, and is woken once for it.
+//! crowd the thread sleeps until a batch is worth that, and is woken once for it; how many that are
+//! it finds out, so that few callers never wait for more than there are.
 
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::runtime::Handle;
+use tokio::time::Instant;
 
 /// How large batches become.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Sizes {
     /// How many jobs a batch has at most; beyond, the first would wait for the last.
     pub(crate) most: usize,
-    /// From so many jobs in a batch on, the next one waits for others.
+    /// As many jobs as this in the time of [`gather`](Self::gather) are a crowd, whose batches are given
+    /// time to fill.
     pub(crate) crowd: usize,
-    /// It waits no longer once there are so many: with more of the callers in one batch, nobody is left
-    /// who could work meanwhile.
+    /// Until there are so many: with more of the callers in one batch, nobody is left who could work meanwhile.
     pub(crate) enough: usize,
-    /// Nor longer than this.
+    /// Or for so long.
     pub(crate) gather: Duration,
 }
+
+/// After so many batches it is tried again whether there are enough callers for a full one.
+const TRY_AGAIN: u32 = 64;
 
 /// Why a job was not taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,7 +49,8 @@ pub(crate) enum NoBatch {
 pub(crate) fn line<J>(bound: usize, sizes: Sizes) -> (Entry<J>, Batches<J>) {
     let state = State { jobs: Vec::new(), awaited: usize::MAX, closed: false };
     let line = Arc::new(Line { state: Mutex::new(state), come: Condvar::new() });
-    (Entry { line: Arc::clone(&line), bound }, Batches { line, sizes, last: 0 })
+    let crowd = Crowd::none(Instant::now());
+    (Entry { line: Arc::clone(&line), bound }, Batches { line, sizes, crowd })
 }
 
 #[derive(Debug)]
@@ -129,31 +135,80 @@ impl<J> Drop for Entry<J> {
     }
 }
 
+/// What is known of those who hand jobs over.
+#[derive(Debug)]
+struct Crowd {
+    /// Since when jobs are counted,
+    since: Instant,
+    /// and how many came.
+    came: usize,
+    /// Whether there are so many that a batch is given time.
+    is_one: bool,
+    /// How many were there when the time was over before the batch was full. Of so many, half make a batch:
+    /// the others work meanwhile.
+    callers: usize,
+    /// For how many batches that is believed.
+    trusted: u32,
+}
+
+impl Crowd {
+    const fn none(now: Instant) -> Self {
+        Self { since: now, came: 0, is_one: false, callers: 0, trusted: 0 }
+    }
+
+    /// How many to wait for; `None` where nobody is to wait.
+    fn awaited(&mut self, sizes: &Sizes, now: Instant) -> Option<usize> {
+        let passed = now.duration_since(self.since);
+        if passed >= sizes.gather {
+            let (came, crowd) = (self.came as u128, sizes.crowd as u128);
+            self.is_one = came * sizes.gather.as_nanos() >= crowd * passed.as_nanos();
+            (self.since, self.came) = (now, 0);
+        }
+        self.trusted = self.trusted.saturating_sub(1);
+        let enough = match self.trusted {
+            0 => sizes.enough,
+            _ => sizes.enough.min(self.callers.div_ceil(2)),
+        };
+        self.is_one.then_some(enough)
+    }
+
+    /// Notes that so many were there after the time that they were given.
+    fn gathered(&mut self, awaited: usize, there: usize) {
+        if there < awaited && self.trusted == 0 {
+            (self.callers, self.trusted) = (there, TRY_AGAIN);
+        }
+    }
+}
+
 /// Where jobs are taken, by one thread.
 #[derive(Debug)]
 pub(crate) struct Batches<J> {
     line: Arc<Line<J>>,
     sizes: Sizes,
-    /// How many there were in the last batch.
-    last: usize,
+    crowd: Crowd,
 }
 
 impl<J> Batches<J> {
-    /// The jobs that wait, in their order, once there are any; in a crowd those too that come within a
-    /// moment. What was handed over before the line was closed is taken first.
+    /// The jobs that wait, in their order, once there are any; a crowd is given a moment to gather. What was
+    /// handed over before the line was closed is taken first.
     ///
     /// # Errors
     /// [`NoBatch`]; [`NoBatch::Timeout`] only where there is a `timeout`.
     pub(crate) fn take(&mut self, timeout: Option<Duration>) -> Result<Vec<J>, NoBatch> {
-        let mut state = self.line.wait(self.line.lock(), 1, timeout);
+        let mut state = self.line.lock();
+        if let Some(awaited) = self.crowd.awaited(&self.sizes, Instant::now()) {
+            state = self.line.wait(state, awaited, Some(self.sizes.gather));
+            self.crowd.gathered(awaited, state.jobs.len());
+        }
         if state.jobs.is_empty() {
+            state = self.line.wait(state, 1, timeout);
+        }
+        let taken = state.jobs.len().min(self.sizes.most);
+        if taken == 0 {
             return Err(if state.closed { NoBatch::Over } else { NoBatch::Timeout });
         }
-        if self.last >= self.sizes.crowd {
-            state = self.line.wait(state, self.sizes.enough, Some(self.sizes.gather));
-        }
-        self.last = state.jobs.len().min(self.sizes.most);
-        let behind = state.jobs.split_off(self.last);
+        self.crowd.came += taken;
+        let behind = state.jobs.split_off(taken);
         Ok(std::mem::replace(&mut state.jobs, behind))
     }
 }
@@ -199,19 +254,18 @@ mod tests {
     #[test]
     fn in_a_crowd_a_batch_waits_for_enough() {
         let (entry, mut batches) = line(6, SIZES);
-        (0..2).for_each(|job| entry.hand_over(job).unwrap());
-        assert_eq!(batches.take(None), Ok(vec![0, 1]));
+        batches.crowd.is_one = true;
         let taker = thread::spawn(move || (batches.take(None), batches));
-        (2..5).for_each(|job| {
+        (0..3).for_each(|job| {
             thread::yield_now();
             entry.hand_over(job).unwrap();
         });
         let (batch, mut batches) = taker.join().unwrap();
-        assert_eq!(batch, Ok(vec![2, 3, 4]));
+        assert_eq!(batch, Ok(vec![0, 1, 2]));
         // Whoever closes the line is not waited for.
-        entry.hand_over(5).unwrap();
+        entry.hand_over(3).unwrap();
         drop(entry);
-        assert_eq!(batches.take(None), Ok(vec![5]));
+        assert_eq!(batches.take(None), Ok(vec![3]));
         assert_eq!(batches.take(None), Err(NoBatch::Over));
     }
 
@@ -219,10 +273,35 @@ mod tests {
     fn a_crowd_that_does_not_come_is_not_waited_for() {
         let sizes = Sizes { gather: Duration::from_millis(1), ..SIZES };
         let (entry, mut batches) = line(6, sizes);
-        (0..2).for_each(|job| entry.hand_over(job).unwrap());
-        assert_eq!(batches.take(None), Ok(vec![0, 1]));
-        entry.hand_over(2).unwrap();
-        assert_eq!(batches.take(None), Ok(vec![2]));
+        batches.crowd.is_one = true;
+        entry.hand_over(0).unwrap();
+        assert_eq!(batches.take(None), Ok(vec![0]));
+        assert_eq!(batches.take(AT_ONCE), Err(NoBatch::Timeout));
+    }
+
+    #[test]
+    fn a_crowd_is_known_by_its_pace_and_its_size_is_found_out() {
+        let sizes = Sizes { most: 20, crowd: 4, enough: 10, gather: Duration::from_millis(1) };
+        let mut now = Instant::now();
+        let mut crowd = Crowd::none(now);
+        let mut after = |crowd: &mut Crowd, came, millis| {
+            crowd.came += came;
+            now += Duration::from_millis(millis);
+            crowd.awaited(&sizes, now)
+        };
+        assert_eq!(after(&mut crowd, 3, 1), None);
+        assert_eq!(after(&mut crowd, 4, 1), Some(10));
+        assert_eq!(after(&mut crowd, 0, 0), Some(10), "as long as nothing else is known");
+        // Six came in the time: half of them make a batch, and the others work meanwhile.
+        crowd.gathered(10, 6);
+        for _ in 1..TRY_AGAIN {
+            assert_eq!(after(&mut crowd, 4, 1), Some(3));
+            crowd.gathered(3, 1);
+        }
+        assert_eq!(after(&mut crowd, 4, 1), Some(10));
+        crowd.gathered(10, 12);
+        assert_eq!(after(&mut crowd, 4, 1), Some(10));
+        assert_eq!(after(&mut crowd, 30, 10), None, "fewer in the same time");
     }
 
     #[test]

@@ -30,7 +30,7 @@ use crate::batch::{self, Batches, NoBatch, Sizes};
 
 /// How many events share a write.
 pub(super) const SHARED_BY: Sizes =
-    Sizes { most: 512, crowd: 4, enough: 16, gather: Duration::from_micros(500) };
+    Sizes { most: 512, crowd: 16, enough: 32, gather: Duration::from_millis(2) };
 /// How long something that was written may wait for its flush.
 const FLUSH_WITHIN: Duration = Duration::from_millis(500);
 /// A segment of this size, in bytes, is the last that is added to it.

@@ -222,7 +222,7 @@ async fn a_group_is_cut_off(store: Arc<dyn Store>) {
     // Long after, when nothing is left of the entry.
     let later = NOW.plus(1800);
     for session in [&of_subject, &of_key, &of_proven] {
-        let rotated = store.rotate(as_kept(&session), 0, by(session.bound_to, NOW), NOW).await;
+        let rotated = store.rotate(as_kept(session), 0, by(session.bound_to, NOW), NOW).await;
         assert_eq!(rotated.err(), Some(SessionError::Ended));
         assert_eq!(store.is_revoked(&names(session), NOW).await, Ok(true));
         assert_eq!(store.sessions_of(&session.subject, NOW).await, Ok(Vec::new()));
@@ -315,7 +315,7 @@ async fn one_session_too_many_displaces_the_longest_unused(store: Arc<dyn Store>
         let session: &Session = &sessions[used];
         assert!(
             store
-                .rotate(as_kept(&session), 0, by(session.bound_to, NOW.plus(at)), NOW.plus(at))
+                .rotate(as_kept(session), 0, by(session.bound_to, NOW.plus(at)), NOW.plus(at))
                 .await
                 .is_ok()
         );

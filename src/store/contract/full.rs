@@ -34,9 +34,9 @@ async fn reuse_has_a_reserve_and_no_more(store: Arc<dyn Store>) {
     for session in &stolen {
         let holder = by(session.bound_to, NOW);
         for generation in 0..2 {
-            assert!(store.rotate(as_kept(&session), generation, holder, NOW).await.is_ok());
+            assert!(store.rotate(as_kept(session), generation, holder, NOW).await.is_ok());
         }
-        let reused = store.rotate(as_kept(&session), 0, holder, NOW).await;
+        let reused = store.rotate(as_kept(session), 0, holder, NOW).await;
         assert_eq!(reused.err(), Some(SessionError::Reused));
         assert_eq!(store.session(session.id, NOW).await, Err(SessionError::Ended));
     }

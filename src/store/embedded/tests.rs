@@ -229,7 +229,7 @@ async fn one_process_and_one_user_have_the_folder() {
     opened(&folder);
 }
 
-/// As layouts 0 and 1 were: 1 had an index of subjects and keys in the file.
+/// As earlier layouts were: 1 had an index of subjects and keys in the file, and none had a table of usage.
 async fn of_layout(version: u32, folder: &Path) -> Session {
     let store = opened(folder);
     let kept = session("did:key:a", true, NOW);
@@ -237,6 +237,7 @@ async fn of_layout(version: u32, folder: &Path) -> Session {
     drop(store);
     let database = Database::open(folder.join(FILE)).unwrap();
     let transaction = database.begin_write().unwrap();
+    transaction.delete_table(tables::USAGE).unwrap();
     if version == 1 {
         transaction.open_table(BY_OWNER).unwrap().insert(&[7; 32], ()).unwrap();
     }
@@ -249,11 +250,14 @@ async fn of_layout(version: u32, folder: &Path) -> Session {
 
 #[tokio::test]
 async fn an_older_layout_is_brought_to_the_present_one() {
-    for version in [0, 1] {
+    for version in [0, 1, 2, 3] {
         let (_outer, folder) = new_folder();
         let kept = of_layout(version, &folder).await;
         let store = opened(&folder);
-        assert_eq!(store.sessions_of("did:key:a", NOW).await, Ok(vec![kept]));
+        assert_eq!(store.sessions_of("did:key:a", NOW).await, Ok(vec![kept.clone()]));
+        let read = store.session(kept.id, NOW).await.unwrap();
+        assert!(store.rotate(read, 0, by(kept.bound_to, NOW), NOW).await.is_ok(), "{version}");
+        assert_eq!(store.session(kept.id, NOW).await.unwrap().usage.generation, 1);
         assert_eq!(store.check(NOW).unwrap().faults, 0);
         drop(store);
         assert_eq!(opened(&folder).check(NOW).unwrap().sessions, 1, "and only once");
@@ -301,16 +305,17 @@ async fn a_check_finds_what_does_not_hold_together() {
     let mut sessions = transaction.open_table(tables::SESSIONS).unwrap();
     sessions.insert(&[9; 16], &b"no record"[..]).unwrap();
     drop(sessions);
+    transaction.open_table(tables::USAGE).unwrap().insert(&[8; 16], (1, 2, 3)).unwrap();
     transaction.commit().unwrap();
     drop(database);
 
     let store = opened(&folder);
     let report = store.check(NOW).unwrap();
     let told = report.first_faults.join("\n");
-    for part in ["cannot be read", "must be published"] {
+    for part in ["cannot be read", "must be published", "is no session"] {
         assert!(told.contains(part), "{told}");
     }
-    assert_eq!(report.faults, 2);
+    assert_eq!(report.faults, 3);
     // Its own verb fails, and others do not.
     let spoiled = SessionId::from_bytes([9; 16]);
     assert_eq!(store.session(spoiled, NOW).await, Err(SessionError::Unavailable));
@@ -387,12 +392,13 @@ async fn restoring_ends_everything_unless_it_is_told_not_to() {
     let store = opened(&folder);
     let kept = session("did:key:a", true, NOW);
     assert!(store.open(kept.clone(), NOW, NOW).await.is_ok());
+    assert!(store.rotate(as_kept(&kept), 0, by(kept.bound_to, NOW), NOW).await.is_ok());
     let out = outer.path().join("backup.redb");
     store.backup(&out).unwrap();
     let place = store.revocations(None, 10, NOW).await.unwrap().next;
     let secret = store.session_secret();
     // What the backup does not know: the session went on twice, and another was opened.
-    for generation in 0..2 {
+    for generation in 1..3 {
         assert!(
             store.rotate(as_kept(&kept), generation, by(kept.bound_to, NOW), NOW).await.is_ok()
         );
@@ -409,8 +415,10 @@ async fn restoring_ends_everything_unless_it_is_told_not_to() {
     let store = opened(&folder);
     assert_ne!(store.identity.life, place.life, "cursors start over");
     assert_eq!(store.session_secret().expose(), secret.expose());
-    let went_on = store.rotate(as_kept(&kept), 2, by(kept.bound_to, NOW), NOW).await.unwrap();
-    assert_eq!(went_on.session().usage.generation, 3, "a token that is ahead of the record");
+    let read = store.session(kept.id, NOW).await.unwrap();
+    assert_eq!(read.usage.generation, 1);
+    let went_on = store.rotate(read, 3, by(kept.bound_to, NOW), NOW).await.unwrap();
+    assert_eq!(went_on.session().usage.generation, 4, "a token that is ahead of the record");
     drop(store);
 
     fs::remove_file(folder.join(FILE)).unwrap();

@@ -27,7 +27,7 @@ use crate::store::{SessionBounds, SessionError};
 
 /// How many verbs share a transaction.
 pub(super) const SHARED_BY: Sizes =
-    Sizes { most: 512, crowd: 8, enough: 20, gather: Duration::from_millis(2) };
+    Sizes { most: 512, crowd: 8, enough: 32, gather: Duration::from_millis(3) };
 /// How long after a fault the file is opened again, and how long at most.
 pub(super) const FIRST_RETRY: Duration = Duration::from_millis(100);
 const LAST_RETRY: Duration = Duration::from_secs(5);
