@@ -1,8 +1,8 @@
 //! What one thread does for many: handed over job by job, taken a batch at a time.
 //!
 //! Whatever costs the same for one as for many, a flush of the disk, is done once for all who wait. In a
-//! crowd the thread sleeps until a batch is worth that, and is woken once for it; how many that are
-//! it finds out, so that few callers never wait for more than there are.
+//! crowd the thread sleeps until a batch is worth that, and is woken once for it. How many that are it
+//! finds out, so that few callers wait for more than there are now and then alone.
 
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -147,7 +147,7 @@ struct Crowd {
     /// How many were there when the time was over before the batch was full. Of so many, half make a batch:
     /// the others work meanwhile.
     callers: usize,
-    /// For how many batches that is believed.
+    /// For how many batches that is still believed; a smaller number always is.
     trusted: u32,
 }
 
@@ -174,8 +174,12 @@ impl Crowd {
 
     /// Notes that so many were there after the time that they were given.
     fn gathered(&mut self, awaited: usize, there: usize) {
-        if there < awaited && self.trusted == 0 {
-            (self.callers, self.trusted) = (there, TRY_AGAIN);
+        // Nobody at all is a crowd that has gone, and says nothing about the next.
+        if there < awaited && there > 0 {
+            self.callers = there;
+            if self.trusted == 0 {
+                self.trusted = TRY_AGAIN;
+            }
         }
     }
 }
@@ -296,11 +300,16 @@ mod tests {
         crowd.gathered(10, 6);
         for _ in 1..TRY_AGAIN {
             assert_eq!(after(&mut crowd, 4, 1), Some(3));
-            crowd.gathered(3, 1);
+            crowd.gathered(3, 3);
         }
         assert_eq!(after(&mut crowd, 4, 1), Some(10));
         crowd.gathered(10, 12);
-        assert_eq!(after(&mut crowd, 4, 1), Some(10));
+        crowd.gathered(10, 0);
+        assert_eq!(after(&mut crowd, 4, 1), Some(10), "neither enough nor nobody is a number");
+        crowd.gathered(10, 8);
+        assert_eq!(after(&mut crowd, 4, 1), Some(4));
+        crowd.gathered(4, 2);
+        assert_eq!(after(&mut crowd, 4, 1), Some(1), "some have gone");
         assert_eq!(after(&mut crowd, 30, 10), None, "fewer in the same time");
     }
 

@@ -90,10 +90,16 @@ fn sessions(
     }
     for (read, found) in tables.usage.iter()?.enumerate() {
         go_on(read, believed)?;
-        let key = found?.0;
-        if tables.sessions.get(key.value())?.is_none() {
-            let id = SessionId::from_bytes(*key.value());
-            report.fault(format!("session {id} was used and is no session"));
+        let (key, row) = found?;
+        let id = SessionId::from_bytes(*key.value());
+        let record = tables.sessions.get(key.value())?;
+        match record.map(|record| record::usage(record.value())) {
+            None => report.fault(format!("session {id} was used and is no session")),
+            Some(Ok(opened)) if row.value().0 < opened.generation => {
+                report.fault(format!("the usage of session {id} is behind its record"));
+            }
+            // One that cannot be read is told above.
+            Some(Ok(_) | Err(_)) => {}
         }
     }
     Ok(())

@@ -282,7 +282,6 @@ impl Store for EmbeddedStore {
         let rotation = Rotation {
             id: kept.id,
             is_bound: kept.bound_to.is_some(),
-            usage: kept.usage,
             generation,
             proven_at: holder.map(|key| key.at),
         };
@@ -378,3 +377,6 @@ mod tests;
 
 #[cfg(test)]
 mod edge_tests;
+
+#[cfg(test)]
+mod layout_tests;

@@ -69,6 +69,17 @@ pub fn of_session(session: &Session) -> Vec<u8> {
     out
 }
 
+/// The usage that stands in the record of a session. What comes behind it is not looked at.
+///
+/// # Errors
+/// [`Unreadable`].
+pub fn usage(record: &[u8]) -> Result<Usage, Unreadable> {
+    let mut rest = Rest::of(record)?;
+    let _flags = rest.byte()?;
+    let (_created_at, _ends_at) = (rest.moment()?, rest.moment()?);
+    rest.usage()
+}
+
 /// The session of a record.
 ///
 /// # Errors
@@ -80,8 +91,7 @@ pub fn session(id: SessionId, record: &[u8]) -> Result<Session, Unreadable> {
         return Err(Unreadable);
     }
     let (created_at, ends_at) = (rest.moment()?, rest.moment()?);
-    let (last_used_at, rotated_at) = (rest.moment()?, rest.moment()?);
-    let generation = u32::try_from(rest.number()?).map_err(|_| Unreadable)?;
+    let usage = rest.usage()?;
     let mut key = |bit: u8| (flags & bit != 0).then(|| rest.thumbprint()).transpose();
     let (proven, bound_to) = (key(PROVEN)?, key(BOUND)?);
     let subject = rest.text()?;
@@ -114,7 +124,7 @@ pub fn session(id: SessionId, record: &[u8]) -> Result<Session, Unreadable> {
         label,
         created_at,
         ends_at,
-        usage: Usage { generation, rotated_at, last_used_at },
+        usage,
     })
 }
 
@@ -234,6 +244,12 @@ impl<'a> Rest<'a> {
 
     fn moment(&mut self) -> Result<Timestamp, Unreadable> {
         self.number().map(Timestamp::from_unix)
+    }
+
+    fn usage(&mut self) -> Result<Usage, Unreadable> {
+        let (last_used_at, rotated_at) = (self.moment()?, self.moment()?);
+        let generation = u32::try_from(self.number()?).map_err(|_| Unreadable)?;
+        Ok(Usage { generation, rotated_at, last_used_at })
     }
 
     fn text(&mut self) -> Result<String, Unreadable> {

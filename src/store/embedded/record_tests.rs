@@ -50,6 +50,7 @@ proptest! {
     #[test]
     fn a_session_comes_back(written in sessions()) {
         let record = of_session(&written);
+        prop_assert_eq!(usage(&record), Ok(written.usage));
         prop_assert_eq!(session(written.id, &record), Ok(written));
     }
 

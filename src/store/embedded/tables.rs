@@ -3,8 +3,8 @@
 //! | table | key | value |
 //! |---|---|---|
 //! | `meta` | a name | [`SCHEMA`], [`LIFE`], [`SECRET`], [`SEQUENCE`] |
-//! | `sessions` | session id, which begins with the second of its making | its record, of the moment at which it was opened |
-//! | `usage` | session id | its generation, when that began, when it was last used; none of a session that was never used |
+//! | `sessions` | session id, which begins with the second of its making | its record, with its usage when that was written |
+//! | `usage` | session id | its generation, when that began, when it was last used: in place of what the record says, once it was used |
 //! | `revoked` | what is revoked | its place in the sequence, its record |
 //! | `feed` | place in the sequence | the key in `revoked`, for as long as it must be published |
 
@@ -110,7 +110,7 @@ pub(super) fn kept(
     Ok(Some(Session { usage, ..opened }))
 }
 
-/// What the use of a session has made of it, once it was used.
+/// What the use of a session has made of it, where that is not what its record says.
 pub(super) fn used(
     usage: &impl ReadableTable<Id, Used>,
     id: SessionId,

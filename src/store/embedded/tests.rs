@@ -9,14 +9,14 @@ use redb::{Database, ReadableDatabase as _, ReadableTableMetadata as _};
 use tempfile::TempDir;
 
 use super::*;
+use crate::model::session::Usage;
 use crate::model::session::tests::session;
 use crate::store::SessionBounds;
 use crate::store::contract::{self, as_kept, by};
 
 pub(super) const NOW: Timestamp = Timestamp::from_unix(1_000_000);
-const BY_OWNER: redb::TableDefinition<'_, &[u8; 32], ()> = redb::TableDefinition::new("by_owner");
 
-fn opening(folder: &Path, capacity: usize) -> Result<EmbeddedStore, OpenError> {
+pub(super) fn opening(folder: &Path, capacity: usize) -> Result<EmbeddedStore, OpenError> {
     let sessions = SessionBounds { total: capacity, per_subject: 3, revocations: capacity };
     let bounds = Bounds { nonces: capacity, proofs: capacity, answers: capacity, sessions };
     EmbeddedStore::open(Folder::take(folder)?, bounds, &OsEntropy)
@@ -111,9 +111,11 @@ async fn many_share_a_flush_and_a_refusal_among_them_disturbs_nobody() {
             tokio::spawn(async move {
                 let session = session(&format!("did:key:{n}"), true, NOW);
                 let opened = store.open(session.clone(), NOW, NOW).await.is_ok();
-                // Half of them ask for what is refused, in between.
-                let refused = store.rotate(as_kept(&session), 0, by(None, NOW), NOW).await.err();
-                opened && refused == Some(SessionError::OtherKey)
+                // Half of them ask for what the writer refuses, in between.
+                let unknown = self::session("did:key:x", true, NOW);
+                let holder = by(unknown.bound_to, NOW);
+                let refused = store.rotate(as_kept(&unknown), 0, holder, NOW).await.err();
+                opened && refused == Some(SessionError::Ended)
             })
         })
         .collect();
@@ -229,73 +231,15 @@ async fn one_process_and_one_user_have_the_folder() {
     opened(&folder);
 }
 
-/// As earlier layouts were: 1 had an index of subjects and keys in the file, and none had a table of usage.
-async fn of_layout(version: u32, folder: &Path) -> Session {
-    let store = opened(folder);
-    let kept = session("did:key:a", true, NOW);
-    assert!(store.open(kept.clone(), NOW, NOW).await.is_ok());
-    drop(store);
-    let database = Database::open(folder.join(FILE)).unwrap();
-    let transaction = database.begin_write().unwrap();
-    transaction.delete_table(tables::USAGE).unwrap();
-    if version == 1 {
-        transaction.open_table(BY_OWNER).unwrap().insert(&[7; 32], ()).unwrap();
-    }
-    let mut meta = transaction.open_table(tables::META).unwrap();
-    meta.insert(tables::SCHEMA, &version.to_be_bytes()[..]).unwrap();
-    drop(meta);
-    transaction.commit().unwrap();
-    kept
-}
-
-#[tokio::test]
-async fn an_older_layout_is_brought_to_the_present_one() {
-    for version in [0, 1, 2, 3] {
-        let (_outer, folder) = new_folder();
-        let kept = of_layout(version, &folder).await;
-        let store = opened(&folder);
-        assert_eq!(store.sessions_of("did:key:a", NOW).await, Ok(vec![kept.clone()]));
-        let read = store.session(kept.id, NOW).await.unwrap();
-        assert!(store.rotate(read, 0, by(kept.bound_to, NOW), NOW).await.is_ok(), "{version}");
-        assert_eq!(store.session(kept.id, NOW).await.unwrap().usage.generation, 1);
-        assert_eq!(store.check(NOW).unwrap().faults, 0);
-        drop(store);
-        assert_eq!(opened(&folder).check(NOW).unwrap().sessions, 1, "and only once");
-        let database = Database::open(folder.join(FILE)).unwrap();
-        let left = database.begin_read().unwrap().open_table(BY_OWNER);
-        assert!(matches!(left, Err(redb::TableError::TableDoesNotExist(_))), "{version}");
-    }
-}
-
-#[tokio::test]
-async fn a_later_layout_and_another_database_are_refused() {
-    let (_outer, folder) = new_folder();
-    drop(opened(&folder));
-    let database = Database::open(folder.join(FILE)).unwrap();
-    let transaction = database.begin_write().unwrap();
-    let mut meta = transaction.open_table(tables::META).unwrap();
-    meta.insert(tables::SCHEMA, &7_u32.to_be_bytes()[..]).unwrap();
-    drop(meta);
-    transaction.commit().unwrap();
-    drop(database);
-    let newer = opening(&folder, 10).unwrap_err();
-    assert!(matches!(newer, OpenError::Newer { found: 7, .. }), "{newer}");
-
-    let (_outer, folder) = new_folder();
-    drop(opened(&folder));
-    fs::remove_file(folder.join(FILE)).unwrap();
-    drop(Database::create(folder.join(FILE)).unwrap());
-    fs::set_permissions(folder.join(FILE), fs::Permissions::from_mode(0o600)).unwrap();
-    let foreign = opening(&folder, 10).unwrap_err();
-    assert!(matches!(foreign, OpenError::Foreign), "{foreign}");
-}
-
 #[tokio::test]
 async fn a_check_finds_what_does_not_hold_together() {
     let (_outer, folder) = new_folder();
     let store = opened(&folder);
     let kept = session("did:key:a", true, NOW);
     assert!(store.open(kept.clone(), NOW, NOW).await.is_ok());
+    let mut used = session("did:key:c", true, NOW);
+    used.usage = Usage::begun(5, NOW);
+    assert!(store.open(used.clone(), NOW, NOW).await.is_ok());
     let other = Revocation::Subject("did:key:b".to_owned());
     store.revoke(&other, NOW).await.unwrap();
     drop(store);
@@ -305,17 +249,20 @@ async fn a_check_finds_what_does_not_hold_together() {
     let mut sessions = transaction.open_table(tables::SESSIONS).unwrap();
     sessions.insert(&[9; 16], &b"no record"[..]).unwrap();
     drop(sessions);
-    transaction.open_table(tables::USAGE).unwrap().insert(&[8; 16], (1, 2, 3)).unwrap();
+    let mut usage = transaction.open_table(tables::USAGE).unwrap();
+    usage.insert(&[8; 16], (1, 2, 3)).unwrap();
+    usage.insert(used.id.as_bytes(), (1, 2, 3)).unwrap();
+    drop(usage);
     transaction.commit().unwrap();
     drop(database);
 
     let store = opened(&folder);
     let report = store.check(NOW).unwrap();
     let told = report.first_faults.join("\n");
-    for part in ["cannot be read", "must be published", "is no session"] {
+    for part in ["cannot be read", "must be published", "is no session", "is behind"] {
         assert!(told.contains(part), "{told}");
     }
-    assert_eq!(report.faults, 3);
+    assert_eq!(report.faults, 4);
     // Its own verb fails, and others do not.
     let spoiled = SessionId::from_bytes([9; 16]);
     assert_eq!(store.session(spoiled, NOW).await, Err(SessionError::Unavailable));

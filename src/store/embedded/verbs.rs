@@ -84,12 +84,12 @@ impl Writing<'_> {
 
     /// The usage of the session as it is then.
     pub(super) fn rotate(&mut self, rotation: &Rotation, now: Timestamp) -> Result<Usage, Failed> {
-        let Rotation { id, is_bound, generation, proven_at, .. } = *rotation;
-        if self.tables.sessions.get(id.as_bytes())?.is_none() {
-            return Err(SessionError::Ended.into());
-        }
-        // Without a row it is as it was opened, and so it was read.
-        let usage = used(&self.tables.usage, id)?.unwrap_or(rotation.usage);
+        let Rotation { id, is_bound, generation, proven_at } = *rotation;
+        let opened = match self.tables.sessions.get(id.as_bytes())? {
+            Some(record) => record::usage(record.value())?,
+            None => return Err(SessionError::Ended.into()),
+        };
+        let usage = used(&self.tables.usage, id)?.unwrap_or(opened);
         match usage.turn(is_bound, generation, proven_at, now) {
             // It gets a token again, whose end must be told with the session's.
             Turn::Repeat if usage.last_used_at < now => {

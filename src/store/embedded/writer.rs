@@ -54,8 +54,6 @@ pub(super) struct Rotation {
     pub(super) id: SessionId,
     /// Whether the session is bound to a key, which was proven then.
     pub(super) is_bound: bool,
-    /// As it was read.
-    pub(super) usage: Usage,
     /// Of the token.
     pub(super) generation: u32,
     pub(super) proven_at: Option<Timestamp>,
@@ -297,6 +295,8 @@ impl<O: Fn() -> Result<Database, OpenError>> Writer<O> {
             if identity != self.identity {
                 return Err(OpenError::Replaced);
             }
+            // It may be the same store as an earlier program left it.
+            schema::migrate(database)?;
             let transaction = begin(database)?;
             schema::write_sequence(&transaction, sequence)?;
             transaction.commit().map_err(Failed::from)?;
