@@ -8,9 +8,9 @@
 //! | 4 | checksum over the prefix and the bytes before, by which a scanner knows a leaked one from noise |
 //!
 //! Written as `cs_rt_` and 64 characters of base64url. Nothing is stored for a token: the store
-//! keeps which generation is current, and what the others mean ([`Session::turn`]). protocol.md §6.
+//! keeps which generation is current, and what the others mean ([`Usage::turn`]). protocol.md §6.
 //!
-//! [`Session::turn`]: crate::model::session::Session::turn
+//! [`Usage::turn`]: crate::model::session::Usage::turn
 
 use std::fmt;
 

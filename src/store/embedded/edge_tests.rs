@@ -2,10 +2,13 @@
 
 use std::fs;
 
+use redb::{ReadableDatabase as _, ReadableTableMetadata as _};
+
 use super::tests::{NOW, new_folder, opened};
 use super::*;
 use crate::model::revocation::Target;
 use crate::model::session::tests::session;
+use crate::store::contract::{as_kept, by};
 
 fn token(jti: &str) -> Revocation {
     Revocation::Token { jti: jti.to_owned(), expires_at: NOW.plus(300) }
@@ -72,4 +75,52 @@ async fn whoever_reads_the_whole_file_stops_when_it_is_not_believed_any_more() {
     assert!(snapshot::backup(&database, &out, &believed).is_err());
     assert!(!out.exists() && !outer.path().join("backup.redb.unfinished").exists());
     assert!(snapshot::report(&database, &store.folder.file(), NOW, &believed).is_err());
+}
+
+/// However a session ends that was used, nothing of its use is left.
+#[tokio::test]
+async fn what_a_session_was_used_for_ends_with_it() {
+    let ways: [fn(&Session) -> Revocation; 4] = [
+        |session| Revocation::Session(session.id),
+        |session| Revocation::Key(session.bound_to.unwrap()),
+        |session| Revocation::Subject(session.subject.clone()),
+        |_| Revocation::Everything,
+    ];
+    let (_outer, folder) = new_folder();
+    let store = opened(&folder);
+    let used = async |ends_at: Timestamp| {
+        let session = Session { ends_at, ..session("did:key:a", true, NOW) };
+        assert!(store.open(session.clone(), NOW.plus(9), NOW.plus(9)).await.is_ok());
+        for generation in 0..2 {
+            let holder = by(session.bound_to, NOW.plus(9));
+            let read = store.session(session.id, NOW.plus(9)).await.unwrap();
+            assert!(store.rotate(read, generation, holder, NOW.plus(9)).await.is_ok());
+        }
+        session
+    };
+    let nothing_left = || {
+        let report = store.check(NOW).unwrap();
+        assert_eq!((report.sessions, report.faults), (0, 0), "{:?}", report.first_faults);
+        let database = store.shared.database().unwrap();
+        let rows = database.begin_read().unwrap().open_table(tables::USAGE).unwrap();
+        assert_eq!(rows.len().unwrap(), 0);
+    };
+    for way in ways {
+        let session = used(NOW.plus(3600)).await;
+        store.revoke(&way(&session), NOW).await.unwrap();
+        nothing_left();
+    }
+    let session = used(NOW.plus(3600)).await;
+    let reused = store.rotate(as_kept(&session), 0, by(session.bound_to, NOW.plus(9)), NOW.plus(9));
+    assert_eq!(reused.await.err(), Some(SessionError::Reused));
+    nothing_left();
+    for _ in 0..4 {
+        used(NOW.plus(3600)).await;
+    }
+    let report = store.check(NOW).unwrap();
+    assert_eq!((report.sessions, report.faults), (3, 0), "the fourth ends the first");
+    store.revoke(&Revocation::Everything, NOW).await.unwrap();
+    let session = used(NOW.plus(10)).await;
+    store.sweep(session.ends_at).await;
+    nothing_left();
 }
