@@ -1,8 +1,8 @@
 //! What one thread does for many: handed over job by job, taken a batch at a time.
 //!
 //! Whatever costs the same for one as for many, a flush of the disk, is done once for all who wait. In a
-//! crowd the thread sleeps until a batch is worth that, and is woken once for it. How many that are it
-//! finds out, so that few callers wait for more than there are now and then alone.
+//! crowd the thread sleeps until a batch is worth that, and is woken once for it. It finds out how many
+//! callers there are, and seldom waits for more.
 
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;

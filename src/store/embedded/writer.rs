@@ -337,6 +337,7 @@ mod tests {
     use countersign_sdk::entropy::OsEntropy;
 
     use super::super::file::Folder;
+    use super::super::tables;
     use super::*;
     use crate::batch::Entry;
 
@@ -364,7 +365,15 @@ mod tests {
         let open = move || match counted.fetch_add(1, Ordering::Relaxed) {
             0 => panic!("a page that nobody wrote"),
             1 => Err(OpenError::Failed("still broken".to_owned())),
-            _ => file::open(&path),
+            // As it was kept before a new version of this program ran.
+            _ => file::open(&path).inspect(|database| {
+                let transaction = begin(database).unwrap();
+                transaction.delete_table(tables::USAGE).unwrap();
+                let mut meta = transaction.open_table(tables::META).unwrap();
+                meta.insert(tables::SCHEMA, &3_u32.to_be_bytes()[..]).unwrap();
+                drop(meta);
+                transaction.commit().unwrap();
+            }),
         };
         let sessions = SessionBounds { total: 10, per_subject: 10, revocations: 10 };
         let writer = Writer {
@@ -391,6 +400,7 @@ mod tests {
         }
         assert_eq!(asked(&jobs), Ok(Done::Written));
         assert_eq!(tries.load(Ordering::Relaxed), 3);
+        assert_eq!(schema::migrate(&shared.database().unwrap()).unwrap(), 4, "as at a start");
         drop(jobs);
         thread.join().unwrap();
     }
